@@ -1,0 +1,305 @@
+"""The layer vocabulary: what each layer makes of a shape, and what that costs.
+
+A layer is a frozen value with torch's argument names. It answers for one input shape, (C, H, W) or (N,): the output
+shape, its parameters, its multiply-accumulates (MACs; convolutions and linear layers only, 1 MAC = 2 FLOPs) and, where
+it slides a window, the two axes of that window. `output` raises ImpossibleError where torch would fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import prod
+from typing import ClassVar
+
+from cnntui.core.axis import Axis, ImpossibleError, same_padding
+
+Shape = tuple[int, ...]
+Pair = tuple[int, int]
+
+
+def shape_text(shape: Shape) -> str:
+    """A shape as the screens print it: 6×28×28."""
+    return "×".join(map(str, shape))
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer that keeps the shape and costs nothing; the others override what they change."""
+
+    op: ClassVar[str] = "layer"
+
+    def output(self, shape: Shape) -> Shape:
+        """The output shape, or ImpossibleError."""
+        return shape
+
+    def params(self, shape: Shape) -> int:
+        """Trainable parameters."""
+        return 0
+
+    def macs(self, shape: Shape) -> int:
+        """Multiply-accumulates for one picture."""
+        return 0
+
+    def window(self, shape: Shape) -> tuple[Axis, Axis] | None:
+        """The axes of the window it slides (rows, columns), or None: element by element, or the whole input."""
+        return None
+
+    def sees_everything(self) -> bool:
+        """Whether each output reads the whole input."""
+        return False
+
+    def variants(self, shape: Shape) -> Iterator[tuple[Layer, ...]]:
+        """What could stand here instead when `output` fails, nearest first; not each of them need work."""
+        return iter(())
+
+
+def fixes(layer: Layer, shape: Shape, most: int = 3) -> list[tuple[Layer, ...]]:
+    """What does work on `shape` in place of `layer`, nearest first."""
+    working: list[tuple[Layer, ...]] = []
+    for variant in layer.variants(shape):
+        try:
+            reached = shape
+            for part in variant:
+                reached = part.output(reached)
+        except ImpossibleError:
+            continue
+        if variant != (layer,) and variant not in working:
+            working.append(variant)
+        if len(working) == most:
+            break
+    return working
+
+
+def _picture(op: str, shape: Shape) -> tuple[int, int, int]:
+    """The shape as channels, height, width, or ImpossibleError for a vector."""
+    if len(shape) != 3:
+        raise ImpossibleError(f"{op} needs channels×height×width, but its input is a vector of {shape_text(shape)}")
+    return shape[0], shape[1], shape[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Conv(Layer):
+    """torch.nn.Conv2d. Parameters `out * (in/g) * kh * kw (+ out)`; MACs that times the output's height and width."""
+
+    op: ClassVar[str] = "conv"
+    out_channels: int
+    kernel_size: Pair = (3, 3)
+    stride: Pair = (1, 1)
+    padding: Pair | str = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+    bias: bool = True
+
+    def window(self, shape: Shape) -> tuple[Axis, Axis]:
+        """Its rows and columns."""
+        _, *sizes = _picture(self.op, shape)
+        rows, columns = (self._axis(sizes[dimension], dimension) for dimension in (0, 1))
+        return rows, columns
+
+    def _axis(self, size: int, dimension: int) -> Axis:
+        kernel, stride, dilation = self.kernel_size[dimension], self.stride[dimension], self.dilation[dimension]
+        if isinstance(self.padding, str):
+            if stride != 1:
+                raise ImpossibleError(f"padding same needs stride 1, not {stride}")
+            padding = same_padding(kernel, dilation)
+        else:
+            padding = (self.padding[dimension], self.padding[dimension])
+        return Axis(size, kernel, stride, padding, dilation)
+
+    def output(self, shape: Shape) -> Shape:
+        """(out_channels, outH, outW)."""
+        in_channels, *_ = _picture(self.op, shape)
+        if self.groups < 1 or in_channels % self.groups or self.out_channels % self.groups:
+            raise ImpossibleError(
+                f"groups {self.groups} must divide both {in_channels} input and {self.out_channels} output channels"
+            )
+        if self.out_channels < 1:
+            raise ImpossibleError(f"output channels {self.out_channels} < 1")
+        rows, columns = self.window(shape)
+        return self.out_channels, rows.outputs, columns.outputs
+
+    def weights(self, shape: Shape) -> int:
+        """Weights without the bias."""
+        return self.out_channels * (shape[0] // self.groups) * prod(self.kernel_size)
+
+    def params(self, shape: Shape) -> int:
+        """Weights, and one bias an output channel."""
+        return self.weights(shape) + self.out_channels * self.bias
+
+    def macs(self, shape: Shape) -> int:
+        """Each weight is used once for every output position of its channel."""
+        return self.weights(shape) * prod(self.output(shape)[1:])
+
+    def variants(self, shape: Shape) -> Iterator[tuple[Layer, ...]]:
+        """A kernel that fits, more padding, no dilation, stride 1, groups that divide."""
+        if len(shape) == 3 and not isinstance(self.padding, str):
+            yield (replace(self, dilation=(1, 1)),)
+            room = [n + 2 * p for n, p in zip(shape[1:], self.padding, strict=True)]
+            fitting = [(n - 1) // d + 1 for n, d in zip(room, self.dilation, strict=True)]
+            kernel = [min(k, most) for k, most in zip(self.kernel_size, fitting, strict=True)]
+            yield (replace(self, kernel_size=(max(kernel[0], 1), max(kernel[1], 1))),)
+            needed = [
+                max(p, -(-(d * (k - 1) + 1 - n) // 2))
+                for k, d, n, p in zip(self.kernel_size, self.dilation, shape[1:], self.padding, strict=True)
+            ]
+            yield (replace(self, padding=(needed[0], needed[1])),)
+        yield (replace(self, stride=(max(self.stride[0], 1), max(self.stride[1], 1))),)
+        yield (replace(self, stride=(1, 1)),)
+        for groups in range(max(self.groups, 1), 0, -1):
+            yield (replace(self, groups=groups),)
+
+
+@dataclass(frozen=True, slots=True)
+class Pool(Layer):
+    """What maximum and average pooling share: one window a channel, by default without overlap."""
+
+    kernel_size: Pair
+    stride: Pair | None = None
+    padding: Pair = (0, 0)
+    ceil_mode: bool = False
+
+    def window(self, shape: Shape) -> tuple[Axis, Axis]:
+        """Its rows and columns."""
+        _, *sizes = _picture(self.op, shape)
+        strides = self.stride or self.kernel_size
+        axes = []
+        for n, k, s, p in zip(sizes, self.kernel_size, strides, self.padding, strict=True):
+            if p > k // 2:
+                raise ImpossibleError(f"padding {p} > {k // 2}, half of kernel {k}")
+            axes.append(Axis(n, k, s, (p, p), ceil=self.ceil_mode))
+        return axes[0], axes[1]
+
+    def output(self, shape: Shape) -> Shape:
+        """(C, outH, outW)."""
+        rows, columns = self.window(shape)
+        return shape[0], rows.outputs, columns.outputs
+
+    def variants(self, shape: Shape) -> Iterator[tuple[Layer, ...]]:
+        """Less padding, ceil, a kernel that fits."""
+        half = (self.kernel_size[0] // 2, self.kernel_size[1] // 2)
+        yield (replace(self, padding=(min(self.padding[0], half[0]), min(self.padding[1], half[1]))),)
+        yield (replace(self, ceil_mode=True),)
+        if len(shape) == 3:
+            kernel = [max(1, min(k, n)) for k, n in zip(self.kernel_size, shape[1:], strict=True)]
+            yield (replace(self, kernel_size=(kernel[0], kernel[1]), padding=(0, 0)),)
+            yield (replace(self, kernel_size=(kernel[0], kernel[1]), padding=(0, 0), stride=None),)
+        yield (replace(self, stride=None),)
+
+
+@dataclass(frozen=True, slots=True)
+class MaxPool(Pool):
+    """torch.nn.MaxPool2d."""
+
+    op: ClassVar[str] = "maxpool"
+
+
+@dataclass(frozen=True, slots=True)
+class AvgPool(Pool):
+    """torch.nn.AvgPool2d."""
+
+    op: ClassVar[str] = "avgpool"
+    count_include_pad: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalAvgPool(Layer):
+    """The mean of each channel: (C, H, W) -> (C,). torch: AdaptiveAvgPool2d(1), then Flatten."""
+
+    op: ClassVar[str] = "gap"
+
+    def output(self, shape: Shape) -> Shape:
+        """(C,)."""
+        return (_picture(self.op, shape)[0],)
+
+    def sees_everything(self) -> bool:
+        """Every mean is over the whole map."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Flatten(Layer):
+    """(C, H, W) -> (C·H·W,), channel by channel, row by row."""
+
+    op: ClassVar[str] = "flatten"
+
+    def output(self, shape: Shape) -> Shape:
+        """(N,)."""
+        return (prod(shape),)
+
+
+@dataclass(frozen=True, slots=True)
+class Linear(Layer):
+    """torch.nn.Linear on a vector."""
+
+    op: ClassVar[str] = "linear"
+    out_features: int
+    bias: bool = True
+
+    def output(self, shape: Shape) -> Shape:
+        """(out_features,)."""
+        if len(shape) != 1:
+            raise ImpossibleError(f"linear needs a vector, but its input is {shape_text(shape)}: put flatten before it")
+        if self.out_features < 1:
+            raise ImpossibleError(f"output features {self.out_features} < 1")
+        return (self.out_features,)
+
+    def params(self, shape: Shape) -> int:
+        """One weight for each pair, one bias an output."""
+        return (shape[0] + self.bias) * self.out_features
+
+    def macs(self, shape: Shape) -> int:
+        """One for each weight."""
+        return shape[0] * self.out_features
+
+    def sees_everything(self) -> bool:
+        """Every output reads every input."""
+        return True
+
+    def variants(self, shape: Shape) -> Iterator[tuple[Layer, ...]]:
+        """flatten, where the input is still a picture."""
+        if len(shape) == 3:
+            yield Flatten(), self
+
+
+@dataclass(frozen=True, slots=True)
+class BatchNorm(Layer):
+    """torch.nn.BatchNorm2d on pictures, BatchNorm1d on vectors: a weight and a bias a channel."""
+
+    op: ClassVar[str] = "bn"
+
+    def params(self, shape: Shape) -> int:
+        """2C; the running mean and variance are buffers."""
+        return 2 * shape[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Dropout(Layer):
+    """torch.nn.Dropout with probability `p`."""
+
+    op: ClassVar[str] = "dropout"
+    p: float = 0.5
+
+    def output(self, shape: Shape) -> Shape:
+        """As its input."""
+        if not 0 <= self.p <= 1:
+            raise ImpossibleError(f"dropout {self.p} is not a probability from 0 to 1")
+        return shape
+
+    def variants(self, shape: Shape) -> Iterator[tuple[Layer, ...]]:
+        """The usual half."""
+        yield (Dropout(),)
+
+
+@dataclass(frozen=True, slots=True)
+class ReLU(Layer):
+    """max(0, x)."""
+
+    op: ClassVar[str] = "relu"
+
+
+@dataclass(frozen=True, slots=True)
+class Tanh(Layer):
+    """The hyperbolic tangent."""
+
+    op: ClassVar[str] = "tanh"

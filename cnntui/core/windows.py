@@ -1,0 +1,160 @@
+"""A window slid over a picture: convolution, transposed convolution, maximum and average pooling.
+
+Pictures are (C, H, W), kernels (O, C/groups, kH, kW), or for a transposed convolution (C, O/groups, kH, kW), as in torch.
+Everything is a sum over taps: gather one input cell for each output cell, weigh it, add it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cnntui.core.axis import Axis, ImpossibleError
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Tap:
+    """One cell of a window: where it reads (channel, row, column), or None for padding, and what it contributes."""
+
+    input: tuple[int, int, int] | None
+    value: float
+    weight: float
+
+    @property
+    def product(self) -> float:
+        """Weight times value."""
+        return self.weight * self.value
+
+
+@dataclass(frozen=True)
+class Window:
+    """Two axes: the geometry of a 2-D convolution or pool."""
+
+    rows: Axis
+    columns: Axis
+
+    @property
+    def output(self) -> tuple[int, int]:
+        """Height and width of the output."""
+        return self.rows.outputs, self.columns.outputs
+
+    @property
+    def kernel_size(self) -> tuple[int, int]:
+        """Height and width of the kernel."""
+        return self.rows.kernel, self.columns.kernel
+
+    @cached_property
+    def _tables(self) -> tuple[Array, Array]:
+        """(outputs, taps) input indices of each axis; -1, the index of the fill that `gather` appends, for padding."""
+        return tuple(  # type: ignore[return-value]
+            np.array([[-1 if i is None else i for i in axis.reads(o)] for o in range(axis.outputs)], dtype=np.intp)
+            for axis in (self.rows, self.columns)
+        )
+
+    def gather(self, x: Array, fill: float = 0.0) -> Iterator[tuple[tuple[int, int], Array]]:
+        """For each tap (row, column) the input cell that each output cell reads through it: (C, outH, outW)."""
+        padded = np.pad(x, ((0, 0), (0, 1), (0, 1)), constant_values=fill)
+        rows, columns = self._tables
+        for i in range(self.rows.kernel):
+            for j in range(self.columns.kernel):
+                yield (i, j), padded[:, rows[:, i, None], columns[None, :, j]]
+
+    def cells(self, row: int, column: int) -> list[tuple[int, int] | None]:
+        """The input cell of each tap of one output cell, in reading order; None for padding."""
+        across = self.columns.reads(column)
+        return [None if y is None or x is None else (y, x) for y in self.rows.reads(row) for x in across]
+
+    def divisor(self, row: int, column: int, count_include_pad: bool = True) -> int:
+        """By what average pooling divides the sum of one window."""
+        if count_include_pad:
+            return self.rows.counted(row) * self.columns.counted(column)
+        return sum(cell is not None for cell in self.cells(row, column))
+
+
+def conv2d(x: Array, weight: Array, bias: Array | None, window: Window, groups: int = 1) -> Array:
+    """Cross-correlation, which frameworks call convolution: (C, H, W) -> (O, outH, outW).
+
+    Raises:
+        ImpossibleError: when the channel counts do not fit the groups.
+    """
+    _check_channels(x, weight, groups)
+    out_channels, _, *_ = weight.shape
+    out = np.zeros((out_channels, *window.output), dtype=np.result_type(x, weight, np.float32))
+    parts_in, parts_out = np.split(np.arange(len(x)), groups), np.split(np.arange(out_channels), groups)
+    for (i, j), cells in window.gather(x):
+        for inputs, outputs in zip(parts_in, parts_out, strict=True):
+            out[outputs] += np.tensordot(weight[outputs, :, i, j], cells[inputs], axes=1)
+    return out if bias is None else out + bias[:, None, None]
+
+
+def _check_channels(x: Array, weight: Array, groups: int) -> None:
+    out_channels, per_group = weight.shape[:2]
+    if len(x) % groups or out_channels % groups:
+        raise ImpossibleError(f"groups {groups} must divide {len(x)} input and {out_channels} output channels")
+    if per_group * groups != len(x):
+        raise ImpossibleError(
+            f"kernel with {per_group} input channels × groups {groups} = {per_group * groups}, "
+            f"but the input has {len(x)}"
+        )
+
+
+def conv_transpose2d(x: Array, weight: Array, bias: Array | None, window: Window, groups: int = 1) -> Array:
+    """Transposed convolution: every input cell stamps the weighted kernel (C, O/groups, kH, kW) on the output."""
+    return conv2d(x, swap_transposed(weight, groups), bias, window, groups)
+
+
+def swap_transposed(weight: Array, groups: int) -> Array:
+    """(C, O/groups, kH, kW) -> (O, C/groups, kH, kW): the layout of a convolution, group by group.
+
+    Raises:
+        ImpossibleError: when groups does not divide the input channels.
+    """
+    if len(weight) % groups:
+        raise ImpossibleError(f"groups {groups} must divide {len(weight)} input channels")
+    return np.concatenate([part.swapaxes(0, 1) for part in np.split(weight, groups)])
+
+
+def max_pool2d(x: Array, window: Window) -> Array:
+    """The largest of each window; padding never wins."""
+    return np.asarray(np.maximum.reduce([cells for _, cells in window.gather(x, fill=-np.inf)]))
+
+
+def avg_pool2d(x: Array, window: Window, count_include_pad: bool = True) -> Array:
+    """The mean of each window; `count_include_pad` as in torch."""
+    total = np.add.reduce([cells for _, cells in window.gather(x)])
+    rows, columns = window.output
+    divisors = [[window.divisor(i, j, count_include_pad) for j in range(columns)] for i in range(rows)]
+    return np.asarray(total / np.array(divisors))
+
+
+def conv_taps(x: Array, weight: Array, window: Window, cell: tuple[int, int, int], groups: int = 1) -> list[Tap]:
+    """The taps of output `cell` (channel, row, column), channel by channel in reading order; weight as for `conv2d`."""
+    out_channel, row, column = cell
+    per_group = weight.shape[1]
+    first = out_channel // (len(weight) // groups) * per_group
+    where = window.cells(row, column)
+    return [
+        Tap(
+            input=None if at is None else (channel, *at),
+            value=0.0 if at is None else float(x[(channel, *at)]),
+            weight=float(tap_weight),
+        )
+        for channel, plane in zip(range(first, first + per_group), weight[out_channel], strict=True)
+        for at, tap_weight in zip(where, plane.flat, strict=True)
+    ]
+
+
+def pool_taps(x: Array, window: Window, cell: tuple[int, int, int]) -> list[Tap]:
+    """The taps of a pool's output `cell` (channel, row, column), each of weight 1."""
+    channel, row, column = cell
+    return [
+        Tap(None if at is None else (channel, *at), 0.0 if at is None else float(x[(channel, *at)]), 1.0)
+        for at in window.cells(row, column)
+    ]

@@ -1,0 +1,96 @@
+"""What is printed re-adds: the rendered text is parsed back, multiplied and added."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from cnntui.core.arithmetic import maximum, mean, number, weighted_sum
+from cnntui.core.windows import Tap
+
+
+def decimal(text: str) -> Decimal:
+    return Decimal(text.replace("−", "-"))
+
+
+def readd(text: str) -> tuple[Decimal, str]:
+    """The sum of the printed terms, and the printed result."""
+    body, result = text.split(" = ")
+    bias = Decimal(0)
+    by = Decimal(1)
+    if " / " in body:
+        body, tail = body.rsplit(" / ", 1)
+        body = body[1:-1]
+        divisor, _, offset = tail.partition(" + ")
+        by, bias = decimal(divisor), decimal(offset or "0")
+    total = Decimal(0)
+    for term in body.split(" + "):
+        product = Decimal(1)
+        for factor in re.findall(r"[−\d.]+", term):
+            product *= decimal(factor)
+        total += product
+    return total / by + bias, result
+
+
+def check(text: str) -> None:
+    total, result = readd(text)
+    unit = Decimal(1).scaleb(decimal(result).as_tuple().exponent)  # type: ignore[arg-type]
+    assert abs(total - decimal(result)) <= unit / 2, text
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_random_sums_readd(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for _ in range(10):
+        size = int(rng.integers(1, 50))
+        spread = 10.0 ** rng.integers(-4, 5)
+        weights, values = rng.normal(size=(2, size)) * spread
+        match seed % 4:
+            case 0:
+                weights, values = weights.round(), values.round(2)
+            case 1:
+                values = values.round(1)
+            case 2:
+                values = np.float32(values).astype(float)
+        bias = float(rng.normal()) if rng.random() < 0.5 else 0.0
+        divisor = float(rng.choice([1, 9, 16, 256]))
+        taps = [Tap((0, 0, i), float(v), float(w)) for i, (w, v) in enumerate(zip(weights, values, strict=True))]
+        written = weighted_sum(taps, bias, divisor)
+        assert written.relation == "="
+        assert len(written.terms) == size + (bias != 0 and divisor == 1)
+        check(str(written))
+        true = sum(w * v for w, v in zip(weights, values, strict=True)) / divisor + bias
+        assert float(decimal(written.result)) == pytest.approx(true, rel=2e-3, abs=1e-3)
+
+
+def test_whole_numbers_are_printed_in_full() -> None:
+    taps = [Tap((0, 0, 0), 1, -1), Tap((0, 0, 1), 0.5, 2), Tap(None, 0, 3)]
+    assert str(weighted_sum(taps)) == "(−1×1) + (2×0.5) + (3×0) = 0"
+    assert str(weighted_sum(taps, bias=-0.25)) == "(−1×1) + (2×0.5) + (3×0) + −0.25 = −0.25"
+    assert str(weighted_sum([Tap((0, 0, 0), 3, 1)], divisor=16)) == "((1×3)) / 16 = 0.1875"
+
+
+def test_pools() -> None:
+    taps = [Tap((0, 0, 0), 1, 1), Tap((0, 0, 1), 5, 1), Tap(None, 0, 1)]
+    assert str(maximum(taps)) == "max(1, 5) = 5"
+    assert str(mean(taps, 4)) == "(1 + 5 + 0) / 4 = 1.5"
+    check(str(mean([Tap((0, 0, 0), 0.1 + 0.2, 1), Tap((0, 0, 1), 1 / 3, 1)], 3)))
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "text"),
+    [
+        (0.0, None, "0"),
+        (-0.0, None, "0"),
+        (-2.50, None, "−2.5"),
+        (1e-9, 3, "0"),
+        (-0.0004, 3, "0"),
+        (100, 2, "100"),
+        (1e20, None, "100000000000000000000"),
+    ],
+)
+def test_numbers(value: float, decimals: int | None, text: str) -> None:
+    assert number(value, decimals) == text

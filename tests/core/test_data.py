@@ -1,0 +1,117 @@
+"""Kernels, pictures and shades."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cnntui.core.axis import Axis
+from cnntui.core.images import PICTURES, GridError, grid_from_json, picture, read_grid
+from cnntui.core.kernels import KernelError, load_kernels, read_kernel
+from cnntui.core.shading import LOWERED, RAISED, glyphs, scale_of, shade
+from cnntui.core.windows import Window, conv2d
+
+CLASSIC = {
+    "sobel-x", "sobel-y", "prewitt-x", "prewitt-y", "gaussian-3", "gaussian-5",
+    "box", "sharpen", "emboss", "laplacian", "cross", "vertical-edge",
+}  # fmt: skip
+
+
+def test_the_classic_kernels_load() -> None:
+    kernels, errors = load_kernels()
+    assert not errors
+    assert set(kernels) >= CLASSIC
+    for kernel in kernels.values():
+        assert kernel.finds
+        assert kernel.source
+        assert kernel.group
+
+
+def test_blurs_keep_the_mean_and_edges_ignore_flat_ground() -> None:
+    kernels, _ = load_kernels()
+    for kernel in kernels.values():
+        total = sum(map(sum, kernel.weights)) / kernel.divisor
+        if kernel.group == "blur":
+            assert total == 1
+        if kernel.group == "edge":
+            assert total == 0
+
+
+def test_a_bad_kernel_is_named_and_the_rest_load(tmp_path: Path) -> None:
+    (tmp_path / "good.toml").write_text("weights = [[1, 2]]")
+    for name, text in {
+        "ragged": "weights = [[1], [1, 2]]",
+        "words": 'weights = [["a"]]',
+        "zero": "weights = [[1]]\ndivisor = 0",
+        "broken": "weights = [",
+    }.items():
+        (tmp_path / f"{name}.toml").write_text(text)
+    kernels, errors = load_kernels([tmp_path])
+    assert list(kernels) == ["good"]
+    assert sorted(str(error).split(":")[0] for error in errors) == [
+        "broken.toml",
+        "ragged.toml",
+        "words.toml",
+        "zero.toml",
+    ]
+    with pytest.raises(KernelError, match="No such file"):
+        read_kernel(tmp_path / "absent.toml")
+
+
+def test_the_first_cell_of_the_checkerboard_under_the_edge_kernel_is_zero() -> None:
+    kernels, _ = load_kernels()
+    weight = np.array(kernels["vertical-edge"].weights)[None, None]
+    window = Window(Axis(5, 3), Axis(5, 3))
+    assert conv2d(picture("checkerboard"), weight, None, window)[0, 0, 0] == 0
+    ramp = conv2d(
+        picture("ramp"), np.array(kernels["difference"].weights)[None, None], None, Window(Axis(1, 1), Axis(5, 3))
+    )
+    assert ramp.tolist() == [[[-2, -2, -2]]]
+
+
+@pytest.mark.parametrize("name", list(PICTURES))
+def test_pictures_are_made_at_any_size(name: str) -> None:
+    draw, height, width = PICTURES[name]
+    assert picture(name).shape == (1, height, width)
+    assert draw(28, 20).shape == (1, 28, 20)
+    assert draw(28, 28).max() > 0
+
+
+def test_grids_from_files(tmp_path: Path) -> None:
+    (tmp_path / "g.csv").write_text("1,2\n3,4\n")
+    (tmp_path / "g.txt").write_text("1 2\n3 4\n")
+    (tmp_path / "g.json").write_text("[[1,2],[3,4]]")
+    np.save(tmp_path / "g.npy", [[1.0, 2.0], [3.0, 4.0]])
+    for suffix in ("csv", "txt", "json", "npy"):
+        assert read_grid(tmp_path / f"g.{suffix}").tolist() == [[[1, 2], [3, 4]]]
+    Image.new("L", (3, 2), 255).save(tmp_path / "grey.png")
+    assert read_grid(tmp_path / "grey.png").tolist() == [[[1] * 3] * 2]
+    Image.new("RGB", (3, 2), (255, 0, 0)).save(tmp_path / "red.png")
+    assert read_grid(tmp_path / "red.png").shape == (3, 2, 3)
+
+
+@pytest.mark.parametrize("text", ["[[1,2],[3]]", "[1,2]", "[]", "{", '[["a"]]', "[[1e999]]", "[[[[1]]]]"])
+def test_what_is_no_grid_is_refused(text: str) -> None:
+    with pytest.raises(GridError):
+        grid_from_json(text)
+
+
+def test_a_pickle_is_not_opened(tmp_path: Path) -> None:
+    np.save(tmp_path / "bad.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(GridError, match="allow_pickle=False"):
+        read_grid(tmp_path / "bad.npy")
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    with pytest.raises(GridError, match="no picture"):
+        read_grid(tmp_path / "bad.png")
+
+
+def test_zero_is_the_same_shade_whatever_the_scale() -> None:
+    values = np.array([-2.0, 0.0, 1.0, np.nan, np.inf])
+    assert scale_of(values) == 2
+    assert shade(values, 2).tolist() == [1, 128, 192, 128, 255]
+    assert shade(np.zeros(3), scale_of(np.zeros(3))).tolist() == [128] * 3
+    assert glyphs(np.array([[1, 128, 255]])) == [LOWERED[-1] + RAISED[0] + RAISED[-1]]
+    assert not set(RAISED[1:]) & set(LOWERED[1:])
