@@ -1,0 +1,1 @@
+"""A training run is a directory: written by the trainer, read by any number of viewers, steered through files."""

@@ -1,0 +1,57 @@
+"""Commands to a running trainer: small files that it reads between two steps, answers and moves aside."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from cnntui.runs.files import write_atomic
+
+COMMANDS = ("pause", "resume", "stop", "checkpoint", "set")
+
+
+class Command(msgspec.Struct, frozen=True):
+    """One command. `set` takes `values`, for now `lr`."""
+
+    id: str
+    command: Literal["pause", "resume", "stop", "checkpoint", "set"]
+    values: dict[str, float] = {}
+
+
+def send(directory: Path, command: str, **values: float) -> str:
+    """Leave a command for the trainer of a run; returns its id.
+
+    Raises:
+        OSError: when the run directory cannot be written.
+        msgspec.ValidationError: when there is no such command.
+    """
+    written = msgspec.convert({"id": uuid.uuid4().hex, "command": command, "values": values}, Command)
+    inbox = directory / "control" / "in"
+    inbox.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Named by time, so that commands are obeyed in the order in which they were given.
+    write_atomic(inbox / f"{time.time_ns()}-{written.id}.json", msgspec.json.encode(written))
+    return written.id
+
+
+def receive(directory: Path) -> list[tuple[Path, Command | None]]:
+    """The commands that wait, oldest first; None for a file that is no command."""
+    inbox = directory / "control" / "in"
+    waiting: list[tuple[Path, Command | None]] = []
+    for path in sorted(inbox.glob("[!.]*.json")):
+        try:
+            waiting.append((path, msgspec.json.decode(path.read_bytes(), type=Command)))
+        except (OSError, msgspec.MsgspecError):
+            waiting.append((path, None))
+    return waiting
+
+
+def settle(path: Path, answer: dict[str, object]) -> None:
+    """Move a command out of the inbox, its answer beside it."""
+    done = path.parents[1] / "done"
+    done.mkdir(exist_ok=True, mode=0o700)
+    write_atomic(done / path.name, msgspec.json.encode(answer))
+    path.unlink(missing_ok=True)

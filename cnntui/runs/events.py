@@ -1,0 +1,220 @@
+"""The event log of a run: one line of JSON an event, appended by one writer, tailed by any number of readers."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from math import inf, isfinite, nan
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+VERSION = 1
+Number = float | Literal["NaN", "Infinity", "-Infinity"]
+
+
+def to_number(value: float) -> Number:
+    """A float as JSON can hold it."""
+    if isfinite(value):
+        return value
+    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+
+
+def from_number(value: Number) -> float:
+    """What `to_number` was given."""
+    return value if not isinstance(value, str) else nan if value == "NaN" else inf if value == "Infinity" else -inf
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=str.lower):
+    """What all events have: `t` in seconds since the attempt began, on its monotonic clock. The writer numbers them."""
+
+    step: int
+    v: int = VERSION
+    seq: int = 0
+    t: float = 0.0
+    attempt: int = 1
+
+
+class StateChange(Event, frozen=True, kw_only=True, tag="state"):
+    """The run changed its state; `message` says why."""
+
+    state: str
+    message: str = ""
+
+
+class Notice(Event, frozen=True, kw_only=True):
+    """Something that a person should see."""
+
+    message: str
+
+
+class Data(Event, frozen=True, kw_only=True):
+    """The data set that is trained on: counts, picture shape, class names, and a hash of all its bytes."""
+
+    name: str
+    train: int
+    test: int
+    shape: tuple[int, int, int]
+    classes: list[str]
+    sha256: str
+    steps: int
+
+
+class Train(Event, frozen=True, kw_only=True):
+    """The mean loss of the steps since the last such event."""
+
+    epoch: int
+    loss: Number
+    lr: float
+    images_per_second: float
+
+
+class Test(Event, frozen=True, kw_only=True):
+    """Loss and accuracy (0 to 1) over the whole test set."""
+
+    epoch: int
+    loss: Number
+    accuracy: float
+    count: int
+
+
+class Probe(Event, frozen=True, kw_only=True):
+    """Feature maps of some test pictures: `maps[layer]` is a file of uint8 shades (pictures, channels, H, W).
+
+    `scales[layer]` is the value that full shade stands for, `channels[layer]` how many the layer has, of which the file
+    holds the first. `probabilities[i]` are the classes' of picture i.
+    """
+
+    pictures: list[int]
+    labels: list[int]
+    probabilities: list[list[float]]
+    maps: dict[str, str]
+    scales: dict[str, float]
+    channels: dict[str, int]
+
+
+class Checkpoint(Event, frozen=True, kw_only=True):
+    """A checkpoint is complete on the disk."""
+
+    directory: str
+    epoch: int
+
+
+class Answer(Event, frozen=True, kw_only=True):
+    """A command took effect at `step`, or was rejected and why."""
+
+    id: str
+    command: str
+    accepted: bool
+    message: str
+
+
+AnyEvent = StateChange | Notice | Data | Train | Test | Probe | Checkpoint | Answer
+
+
+class EventWriter:
+    """Appends events to `events.<attempt>.jsonl`; one write a batch.
+
+    A write that is cut short (a full disk) is not repeated: the next batch starts on a line of its own.
+    """
+
+    def __init__(self, directory: Path, attempt: int = 1) -> None:
+        self.attempt = attempt
+        self._started = time.monotonic()
+        self._seq = 0
+        self._pending: list[bytes] = []
+        self._torn = False
+        self._descriptor = os.open(
+            directory / f"events.{attempt}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600
+        )
+
+    def emit(self, event: Event) -> None:
+        """Queue an event for the next `flush`."""
+        self._seq += 1
+        t = round(time.monotonic() - self._started, 3)
+        numbered = msgspec.structs.replace(event, seq=self._seq, t=t, attempt=self.attempt)
+        self._pending.append(msgspec.json.encode(numbered) + b"\n")
+
+    def flush(self, sync: bool = False) -> None:
+        """Write what is queued; a disk that refuses loses events, never the run."""
+        batch, self._pending = b"".join(self._pending), []
+        if batch:
+            if self._torn:
+                batch = b"\n" + batch
+            try:
+                self._torn = os.write(self._descriptor, batch) != len(batch)
+            except OSError:
+                self._torn = True
+        if sync:
+            os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Write what is left and close."""
+        self.flush(sync=True)
+        os.close(self._descriptor)
+
+
+class EventReader:
+    """Tails the event logs of a run, attempt after attempt.
+
+    A torn last line is left for the next poll; garbage, unknown kinds and newer versions are skipped and counted; a file
+    that shrank or was replaced is read again from its beginning, which `restarted` tells.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.skipped = 0
+        self.restarted = False
+        self._offsets: dict[Path, tuple[int, int]] = {}  # file -> (inode, bytes read)
+        self._decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+
+    def poll(self, max_bytes: int = 1 << 20) -> list[AnyEvent]:
+        """The next events, from at most `max_bytes`; an empty list when there are none."""
+        self.restarted = False
+        events: list[AnyEvent] = []
+        for path in self._logs():
+            chunk, inode, start = self._read(path, max_bytes)
+            end = chunk.rfind(b"\n") + 1
+            if not end and len(chunk) == max_bytes:
+                end = len(chunk)  # a line longer than one read is garbage: pass over it
+            for line in chunk[:end].splitlines():
+                if line.strip():
+                    self._decode(line, events)
+            self._offsets[path] = (inode, start + end)
+            max_bytes -= len(chunk)
+            if max_bytes <= 0:
+                break
+        return events
+
+    def _logs(self) -> list[Path]:
+        numbered = [
+            (int(match.group(1)), path)
+            for path in self.directory.glob("events.*.jsonl")
+            if (match := re.fullmatch(r"events\.(\d+)\.jsonl", path.name))
+        ]
+        return [path for _, path in sorted(numbered)]
+
+    def _read(self, path: Path, max_bytes: int) -> tuple[bytes, int, int]:
+        known, start = self._offsets.get(path, (None, 0))
+        try:
+            with path.open("rb") as file:
+                stat = os.fstat(file.fileno())
+                if known is not None and (stat.st_ino != known or stat.st_size < start):
+                    self.restarted, start = True, 0
+                file.seek(start)
+                return file.read(max_bytes), stat.st_ino, start
+        except OSError:
+            return b"", known or 0, start
+
+    def _decode(self, line: bytes, events: list[AnyEvent]) -> None:
+        try:
+            event = self._decoder.decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            self.skipped += 1
+            return
+        if event.v > VERSION:
+            self.skipped += 1
+        else:
+            events.append(event)

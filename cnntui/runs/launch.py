@@ -1,0 +1,82 @@
+"""Starting a run: its directory, its spec, and a supervisor in a session of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from cnntui.core.network import analyse
+from cnntui.runs.files import write_atomic
+from cnntui.runs.places import runs_root
+from cnntui.runs.spec import Spec
+
+
+class LaunchError(Exception):
+    """Why a run cannot be started, in one line."""
+
+
+HOW_TO_GET_TORCH = "training needs torch: pip install 'cnntui[train]'"
+
+
+def can_train() -> bool:
+    """Whether the trainer's packages are installed; looks, does not import."""
+    return all(importlib.util.find_spec(name) for name in ("torch", "torchvision"))
+
+
+def create(spec: Spec, directory: Path | None = None) -> Path:
+    """Make the run directory, with its spec.
+
+    Raises:
+        LaunchError: when torch is missing, the net is impossible, or the directory exists or cannot be written.
+    """
+    if not can_train():
+        raise LaunchError(HOW_TO_GET_TORCH)
+    analysis = analyse(spec.network)
+    if analysis.error:
+        raise LaunchError(analysis.error)
+    if analysis.output is None or len(analysis.output) != 1:
+        raise LaunchError(
+            f"{spec.net} ends in {analysis.output}, not in one score a class: finish it with flatten (or gap) and linear"
+        )
+    directory = directory or runs_root() / spec.run
+    try:
+        directory.mkdir(parents=True, mode=0o700)
+        for name in ("maps", "checkpoints", "control", "control/in", "control/done"):
+            (directory / name).mkdir(mode=0o700)
+        write_atomic(directory / "spec.json", msgspec.json.format(msgspec.json.encode(spec)), sync=True)
+    except FileExistsError:
+        raise LaunchError(f"{directory} is there already: give another --run-dir") from None
+    except OSError as error:
+        raise LaunchError(f"{directory}: {error.strerror}") from None
+    return directory
+
+
+def start(directory: Path) -> None:
+    """Start the supervisor of a created run. It outlives this process and its terminal.
+
+    Raises:
+        LaunchError: when no process can be started.
+    """
+    try:
+        subprocess.Popen(
+            [sys.executable, "-m", "cnntui.runs.supervisor", str(directory)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+    except OSError as error:
+        raise LaunchError(f"no process can be started: {error.strerror}") from None
+
+
+def launch(spec: Spec, directory: Path | None = None) -> Path:
+    """`create`, then `start`; returns the directory."""
+    made = create(spec, directory)
+    start(made)
+    return made

@@ -1,0 +1,32 @@
+"""Where things are kept on this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+
+def runs_root() -> Path:
+    """The directory of the run directories; `CNNTUI_RUNS` overrides it."""
+    given = os.environ.get("CNNTUI_RUNS")
+    return Path(given).absolute() if given else Path(platformdirs.user_state_dir("cnntui")) / "runs"
+
+
+def data_root() -> Path:
+    """The torchvision root of the data sets; `CNNTUI_DATA` overrides it."""
+    given = os.environ.get("CNNTUI_DATA")
+    return Path(given).absolute() if given else Path(platformdirs.user_data_dir("cnntui")) / "datasets"
+
+
+def state_root() -> Path:
+    """What the app remembers between two sessions."""
+    return Path(platformdirs.user_state_dir("cnntui"))
+
+
+def has_mnist(root: Path) -> bool:
+    """Whether MNIST lies in a torchvision root, packed or not."""
+    raw = root / "MNIST" / "raw"
+    names = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+    return all((raw / name).is_file() for name in names)

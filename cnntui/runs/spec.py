@@ -1,0 +1,172 @@
+"""What stands in a run directory: the spec, the status, how it ended. JSON, by msgspec; nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import msgspec
+import psutil
+
+from cnntui.core.network import Network
+from cnntui.core.notation import network_text, parse
+
+DATA_SETS = ("mnist", "fashion-mnist", "kmnist", "cifar10", "digits", "auto")
+OPTIMIZERS = ("adam", "adamw", "sgd")
+
+State = Literal["starting", "training", "paused", "stopping", "finished", "failed", "crashed"]
+ENDED: frozenset[str] = frozenset({"finished", "failed", "crashed"})
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person chooses, beside the net."""
+
+    data: str = "auto"
+    data_dir: str | None = None
+    epochs: int = 5
+    batch_size: int = 128
+    lr: float = 0.001
+    optimizer: str = "adam"
+    seed: int = 0
+    device: str = "auto"
+
+    def check(self) -> None:
+        """Refuse what cannot be trained with.
+
+        Raises:
+            ValueError: naming the setting, its value and what is allowed.
+        """
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name.replace('_', ' ')} {getattr(self, name)} < 1")
+        if not 0 < self.lr < float("inf"):
+            raise ValueError(f"learning rate {self.lr} is not above 0")
+        for name, allowed in (("data", DATA_SETS), ("optimizer", OPTIMIZERS)):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} {getattr(self, name)!r} is none of {', '.join(allowed)}")
+
+
+class Spec(Settings, frozen=True, kw_only=True):
+    """What is to be trained: written once by whoever starts the run, never changed."""
+
+    run: str
+    created: str
+    net: str
+    input: tuple[int, int, int]
+    layers: list[str]
+    version: int = 1
+
+    @property
+    def network(self) -> Network:
+        """The network to train."""
+        return parse("\n".join(self.layers), self.input, self.net)
+
+
+def new_spec(network: Network, settings: Settings, now: datetime | None = None) -> Spec:
+    """A spec under a fresh name, `<utc>-<net>-<6 hex>`."""
+    now = now or datetime.now(UTC)
+    safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in network.name).strip("-.")[:40] or "net"
+    channels, height, width = network.input
+    return Spec(
+        run=f"{now:%Y%m%d-%H%M%S}-{safe}-{secrets.token_hex(3)}",
+        created=now.isoformat(timespec="seconds"),
+        net=network.name,
+        input=(channels, height, width),
+        layers=network_text(network),
+        **msgspec.structs.asdict(settings),
+    )
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the trainer is, replaced about once a second. Times: `progress_age` in seconds, on the trainer's clock."""
+
+    state: State = "starting"
+    phase: str = ""
+    message: str = ""
+    attempt: int = 1
+    epoch: int = 0
+    step: int = 0
+    steps: int | None = None
+    progress_age: float = 0.0
+    train_loss: float | None = None
+    test_loss: float | None = None
+    test_accuracy: float | None = None
+    images_per_second: float | None = None
+    data: str | None = None
+    device: str | None = None
+    memory: int | None = None
+    host: str = ""
+    boot_id: str = ""
+    pid: int = 0
+    process_started: float = 0.0
+
+
+class Exit(msgspec.Struct, frozen=True, kw_only=True):
+    """How a trainer ended, as its supervisor saw it: an exit code, or the signal that killed it."""
+
+    attempt: int
+    code: int | None
+    signal: str | None
+    ended: str
+    peak_memory: int | None = None
+
+
+T = TypeVar("T")
+
+
+def read_json(path: Path, kind: type[T]) -> T | None:
+    """The file as `kind`; None when it is absent or is not that."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+@cache
+def boot_id() -> str:
+    """What names this start of this machine: two processes with one pid and start time are the same only within it."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return str(int(psutil.boot_time()))
+
+
+def process_facts() -> dict[str, str | int | float]:
+    """What lets a viewer know this very process again."""
+    return {
+        "host": socket.gethostname(),
+        "boot_id": boot_id(),
+        "pid": os.getpid(),
+        "process_started": psutil.Process().create_time(),
+    }
+
+
+STALE_SECONDS = 60.0
+
+
+def liveness(status: Status, written: float, now: float | None = None) -> Literal["alive", "stalled", "gone", "stale"]:
+    """Whether the process of a status lives. `written`: when the status was written, in seconds since the epoch.
+
+    On this host and boot the very process is looked up by pid and start time, so a reused pid is not taken for it; on
+    another host silence is all there is to see: *stale*, and it may revive.
+    """
+    if status.host != socket.gethostname():
+        return "stale" if abs((time.time() if now is None else now) - written) > STALE_SECONDS else "alive"
+    if status.boot_id != boot_id():
+        return "gone"
+    try:
+        process = psutil.Process(status.pid)
+        if abs(process.create_time() - status.process_started) > 1:
+            return "gone"
+        state = process.status()
+    except psutil.NoSuchProcess:
+        return "gone"
+    if state == psutil.STATUS_ZOMBIE:
+        return "gone"
+    return "stalled" if state in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP) else "alive"

@@ -1,0 +1,209 @@
+"""The trainer's desk: what it tells the world (events, status) and what the world asks of it (commands, signals)."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import msgspec
+import psutil
+import torch
+
+from cnntui.runs import control
+from cnntui.runs.events import Answer, Event, EventWriter, Notice, StateChange
+from cnntui.runs.files import write_atomic
+from cnntui.runs.spec import State, Status, process_facts
+
+STATUS_SECONDS = 1.0
+LISTEN_SECONDS = 0.2
+
+
+@dataclass
+class Progress:
+    """What the status file says; written by the training thread, read by the status thread."""
+
+    state: State = "starting"
+    phase: str = "starting"
+    message: str = ""
+    epoch: int = 0
+    step: int = 0
+    steps: int | None = None
+    progressed: float = 0.0
+    train_loss: float | None = None
+    test_loss: float | None = None
+    test_accuracy: float | None = None
+    images_per_second: float | None = None
+    data: str | None = None
+    device: str | None = None
+
+
+class Desk:
+    """Writes events and status of a run, and reads its commands. Use as a context: leaving it writes the last status."""
+
+    def __init__(self, run: Path, attempt: int) -> None:
+        self.run = run
+        self.attempt = attempt
+        self.progress = Progress(progressed=time.monotonic())
+        self.set_lr: Callable[[float], None] | None = None
+        self.torch_device: torch.device | None = None
+        self._events = EventWriter(run, attempt)
+        self._facts: dict[str, Any] = process_facts()
+        self._paused = False
+        self._stopping = False
+        self._listened = 0.0
+        self._obeyed: set[str] = set()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._keep_status, name="status", daemon=True)
+
+    def __enter__(self) -> Desk:
+        self.write_status()
+        self.tell(StateChange(step=0, state="starting"), sync=True)
+        signal.signal(signal.SIGTERM, self._on_sigterm)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed.set()
+        self._thread.join()
+        self.write_status()
+        self._events.close()
+
+    def _on_sigterm(self, number: int, _frame: FrameType | None) -> None:
+        """The first asks for a checkpoint and an end at the next step; the second ends at once."""
+        self._stopping = True
+        signal.signal(number, signal.SIG_DFL)
+
+    def tell(self, event: Event, sync: bool = False) -> None:
+        """Write an event."""
+        self._events.emit(event)
+        self._events.flush(sync)
+
+    def notice(self, message: str) -> None:
+        """Tell a person something."""
+        self.tell(Notice(step=self.progress.step, message=message))
+
+    def enter(self, phase: str, state: State | None = None) -> None:
+        """A new phase, and perhaps a new state."""
+        self.progress.phase = phase
+        self.progress.progressed = time.monotonic()
+        if state is not None:
+            self._become(state)
+
+    def _become(self, state: State, message: str = "") -> None:
+        self.progress.state, self.progress.message = state, message
+        self.tell(StateChange(step=self.progress.step, state=state, message=message), sync=True)
+        self.write_status()
+
+    def step(self, step: int, loss: float, images_per_second: float) -> None:
+        """Progress was made."""
+        progress = self.progress
+        progress.step, progress.progressed, progress.images_per_second = step, time.monotonic(), images_per_second
+        progress.train_loss = loss if math.isfinite(loss) else None
+
+    def tested(self, loss: float, accuracy: float) -> None:
+        """The test set was evaluated."""
+        self.progress.test_loss = loss if math.isfinite(loss) else None
+        self.progress.test_accuracy = accuracy
+        self.progress.progressed = time.monotonic()
+
+    def pause(self, message: str = "") -> None:
+        """Pause at this step, until told to resume or stop."""
+        self._paused = True
+        if message:
+            self.notice(message)
+        self._become("paused", message)
+
+    def end(self, state: State, message: str) -> None:
+        """The last state."""
+        self.progress.phase = ""
+        self._become(state, message)
+
+    def obey(self, checkpoint: Callable[[], None]) -> bool:
+        """Take the commands that wait, and wait here while paused; true when the run is to end now."""
+        while True:
+            if time.monotonic() - self._listened >= LISTEN_SECONDS:
+                self._listened = time.monotonic()
+                for path, command in control.receive(self.run):
+                    self._take(path, command, checkpoint)
+            if self._stopping:
+                self._become("stopping", self.progress.message)
+                return True
+            if not self._paused:
+                return False
+            time.sleep(LISTEN_SECONDS)
+
+    def _take(self, path: Path, command: control.Command | None, checkpoint: Callable[[], None]) -> None:
+        if command is None:
+            accepted, message, ident, word = False, "not a command", path.stem, "?"
+        elif command.id in self._obeyed:
+            path.unlink(missing_ok=True)
+            return
+        else:
+            ident, word = command.id, command.command
+            self._obeyed.add(ident)
+            accepted, message = self._do(command, checkpoint)
+        answer = Answer(step=self.progress.step, id=ident, command=word, accepted=accepted, message=message)
+        self.tell(answer)
+        control.settle(path, {"step": answer.step, "accepted": accepted, "message": message})
+
+    def _do(self, command: control.Command, checkpoint: Callable[[], None]) -> tuple[bool, str]:
+        match command.command:
+            case "pause" if not self._paused:
+                self.pause()
+            case "resume" if self._paused:
+                self._paused = False
+                self._become("training")
+            case "stop":
+                self._stopping = True
+            case "checkpoint":
+                checkpoint()
+            case "set":
+                lr = command.values.get("lr")
+                if lr is None or not 0 < lr < math.inf or self.set_lr is None:
+                    return False, f"set takes lr above 0, not {command.values}"
+                self.set_lr(lr)
+                return True, f"learning rate {lr:g} from step {self.progress.step + 1}"
+        return True, f"{command.command} at step {self.progress.step}"
+
+    def _keep_status(self) -> None:
+        while not self._closed.wait(STATUS_SECONDS):
+            self.write_status()
+
+    def write_status(self) -> None:
+        """Replace status.json; a disk that refuses is no reason to stop training."""
+        progress = self.progress
+        status = Status(
+            state=progress.state,
+            phase=progress.phase,
+            message=progress.message,
+            attempt=self.attempt,
+            epoch=progress.epoch,
+            step=progress.step,
+            steps=progress.steps,
+            progress_age=round(time.monotonic() - progress.progressed, 3),
+            train_loss=progress.train_loss,
+            test_loss=progress.test_loss,
+            test_accuracy=progress.test_accuracy,
+            images_per_second=progress.images_per_second,
+            data=progress.data,
+            device=progress.device,
+            memory=self._memory(),
+            **self._facts,
+        )
+        try:
+            write_atomic(self.run / "status.json", msgspec.json.encode(status))
+        except OSError:
+            return
+
+    def _memory(self) -> int:
+        """Bytes: the device's for CUDA, this process's resident ones otherwise."""
+        if self.torch_device is not None and self.torch_device.type == "cuda":
+            return int(torch.cuda.memory_reserved(self.torch_device))
+        return int(psutil.Process().memory_info().rss)
