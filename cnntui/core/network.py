@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from cnntui.core.axis import ImpossibleError
+from cnntui.core.axis import Axis, ImpossibleError
 from cnntui.core.layers import Layer, Shape, fixes
-from cnntui.core.receptive_field import Field
+from cnntui.core.receptive_field import Field, seen
 
 INPUT = "input"
 
@@ -155,3 +155,21 @@ def _row(node: Node, shape: Shape, field: tuple[Field, Field] | None) -> Row:
     elif field is not None and (window := layer.window(shape)):
         field = (field[0].through(window[0]), field[1].through(window[1]))
     return Row(node, shape, output, layer.params(shape), layer.macs(shape), field)
+
+
+def fields_of(analysis: Analysis, index: int) -> tuple[frozenset[int], frozenset[int]] | None:
+    """The input rows and columns that can move the middle unit of layer `index`; None: the whole image, or unknown."""
+    row = analysis.rows[index]
+    if row.field is None or row.output is None:
+        return None
+    by_name = {other.node.name: other for other in analysis.rows}
+    axes: tuple[list[Axis], list[Axis]] = ([], [])
+    step: Row | None = row
+    while step is not None:
+        if step.input and (window := step.node.layer.window(step.input)):
+            for chain, axis in zip(axes, window, strict=True):
+                chain.insert(0, axis)
+        step = by_name.get(step.node.inputs[0])
+    _, height, width = row.output
+    rows, columns = (seen(chain, size // 2) for chain, size in zip(axes, (height, width), strict=True))
+    return rows, columns

@@ -31,7 +31,7 @@ class Field:
 
 
 def seen(axes: Iterable[Axis], unit: int) -> frozenset[int]:
-    """The input indices that can move output `unit` of the stacked `axes` (first layer first), clipped at every layer."""
+    """The input indices that can move output `unit` of stacked `axes` (first layer first), clipped at every layer."""
     reached = {unit}
     for axis in reversed(list(axes)):
         reached = {where for output in reached for where in axis.reads(output) if where is not None}

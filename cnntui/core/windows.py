@@ -1,6 +1,6 @@
 """A window slid over a picture: convolution, transposed convolution, maximum and average pooling.
 
-Pictures are (C, H, W), kernels (O, C/groups, kH, kW), or for a transposed convolution (C, O/groups, kH, kW), as in torch.
+Pictures are (C, H, W), kernels (O, C/groups, kH, kW), transposed kernels (C, O/groups, kH, kW), as in torch.
 Everything is a sum over taps: gather one input cell for each output cell, weigh it, add it.
 """
 

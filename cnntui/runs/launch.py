@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from cnntui.core.layers import shape_text
 from cnntui.core.network import analyse
 from cnntui.runs.files import write_atomic
 from cnntui.runs.places import runs_root
@@ -41,7 +42,8 @@ def create(spec: Spec, directory: Path | None = None) -> Path:
         raise LaunchError(analysis.error)
     if analysis.output is None or len(analysis.output) != 1:
         raise LaunchError(
-            f"{spec.net} ends in {analysis.output}, not in one score a class: finish it with flatten (or gap) and linear"
+            f"{spec.net} ends in {shape_text(analysis.output or ())}, not in one score a class: "
+            "finish it with flatten (or gap) and linear"
         )
     directory = directory or runs_root() / spec.run
     try:

@@ -39,7 +39,8 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
 def run_directories(root: Path | None = None) -> list[Path]:
     """The run directories, newest first."""
     root = root or runs_root()
-    found = [(spec.created, spec.run, path.parent) for path in root.glob("*/spec.json") if (spec := read_json(path, Spec))]
+    specs = [(read_json(path, Spec), path.parent) for path in root.glob("*/spec.json")]
+    found = [(spec.created, spec.run, directory) for spec, directory in specs if spec]
     return [directory for _, _, directory in sorted(found, reverse=True)]
 
 
@@ -73,7 +74,7 @@ def find_run(name: str, root: Path | None = None) -> Path:
     Raises:
         RunError: when there is none, or more than one.
     """
-    if ("/" in name or name in (".", "..")) and read_json(Path(name) / "spec.json", Spec):
+    if ("/" in name or name in (".", "..")) and (Path(name) / "spec.json").is_file():
         return Path(name).absolute()
     runs = run_directories(root)
     if name == "last":
@@ -87,6 +88,6 @@ def find_run(name: str, root: Path | None = None) -> Path:
         return starting[0]
     if starting:
         raise RunError(f"{name!r} begins {len(starting)} runs: {', '.join(run.name for run in starting[:5])}")
-    if read_json(Path(name) / "spec.json", Spec):
+    if (Path(name) / "spec.json").is_file():
         return Path(name).absolute()
     raise RunError(f"no run is called {name!r}; cnntui runs lists them")

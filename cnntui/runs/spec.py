@@ -30,7 +30,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data: str = "auto"
     data_dir: str | None = None
     epochs: int = 5
-    batch_size: int = 128
+    batch_size: int = 64
     lr: float = 0.001
     optimizer: str = "adam"
     seed: int = 0

@@ -56,7 +56,7 @@ def work(run: Path, spec: Spec, desk: object) -> int:
         data = load(spec.data, Path(spec.data_dir) if spec.data_dir else data_root(), desk.notice)
         desk.progress.data = data.name
         torch.manual_seed(spec.seed)
-        model = build(spec.network).to(device)
+        model = build(spec.network).to(device).to(memory_format=torch.channels_last)
         out_of_memory = False
         try:
             train(run, spec, model, data.to(device), desk)

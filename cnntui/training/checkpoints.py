@@ -70,7 +70,11 @@ def _flatten(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], list[
         if value is not None
     }
     groups = [
-        {key: value for key, value in group.items() if isinstance(value, int | float | bool | str | list | tuple | None)}
+        {
+            key: value
+            for key, value in group.items()
+            if isinstance(value, int | float | bool | str | list | tuple | None)
+        }
         for group in state["param_groups"]
     ]
     return tensors, groups

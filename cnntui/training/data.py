@@ -17,7 +17,6 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from cnntui.core.layers import Shape, shape_text
-from cnntui.runs.places import has_mnist
 
 DOWNLOAD_TIMEOUT = 10.0
 
@@ -64,7 +63,7 @@ class DataSet:
 
 @dataclass(frozen=True)
 class Fitting:
-    """uint8 pictures -> a net's normalised input, on the device. Mean and deviation are the training pictures', by channel."""
+    """uint8 pictures -> a net's normalised input. Mean and deviation are the training pictures', by channel."""
 
     shape: tuple[int, int, int]
     mean: Tensor
@@ -184,7 +183,7 @@ def from_torchvision(name: str, root: Path, say: Callable[[str], None]) -> DataS
         torch.as_tensor(train.targets).long(),
         _pictures(test.data),
         torch.as_tensor(test.targets).long(),
-        tuple(str(c) for c in train.classes),
+        tuple(str(c).split(" - ")[0] for c in train.classes),  # MNIST calls its first class «0 - zero»
     )
 
 
@@ -209,8 +208,3 @@ def _download(kind: Callable[..., object], name: str, root: Path, say: Callable[
     finally:
         socket.setdefaulttimeout(before)
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def available(name: str, root: Path) -> bool:
-    """Whether training on `name` would start without a download."""
-    return name == "digits" or (name in ("mnist", "auto") and has_mnist(root))

@@ -91,14 +91,24 @@ def train(run: Path, spec: Spec, model: nn.Sequential, data: DataSet, desk: Desk
         )
     )
 
+    step, next_probe = 0, 0.0
+
     def checkpoint(epoch: int, is_best: bool) -> None:
         if not all(torch.isfinite(p).all() for p in model.parameters()):
             return
-        state = {"step": step, "epoch": epoch, "lr": optimizer.param_groups[0]["lr"], "net": spec.net, "data": data.name}
+        state = {
+            "step": step,
+            "epoch": epoch,
+            "lr": optimizer.param_groups[0]["lr"],
+            "net": spec.net,
+            "data": data.name,
+        }
         try:
             saved = checkpoints.save(run, model, optimizer, state, is_best)
         except OSError as error:
-            desk.tell(Notice(step=step, message=f"checkpoint not saved: {error.strerror or error}; the last one is kept"))
+            desk.tell(
+                Notice(step=step, message=f"checkpoint not saved: {error.strerror or error}; the last one is kept")
+            )
             return
         desk.tell(Checkpoint(step=step, epoch=epoch, directory=saved.name), sync=True)
 
@@ -114,7 +124,6 @@ def train(run: Path, spec: Spec, model: nn.Sequential, data: DataSet, desk: Desk
         now = time.monotonic()
         next_probe = now + max(PROBE_SECONDS, PROBE_SHARE * (now - began))
 
-    step, next_probe = 0, 0.0
     desk.enter("training", state="training")
     desk.set_lr = lambda lr: _set_lr(optimizer, lr)
     look()
@@ -122,7 +131,7 @@ def train(run: Path, spec: Spec, model: nn.Sequential, data: DataSet, desk: Desk
         desk.progress.epoch = epoch
         permutation = torch.randperm(count, generator=order, device=device)
         running, pending, images, since = torch.zeros((), device=device), 0, 0, time.monotonic()
-        for index in permutation.split(spec.batch_size):
+        for index in torch.split(permutation, spec.batch_size):
             optimizer.zero_grad(set_to_none=True)
             loss = loss_of(model(fit(data.train_images[index])), data.train_labels[index])
             loss.backward()

@@ -66,7 +66,7 @@ class Prober:
         channels = x.shape[1]
         x = x[:, :MAX_CHANNELS].float()
         if max(x.shape[2:]) > MAX_CELLS:
-            x = nn.functional.adaptive_avg_pool2d(x, [min(size, MAX_CELLS) for size in x.shape[2:]])
+            x = nn.functional.adaptive_avg_pool2d(x, (min(x.shape[2], MAX_CELLS), min(x.shape[3], MAX_CELLS)))
         values = x.cpu().numpy()
         scale = scale_of(values)
         buffer = io.BytesIO()

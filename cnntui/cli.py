@@ -1,0 +1,537 @@
+"""The commands. Everything they need is imported when they run, so that each starts at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from cnntui import __version__
+
+if TYPE_CHECKING:
+    from cnntui.core.layers import Shape
+    from cnntui.core.network import Analysis, Row
+    from cnntui.labs.convolve import ConvolveState
+    from cnntui.runs.reader import RunView
+
+COLORS = {"truecolor": "truecolor", "256": "256", "16": "standard", "none": None}
+
+
+def main() -> None:
+    """Run the command line; what nobody foresaw goes to a log, and one line says where."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Exception as error:  # the last resort: no traceback reaches a user
+        from cnntui.runs.places import state_root
+
+        log = state_root() / "cnntui.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            traceback.print_exc(file=file)
+        click.echo(f"Error: {type(error).__name__}: {error}. The details are in {log}".replace("\n", " "), err=True)
+        sys.exit(1)
+
+
+def fail(message: object) -> NoReturn:
+    """One line, and exit status 1."""
+    raise click.ClickException(" ".join(str(message).split()))
+
+
+def has_terminal() -> bool:
+    """Whether there is a person at both ends."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def print_json(value: object) -> None:
+    """One JSON document on stdout."""
+    import msgspec
+
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=1).decode())
+
+
+def open_app(mode: str, **given: Any) -> None:
+    """Open the screens."""
+    if not has_terminal():
+        fail("the screens need a terminal; cnntui --help lists the commands that print")
+    from cnntui.ui.app import CnntuiApp
+
+    app = CnntuiApp(mode, **given)
+    app.run()
+    if app.return_code:
+        sys.exit(app.return_code)
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+@click.option("--color", type=click.Choice(list(COLORS)), help="Colours of the screens, where the terminal is not believed.")
+@click.pass_context
+def cli(context: click.Context, color: str | None) -> None:
+    """See convolutional neural networks work, in a terminal. Without a command: the app."""
+    if color == "none":
+        os.environ["NO_COLOR"] = "1"
+    elif color:
+        os.environ["TEXTUAL_COLOR_SYSTEM"] = COLORS[color] or ""
+    if context.invoked_subcommand is None:
+        open_app("convolve")
+
+
+# -- networks
+
+
+def input_option(command: Callable[..., None]) -> Callable[..., None]:
+    """`--input C,H,W`."""
+    return click.option("--input", "shape", metavar="C,H,W", help="Channels, height, width of the input.")(command)
+
+
+def read_shape(shape: str | None) -> Shape | None:
+    """The value of `--input`."""
+    from cnntui.core.notation import NotationError, parse_input
+
+    try:
+        return parse_input(shape) if shape else None
+    except NotationError as error:
+        fail(error)
+
+
+@cli.command()
+@click.argument("net")
+@input_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def inspect(net: str, shape: str | None, as_json: bool) -> None:
+    """Shapes, parameters, MACs and receptive field of NET: a zoo name, a .toml file, or layers with --input."""
+    from cnntui.core.axis import ImpossibleError
+    from cnntui.core.network import analyse
+    from cnntui.core.notation import NotationError, load_net
+
+    try:
+        analysis = analyse(load_net(net, read_shape(shape)).network)
+    except (NotationError, ImpossibleError) as error:
+        fail(error)
+    if as_json:
+        print_json(inspection(analysis))
+    else:
+        print_table(analysis)
+    if analysis.error:
+        if not as_json:
+            fail(analysis.error + fix_text(analysis))
+        sys.exit(1)
+
+
+def fix_text(analysis: Analysis) -> str:
+    """What would work, behind an error."""
+    from cnntui.core.notation import layer_text
+
+    row = analysis.failing
+    fixes = ["; ".join(map(layer_text, fix)) for fix in row.problem.fixes] if row and row.problem else []
+    return f" (works: {', or '.join(fixes)})" if fixes else ""
+
+
+def inspection(analysis: Analysis) -> dict[str, Any]:
+    """The document of `inspect --json`."""
+    from cnntui.core.notation import layer_text
+
+    def layer(row: Row) -> dict[str, Any]:
+        field, problem = row.field, row.problem
+        return {
+            "name": row.node.name,
+            "op": row.node.layer.op,
+            "text": layer_text(row.node.layer),
+            "inputs": row.node.inputs,
+            "output": row.output,
+            "params": row.params,
+            "macs": row.macs,
+            "rf": field and {key: [getattr(axis, key) for axis in field] for key in ("size", "jump", "start")},
+            "error": problem
+            and {
+                "message": problem.message,
+                "fix": ["; ".join(map(layer_text, fix)) for fix in problem.fixes],
+            },
+        }
+
+    return {
+        "name": analysis.network.name,
+        "input": analysis.network.input,
+        "params": analysis.params,
+        "macs": analysis.macs,
+        "layers": [layer(row) for row in analysis.rows],
+        "error": analysis.error,
+    }
+
+
+def print_table(analysis: Analysis) -> None:
+    """The table of `inspect`."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from cnntui.core.layers import shape_text
+    from cnntui.core.notation import network_text
+
+    network = analysis.network
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=None, show_footer=True)
+    table.add_column("layer", footer=f"{network.name}, input {shape_text(network.input)}")
+    table.add_column("", footer="")
+    for name, footer in (
+        ("output", ""),
+        ("parameters", f"{analysis.params:,}"),
+        ("MACs", f"{analysis.macs:,}"),
+        ("field", ""),
+    ):
+        table.add_column(name, justify="right", footer=footer)
+    for row, text in zip(analysis.rows, network_text(network), strict=True):
+        field = "×".join(map(str, dict.fromkeys(axis.size for axis in row.field))) if row.field else "image"
+        output = shape_text(row.output) if row.output else "impossible" if row.problem else "waits"
+        table.add_row(
+            escape(row.node.name),
+            escape(text),
+            output,
+            f"{row.params:,}" if row.output else "",
+            f"{row.macs:,}" if row.output else "",
+            field if row.output else "",
+            style="red" if row.problem else "dim" if row.output is None else None,
+        )
+    console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
+    console.print(table)
+
+
+# -- one convolution
+
+
+@cli.command()
+@click.option("--input", "grid", metavar="FILE|JSON", help="(H,W) or (C,H,W): numbers or a picture.")
+@click.option("--kernel", metavar="NAME|JSON|K", help="A name from kernels/, weights, or for pooling a size.")
+@click.option("--op", default="conv", show_default=True, help="conv, true-conv, max, avg or transposed.")
+@click.option("--stride", metavar="N|HxW", help="1 by default; for pooling, the kernel's size.")
+@click.option("--padding", default="0", show_default=True, metavar="N|HxW")
+@click.option("--dilation", default="1", show_default=True, metavar="N|HxW")
+@click.option("--groups", default=1, show_default=True)
+@click.option("--bias", metavar="B|JSON", help="One number, or a list with one a filter.")
+@click.option("--at", metavar="I,J", help="Show what this output cell (of the first filter; or O,I,J) is made of.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def convolve(grid: str | None, kernel: str | None, at: str | None, as_json: bool, **settings: Any) -> None:
+    """One convolution or pool on your numbers. Without --input: the Convolve screen."""
+    if grid is None and kernel is None and not as_json:
+        open_app("convolve")
+        return
+    if grid is None or kernel is None:
+        fail("give both --input and --kernel")
+    from cnntui.core.axis import ImpossibleError
+    from cnntui.core.images import GridError
+    from cnntui.labs.given import GivenError, convolution
+
+    try:
+        state = convolution(grid, kernel, at=at, **settings)
+    except (GivenError, GridError, ImpossibleError) as error:
+        fail(error)
+    if state.output is None:
+        offers = ", or ".join(words for words, _ in state.mended)
+        fail(f"{state.problem}" + (f" (works: {offers})" if offers else ""))
+    if as_json:
+        print_json(convolution_document(state, at is not None))
+    else:
+        print_convolution(state, at is not None)
+
+
+def convolution_document(state: ConvolveState, with_cell: bool) -> dict[str, Any]:
+    """The document of `convolve --json`; one filter gives (H,W), several (O,H,W)."""
+    output = state.output
+    if output is None:
+        raise ValueError("the settings are impossible")
+    shown = output[0] if len(output) == 1 else output
+    document: dict[str, Any] = {"output": shown.tolist(), "shape": shown.shape}
+    if with_cell:
+        document["taps"] = [
+            {"input": tap.input, "value": tap.value, "weight": tap.weight, "product": tap.product} for tap in state.taps
+        ]
+        document |= {"sum": state.value, "equation": str(state.equation)}
+    return document
+
+
+def print_convolution(state: ConvolveState, with_cell: bool) -> None:
+    """The output as text, and a cell's arithmetic."""
+    from cnntui.core.arithmetic import number
+    from cnntui.core.layers import shape_text
+
+    output = state.output
+    if output is None:
+        raise ValueError("the settings are impossible")
+    click.echo(f"{shape_text(state.input.shape)} -> {shape_text(output.shape)}")
+    for channel in output:
+        texts = [[number(value, 4) for value in row] for row in channel]
+        width = max(len(text) for row in texts for text in row)
+        click.echo("\n".join("  ".join(text.rjust(width) for text in row) for row in texts) + "\n")
+    if with_cell:
+        click.echo(f"cell {','.join(map(str, state.cell[1:]))}: {state.equation}")
+
+
+# -- training
+
+
+@cli.command()
+@click.argument("net", required=False)
+@input_option
+@click.option("--data", default="auto", show_default=True, help="mnist, fashion-mnist, kmnist, cifar10, digits or auto.")
+@click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), help="A torchvision root. Or CNNTUI_DATA.")
+@click.option("--epochs", default=5, show_default=True)
+@click.option("--batch-size", default=64, show_default=True)
+@click.option("--lr", default=0.001, show_default=True, help="Learning rate.")
+@click.option("--optimizer", default="adam", show_default=True, help="adam, adamw or sgd.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--run-dir", type=click.Path(path_type=Path), help="Where the run is written; a new directory.")
+@click.option("--plain", is_flag=True, help="Print lines, open no screen.")
+@click.option("--detach", is_flag=True, help="Start, print the run's directory, and return.")
+def train(
+    net: str | None,
+    shape: str | None,
+    run_dir: Path | None,
+    plain: bool,
+    detach: bool,
+    data_dir: Path | None,
+    **chosen: Any,
+) -> None:
+    """Train NET in a process of its own. With NET it starts at once; without, the Train screen waits on lenet5."""
+    from cnntui.core.axis import ImpossibleError
+    from cnntui.core.notation import NotationError, load_net
+    from cnntui.runs.launch import LaunchError, create, launch, start
+    from cnntui.runs.spec import Settings, new_spec
+
+    settings = Settings(data_dir=str(data_dir.absolute()) if data_dir else None, **chosen)
+    try:
+        settings.check()
+        network = load_net(net or "lenet5", read_shape(shape)).network
+        if not (plain or detach) and has_terminal():
+            directory = launch(new_spec(network, settings), run_dir) if net else None
+            open_app("train", network=network, settings=settings, run=directory)
+            return
+        directory = create(new_spec(network, settings), run_dir)
+        start(directory)
+    except (NotationError, ImpossibleError, LaunchError, ValueError) as error:
+        fail(error)
+    if detach:
+        click.echo(directory)
+    else:
+        sys.exit(follow_plainly(directory))
+
+
+def follow_plainly(directory: Path, own: bool = True) -> int:
+    """Print a run until it ends; an interrupt stops the run that this command started. Returns the exit status."""
+    from cnntui.labs.plain import follow, maps
+    from cnntui.runs.control import send
+    from cnntui.runs.reader import RunReader
+
+    interrupted = False
+
+    def interrupt(*_: object) -> None:
+        nonlocal interrupted
+        if interrupted or not own:
+            raise click.exceptions.Exit(130)
+        interrupted = True
+        send(directory, "stop")
+        click.echo("stopping after a checkpoint; interrupt again to leave it to itself", err=True)
+
+    signal.signal(signal.SIGINT, interrupt)
+    view: RunView | None = None
+    for view, line in follow(RunReader(directory)):
+        click.echo(line)
+        if view.state == "paused" and view.message and not interrupted:
+            interrupted = True
+            send(directory, "stop")
+    if view is None:
+        return 1
+    if view.test_accuracy:
+        for line in maps(view):
+            click.echo(line)
+    if view.trained:
+        return 0
+    return 130 if interrupted and view.state == "finished" else 1
+
+
+@cli.command()
+@click.option("--root", type=click.Path(path_type=Path), help="Another directory of runs.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def runs(root: Path | None, as_json: bool) -> None:
+    """The runs, newest first."""
+    from cnntui.runs.listing import row, run_directories
+
+    rows = [row(directory) for directory in run_directories(root)]
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        click.echo("no run yet: start one with cnntui train")
+    for item in rows:
+        accuracy = f"{item.test_accuracy:.2%}" if item.test_accuracy is not None else "-"
+        epoch = f"epoch {item.epoch}" if item.epoch else "-"
+        click.echo(f"{item.run:<44} {item.state:<9} {epoch:<9} {accuracy:>8}  {item.data or '-'}  {item.device or '-'}")
+
+
+def the_run(name: str) -> Path:
+    """The directory of RUN."""
+    from cnntui.runs.listing import RunError, find_run
+
+    try:
+        return find_run(name)
+    except RunError as error:
+        fail(error)
+
+
+@cli.command()
+@click.argument("run")
+@click.option("--plain", is_flag=True, help="Print lines, open no screen.")
+def attach(run: str, plain: bool) -> None:
+    """Watch RUN: a directory, a name, the beginning of one, or last."""
+    directory = the_run(run)
+    from cnntui.runs.reader import RunReader
+
+    try:
+        RunReader(directory)
+    except FileNotFoundError as error:
+        fail(error)
+    if plain or not has_terminal():
+        sys.exit(follow_plainly(directory, own=False))
+    open_app("train", run=directory)
+
+
+def steer(run: str, command: str, **values: float) -> None:
+    """Leave a command for a run that is still going."""
+    from cnntui.runs.control import send
+    from cnntui.runs.listing import row
+
+    directory = the_run(run)
+    found = row(directory)
+    if found.pid is None:
+        fail(f"{found.run} is {found.state}: nobody is there to {command} it")
+    send(directory, command, **values)
+    click.echo(f"{command}: asked of {found.run}")
+
+
+@cli.command()
+@click.argument("run")
+def pause(run: str) -> None:
+    """Pause RUN after its present step."""
+    steer(run, "pause")
+
+
+@cli.command()
+@click.argument("run")
+def resume(run: str) -> None:
+    """Let a paused RUN go on."""
+    steer(run, "resume")
+
+
+@cli.command()
+@click.argument("run")
+def stop(run: str) -> None:
+    """Stop RUN after a checkpoint."""
+    steer(run, "stop")
+
+
+@cli.command(name="set")
+@click.argument("run")
+@click.argument("setting", metavar="lr=VALUE")
+def set_(run: str, setting: str) -> None:
+    """Change the learning rate of RUN while it trains."""
+    name, _, value = setting.partition("=")
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0.0
+    if name != "lr" or not 0 < number < float("inf"):
+        fail(f"{setting!r} is not understood: write lr=0.0005, a number above 0")
+    steer(run, "set", lr=number)
+
+
+# -- building, learning, the machine
+
+
+@cli.command()
+@click.argument("net", required=False)
+@input_option
+def build(net: str | None, shape: str | None) -> None:
+    """The Build screen, on NET."""
+    from cnntui.core.axis import ImpossibleError
+    from cnntui.core.notation import NotationError
+    from cnntui.labs.build import open_net
+
+    try:
+        state = open_net(net or "lenet5", read_shape(shape))
+    except (NotationError, ImpossibleError) as error:
+        fail(error)
+    open_app("build", build=state)
+
+
+@cli.command()
+@click.argument("lesson", required=False)
+def learn(lesson: str | None) -> None:
+    """The Learn screen, on LESSON: a name from cnntui lessons, or a file."""
+    from cnntui.labs.lesson import LessonError, find_lesson
+
+    try:
+        found = find_lesson(lesson)
+    except LessonError as error:
+        fail(error)
+    open_app("learn", lesson=found)
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+@click.option("--check", is_flag=True, help="Play every lesson's own solutions, and fail if a task does not pass.")
+def lessons(as_json: bool, check: bool) -> None:
+    """The lessons, and how far you are."""
+    from cnntui.labs.lesson import LessonError, check_lesson, load_lessons
+    from cnntui.labs.progress import done_tasks
+
+    try:
+        found = load_lessons()
+    except LessonError as error:
+        fail(error)
+    problems = {lesson.id: check_lesson(lesson) for lesson in found} if check else {}
+    rows = [
+        {
+            "id": lesson.id,
+            "number": lesson.number,
+            "title": lesson.title,
+            "minutes": lesson.minutes,
+            "tasks": len(lesson.tasks),
+            "done": len(done_tasks(lesson.id) & {task.id for task in lesson.tasks}),
+        }
+        | ({"problems": problems[lesson.id]} if check else {})
+        for lesson in found
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        for line in rows:
+            click.echo(f"{line['number']:>3}  {line['id']:<20} {line['done']}/{line['tasks']} tasks  {line['title']}")
+            for problem in problems.get(str(line["id"]), ()):
+                click.echo(f"     {problem}", err=True)
+    if any(problems.values()):
+        sys.exit(1)
+
+
+@cli.command()
+def doctor() -> None:
+    """What works here, what does not, and what to do."""
+    from cnntui.doctor import checks
+
+    for check in checks():
+        mark = click.style("ok  ", fg="green") if check.ok else click.style("look", fg="yellow")
+        click.echo(f"{mark}  {check.name:<12} {check.found}" + (f"\n{'':19}{check.advice}" if check.advice else ""))

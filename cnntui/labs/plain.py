@@ -1,0 +1,117 @@
+"""A run as lines of text: for a pipe, a log, a CI job."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from cnntui.core.arithmetic import number
+from cnntui.core.network import analyse
+from cnntui.core.shading import glyphs
+from cnntui.runs.reader import RunReader, RunView
+
+POLL_SECONDS = 0.25
+LINE_SECONDS = 5.0
+WIDTH = 78
+
+
+def duration(seconds: float) -> str:
+    """Minutes and seconds, or hours as well."""
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def size(bytes_: float) -> str:
+    """Bytes in MiB or GiB."""
+    return f"{bytes_ / 2**30:.1f} GiB" if bytes_ >= 2**30 else f"{bytes_ / 2**20:.0f} MiB"
+
+
+def percent(share: float) -> str:
+    """A share of one in percent, floored to two decimals: 99.995 % is not 100 %."""
+    return f"{int(share * 10_000 + 1e-6) / 100:.2f} %"
+
+
+def header(view: RunView) -> str:
+    """What is trained."""
+    params = analyse(view.spec.network).params
+    return f"run {view.spec.run}\n{view.directory}\n{view.spec.net}: {params:,} parameters, {view.spec.epochs} epochs"
+
+
+def progress(view: RunView) -> str:
+    """Where the training is, in one line."""
+    status = view.status
+    if status is None:
+        return "starting"
+    words = [f"epoch {status.epoch}/{view.spec.epochs}", f"{view.progress:4.0%}"]
+    if status.train_loss is not None:
+        words.append(f"loss {status.train_loss:.4f}")
+    if status.images_per_second:
+        words.append(f"{status.images_per_second:,.0f} images/s")
+    if view.seconds_left is not None:
+        words.append(f"{duration(view.seconds_left)} left")
+    return "  ".join(words)
+
+
+def ending(view: RunView) -> str:
+    """How it ended, in one line."""
+    test = f"test accuracy {percent(view.test_accuracy[-1][1])}" if view.test_accuracy else "never tested"
+    count = f" of {view.data.test:,} test pictures" if view.data and view.test_accuracy else ""
+    if view.trained:
+        return test + count
+    return f"{view.state}: {view.message or 'no reason given'} ({test}{count})"
+
+
+def maps(view: RunView, picture: int = 7, width: int = WIDTH) -> Iterator[str]:
+    """The feature maps of every layer for the probe picture of one class, as ASCII."""
+    probe = view.probe
+    if probe is None or not probe.labels:
+        return
+    index = min(picture, len(probe.labels) - 1)
+    odds = probe.probabilities[index]
+    best = max(range(len(odds)), key=odds.__getitem__)
+    yield f"test picture {probe.pictures[index]}, a {probe.labels[index]}, read as {best} ({percent(odds[best])})"
+    for layer in probe.maps:
+        shades = view.maps(layer)
+        if shades is None:
+            continue
+        chosen = shades[index]
+        shown = max(1, min(len(chosen), (width + 2) // (chosen.shape[2] + 2)))
+        yield ""
+        yield (
+            f"{layer}: {shown} of {probe.channels[layer]} channel{'s' * (probe.channels[layer] > 1)}, "
+            f"full shade ±{number(probe.scales[layer], 3)}"
+        )
+        for row in zip(*(glyphs(channel) for channel in chosen[:shown]), strict=True):
+            yield "  ".join(row).rstrip()
+    yield ""
+    yield "from zero up: . : + * # @    from zero down: , ; ~ = % &"
+
+
+def follow(reader: RunReader, sleep: Callable[[float], None] = time.sleep) -> Iterator[tuple[RunView, str]]:
+    """The lines of a run until it has ended, each with the view that it was made from; a line about every five seconds."""
+    view = reader.poll()
+    yield view, header(view)
+    seen, tested, told, phase, since = 0, 0, view.data, "", time.monotonic()
+    while True:
+        for notice in view.notices[seen:]:
+            yield view, f"note: {notice}"
+        seen = len(view.notices)
+        if view.data and told is None:
+            told = view.data
+            yield view, f"{told.name}: {told.train:,} to train, {told.test:,} to test; on {view.status and view.status.device}"
+        for (_, loss), (_, accuracy) in list(zip(view.test_loss, view.test_accuracy, strict=True))[tested:]:
+            tested += 1
+            yield view, f"epoch {tested}/{view.spec.epochs}  test loss {loss:.4f}  test accuracy {percent(accuracy)}"
+        if view.ended and (view.exit or view.alive != "alive"):
+            yield view, ending(view)
+            return
+        now_phase = view.status.phase if view.status else "starting"
+        if now_phase != phase and now_phase not in ("training", "evaluating", ""):
+            yield view, f"{now_phase} ..."
+        phase = now_phase
+        if phase == "training" and time.monotonic() - since >= LINE_SECONDS:
+            since = time.monotonic()
+            yield view, progress(view)
+        sleep(POLL_SECONDS)
+        view = reader.poll()
