@@ -73,13 +73,17 @@ def open_app(mode: str, **given: Any) -> None:
 
     app = CnntuiApp(mode, **given)
     app.run()
+    if app.going_run:
+        click.echo(f"the run goes on; cnntui attach {app.going_run} shows it again")
     if app.return_code:
         sys.exit(app.return_code)
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
-@click.option("--color", type=click.Choice(list(COLORS)), help="Colours of the screens, where the terminal is not believed.")
+@click.option(
+    "--color", type=click.Choice(list(COLORS)), help="Colours of the screens, where the terminal is not believed."
+)
 @click.pass_context
 def cli(context: click.Context, color: str | None) -> None:
     """See convolutional neural networks work, in a terminal. Without a command: the app."""
@@ -287,8 +291,12 @@ def print_convolution(state: ConvolveState, with_cell: bool) -> None:
 @cli.command()
 @click.argument("net", required=False)
 @input_option
-@click.option("--data", default="auto", show_default=True, help="mnist, fashion-mnist, kmnist, cifar10, digits or auto.")
-@click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), help="A torchvision root. Or CNNTUI_DATA.")
+@click.option(
+    "--data", default="auto", show_default=True, help="mnist, fashion-mnist, kmnist, cifar10, digits or auto."
+)
+@click.option(
+    "--data-dir", type=click.Path(file_okay=False, path_type=Path), help="A torchvision root. Or CNNTUI_DATA."
+)
 @click.option("--epochs", default=5, show_default=True)
 @click.option("--batch-size", default=64, show_default=True)
 @click.option("--lr", default=0.001, show_default=True, help="Learning rate.")
@@ -530,7 +538,7 @@ def lessons(as_json: bool, check: bool) -> None:
 @cli.command()
 def doctor() -> None:
     """What works here, what does not, and what to do."""
-    from cnntui.doctor import checks
+    from cnntui.labs.doctor import checks
 
     for check in checks():
         mark = click.style("ok  ", fg="green") if check.ok else click.style("look", fg="yellow")

@@ -13,7 +13,6 @@ from cnntui.core.arithmetic import Equation, maximum, mean, weighted_sum
 from cnntui.core.axis import Axis, ImpossibleError
 from cnntui.core.kernels import Kernel, load_kernels
 from cnntui.core.layers import AvgPool, Conv, Layer, MaxPool, Pair, fixes
-from cnntui.core.notation import layer_text
 from cnntui.core.windows import (
     Array,
     Tap,
@@ -104,14 +103,15 @@ class ConvolveState:
             if isinstance(layer, Conv | MaxPool | AvgPool):
                 state = self._with_layer(layer)
                 if state.problem is None:
-                    offers.append((layer_text(layer).split(" ", 2)[-1], state))
+                    offers.append((_difference(self, state), state))
         return offers
 
     @property
     def _layer(self) -> Layer:
         if self.op in POOLS:
             kind = MaxPool if self.op == "max" else AvgPool
-            return kind(self.kernel_size, self.stride, self.padding)
+            stride = None if self.stride == self.kernel_size else self.stride
+            return kind(self.kernel_size, stride, self.padding)
         return Conv(len(self.weight), self.kernel_size, self.stride, self.padding, self.dilation, self.groups)
 
     def _with_layer(self, layer: Conv | MaxPool | AvgPool) -> ConvolveState:
@@ -247,6 +247,15 @@ class ConvolveState:
         if op not in OPERATIONS:
             raise MoveError(f"no operation is called {op!r}; there are {', '.join(OPERATIONS)}")
         return replace(self, op=op)._settled()
+
+
+def _difference(before: ConvolveState, after: ConvolveState) -> str:
+    """The settings that differ, in words: `kernel 5, padding 0`."""
+    return ", ".join(
+        f"{name.removesuffix('_size')} {'×'.join(map(str, dict.fromkeys(value)))}"
+        for name in ("kernel_size", "stride", "padding", "dilation")
+        if (value := getattr(after, name)) != getattr(before, name)
+    )
 
 
 def _changed(array: Array, at: tuple[int, ...], value: float) -> Array:

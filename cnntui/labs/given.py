@@ -80,7 +80,9 @@ def _kernel(text: str, pooling: bool) -> tuple[Array, float]:
         return weight.reshape((1,) * (4 - weight.ndim) + weight.shape), 1
     kernels, _ = load_kernels()
     if text not in kernels:
-        raise GivenError(f"no kernel is called {text!r}; there are {', '.join(kernels)}, or give weights such as [[1,0,-1]]")
+        raise GivenError(
+            f"no kernel is called {text!r}; there are {', '.join(kernels)}, or give weights such as [[1,0,-1]]"
+        )
     return as_grid(kernels[text].weights)[None, None], kernels[text].divisor
 
 

@@ -99,7 +99,10 @@ def follow(reader: RunReader, sleep: Callable[[float], None] = time.sleep) -> It
         seen = len(view.notices)
         if view.data and told is None:
             told = view.data
-            yield view, f"{told.name}: {told.train:,} to train, {told.test:,} to test; on {view.status and view.status.device}"
+            yield (
+                view,
+                f"{told.name}: {told.train:,} to train, {told.test:,} to test; on {view.status and view.status.device}",
+            )
         for (_, loss), (_, accuracy) in list(zip(view.test_loss, view.test_accuracy, strict=True))[tested:]:
             tested += 1
             yield view, f"epoch {tested}/{view.spec.epochs}  test loss {loss:.4f}  test accuracy {percent(accuracy)}"

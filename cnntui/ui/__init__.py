@@ -1,0 +1,1 @@
+"""The screens. They know labs, runs and core; never torch."""

@@ -1,0 +1,1 @@
+"""The screens, thin: a view each, and what frames it."""

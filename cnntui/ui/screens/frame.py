@@ -1,0 +1,98 @@
+"""What every screen has: the bar with the screens' names, the footer, help, and rest when it is covered."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Footer
+
+from cnntui.ui.screens.dialogs import Keys
+from cnntui.ui.theme import ink
+from cnntui.ui.widgets.painted import Canvas, Painted
+
+TABS = (("convolve", "Convolve", "f2"), ("build", "Build", "f3"), ("train", "Train", "f4"), ("learn", "Learn", "f5"))
+
+KEY_NAMES = {
+    "greater_than_sign": ">",
+    "less_than_sign": "<",
+    "question_mark": "?",
+    "space": "space",
+    "escape": "esc",
+    "pageup": "page up",
+    "pagedown": "page down",
+    "shift+up": "shift+↑",
+    "shift+down": "shift+↓",
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+}
+
+
+class Bar(Painted):
+    """The screens and their keys; the one that is open stands out."""
+
+    DEFAULT_CSS = "Bar { height: 1; background: $panel; }"
+
+    def __init__(self, mode: str) -> None:
+        super().__init__()
+        self.mode = mode
+
+    def paint(self, canvas: Canvas) -> None:
+        """One line."""
+        colors = self.palette
+        x = canvas.put(1, 0, "cnntui ", ink(colors.accent, bold=True))
+        for mode, name, _ in TABS:
+            if mode == self.mode:
+                x = canvas.put(x + 1, 0, f" {name} ", ink(colors.on_accent, colors.accent, bold=True))
+            else:
+                x = canvas.put(x + 1, 0, " ")
+                x = canvas.put(x, 0, name[0], ink(colors.accent, bold=True))
+                x = canvas.put(x, 0, f"{name[1:]} ", ink(colors.text))
+        canvas.put(canvas.width - 7, 0, "? help", ink(colors.dim))
+
+
+class Frame(Screen[None]):
+    """A screen around one view."""
+
+    CSS = """
+    Frame { layout: vertical; background: $background; }
+    Frame > #body { height: 1fr; }
+    Footer { background: $panel; }
+    """
+    BINDINGS = [Binding("question_mark", "keys", "Help", show=False), Binding("f1", "keys", "Help", show=False)]
+    MODE = "convolve"
+
+    def body(self) -> Widget:
+        """The view."""
+        raise NotImplementedError
+
+    def compose(self) -> ComposeResult:
+        """Bar, view, footer."""
+        yield Bar(self.MODE)
+        view = self.body()
+        view.id = view.id or "view"
+        yield view
+        yield Footer(show_command_palette=False)
+
+    def action_keys(self) -> None:
+        """Every key of this screen."""
+        keys: dict[str, str] = {}
+        for active in self.active_bindings.values():
+            binding = active.binding
+            if not binding.description or binding.system:
+                continue
+            name = KEY_NAMES.get(binding.key, binding.key)
+            keys[binding.description] = f"{keys[binding.description]}, {name}" if binding.description in keys else name
+        view = self.query_one("#view")
+        self.app.push_screen(Keys(getattr(view, "HELP", ""), [(key, what) for what, key in keys.items()]))
+
+    def on_screen_suspend(self) -> None:
+        """Nothing moves behind another screen."""
+        view = self.query_one("#view")
+        if rest := getattr(view, "rest", None):
+            rest()

@@ -1,0 +1,94 @@
+"""One colour grammar for every screen: orange above zero, blue below, the background at zero, one accent for the window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from rich.style import Style
+from textual.color import Color
+from textual.theme import Theme
+
+from cnntui.core.shading import ZERO
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The fixed colours of a theme, as hex. Orange and blue differ for every kind of colour blindness."""
+
+    background: str
+    text: str
+    dim: str
+    positive: str
+    negative: str
+    accent: str
+    on_accent: str
+    error: str
+
+
+DARK = Palette("#12151c", "#d5dae3", "#6d7788", "#ff8c2e", "#4aa3ff", "#f4d35e", "#12151c", "#ff6b6b")
+LIGHT = Palette("#fbfaf7", "#23272f", "#8a8f99", "#d95f02", "#1f6fb4", "#8a6100", "#ffffff", "#c1121f")
+
+
+def _theme(name: str, palette: Palette, dark: bool, panel: str) -> Theme:
+    return Theme(
+        name=name,
+        primary=palette.accent,
+        secondary=palette.negative,
+        accent=palette.accent,
+        warning=palette.positive,
+        error=palette.error,
+        success=palette.negative,
+        foreground=palette.text,
+        background=palette.background,
+        surface=palette.background,
+        panel=panel,
+        dark=dark,
+        variables={
+            "footer-key-foreground": palette.accent,
+            "footer-description-foreground": palette.text,
+            "footer-background": panel,
+            "border": palette.dim,
+            "border-blurred": panel,
+            "input-cursor-background": palette.text,
+        },
+    )
+
+
+THEMES = (_theme("cnntui-dark", DARK, True, "#1d222c"), _theme("cnntui-light", LIGHT, False, "#ebe8e0"))
+
+
+def palette(app: App[Any]) -> Palette:
+    """The palette that fits the theme in use."""
+    return DARK if app.current_theme.dark else LIGHT
+
+
+LEVELS = 16
+
+
+@lru_cache(maxsize=1024)
+def heat(shade: int, colors: Palette) -> str:
+    """The colour of a shade (128 is zero): a few steps from the background to orange or blue."""
+    level = round((shade - ZERO) / 127 * LEVELS)
+    if not level:
+        return colors.background
+    towards = Color.parse(colors.positive if level > 0 else colors.negative)
+    # The first step is a visible one: a small value is not nothing.
+    share = 0.18 + 0.82 * min(1.0, abs(level) / LEVELS)
+    return Color.parse(colors.background).blend(towards, share).hex6
+
+
+@lru_cache(maxsize=4096)
+def ink(color: str | None, background: str | None = None, bold: bool = False, underline: bool = False) -> Style:
+    """A style, made once."""
+    return Style(color=color, bgcolor=background, bold=bold or None, underline=underline or None)
+
+
+@lru_cache(maxsize=1024)
+def readable_on(background: str) -> str:
+    """Black or white, whichever is read better."""
+    return Color.parse(background).get_contrast_text(1.0).hex6

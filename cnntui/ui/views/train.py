@@ -1,0 +1,419 @@
+"""The training view: what is about to be trained, then the run: progress, curves, maps, and the hand on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from rich.style import Style
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Static
+
+from cnntui.core.layers import shape_text
+from cnntui.core.network import analyse
+from cnntui.core.notation import join, load_net, network_text, zoo
+from cnntui.labs.plain import duration, percent, size
+from cnntui.labs.train import Looking, TrainState, start
+from cnntui.runs.control import send
+from cnntui.runs.launch import HOW_TO_GET_TORCH, LaunchError, can_train, launch
+from cnntui.runs.listing import row, run_directories
+from cnntui.runs.places import data_root, has_mnist
+from cnntui.runs.reader import RunReader, RunView
+from cnntui.runs.spec import new_spec
+from cnntui.ui.clock import Clock
+from cnntui.ui.screens.dialogs import Choose
+from cnntui.ui.theme import ink
+from cnntui.ui.widgets.feature_map import FeatureMaps
+from cnntui.ui.widgets.loss_chart import LossChart
+from cnntui.ui.widgets.painted import Canvas, Painted
+
+if TYPE_CHECKING:
+    from cnntui.ui.app import CnntuiApp
+
+POLL_SECONDS = 0.5
+STALLED_AFTER = 10.0
+
+
+class Setup(Painted):
+    """The net, its settings, and the one key that starts it."""
+
+    DEFAULT_CSS = "Setup { height: 1fr; margin: 1 2; }"
+
+    def __init__(self, state: TrainState) -> None:
+        super().__init__()
+        self.state = state
+
+    def show(self, state: TrainState) -> None:
+        """Show other settings."""
+        self.state = state
+        self.repaint()
+
+    def paint(self, canvas: Canvas) -> None:
+        """Net, settings, key."""
+        colors, state = self.palette, self.state
+        analysis = analyse(state.network)
+        x = canvas.put(0, 0, state.network.name, ink(colors.accent, bold=True))
+        canvas.put(
+            x, 0, f"  {shape_text(state.network.input)}   {analysis.params:,} parameters   {analysis.macs:,} MACs"
+        )
+        words = join(network_text(state.network))
+        for line in range(2):
+            canvas.put(0, 1 + line, words[line * canvas.width : (line + 1) * canvas.width], ink(colors.dim))
+        for line, name in enumerate(state.names):
+            chosen = line == state.selected
+            value = str(getattr(state.settings, name))
+            y = 4 + line
+            canvas.put(0, y, "▸" if chosen else " ", ink(colors.accent))
+            canvas.put(2, y, f"{name.replace('_', ' '):<11}", ink(colors.text if chosen else colors.dim))
+            text = f"‹ {value} ›" if chosen else f"  {value}"
+            end = canvas.put(14, y, text, ink(colors.accent if chosen else colors.text, bold=chosen))
+            if name == "data":
+                canvas.put(max(end, 24) + 2, y, self._about_data(), ink(colors.dim))
+        y = 5 + len(state.names)
+        if can_train():
+            x = canvas.put(0, y, " space ", ink(colors.on_accent, colors.accent, bold=True))
+            canvas.put(x, y, " starts the training, in a process of its own: leave at any time, it goes on")
+        else:
+            canvas.put(0, y, HOW_TO_GET_TORCH, ink(colors.error, bold=True))
+        canvas.put(0, y + 2, "↑ ↓ choose a setting, ← → change it, e takes another net, o opens a run", ink(colors.dim))
+
+    def _about_data(self) -> str:
+        settings = self.state.settings
+        root = Path(settings.data_dir) if settings.data_dir else data_root()
+        if settings.data == "digits":
+            return "1,797 scans of 8×8, bundled with scikit-learn"
+        if settings.data in ("auto", "mnist"):
+            if has_mnist(root):
+                return f"MNIST is in {root}"
+            return "MNIST, downloaded first" + (", else the bundled digits" if settings.data == "auto" else "")
+        return f"from {root}, or downloaded"
+
+
+class RunLine(Painted):
+    """Where the run is: name, device, state; then progress, time, speed, memory, accuracy."""
+
+    DEFAULT_CSS = "RunLine { height: 3; margin: 0 1; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.view: RunView | None = None
+
+    def show(self, view: RunView) -> None:
+        """Show a run."""
+        self.view = view
+        self.repaint()
+
+    def paint(self, canvas: Canvas) -> None:
+        """Three lines."""
+        view, colors = self.view, self.palette
+        if view is None:
+            return
+        status = view.status
+        x = canvas.put(0, 0, view.spec.net, ink(colors.accent, bold=True))
+        x = canvas.put(x, 0, f" on {view.data.name if view.data else view.spec.data}", ink(colors.text))
+        x = canvas.put(x, 0, f"   {(status.device if status else None) or '…'}   ", ink(colors.dim))
+        text, style = self._state(view)
+        x = canvas.put(x, 0, text, style)
+        canvas.put(max(x + 2, canvas.width - len(view.spec.run)), 0, view.spec.run, ink(colors.dim))
+        self._put_progress(canvas, view)
+        facts = []
+        if view.test_accuracy and view.data:
+            facts.append(f"test {percent(view.test_accuracy[-1][1])} of {view.data.test:,}")
+        if status and status.images_per_second and not view.ended:
+            facts.append(f"{status.images_per_second:,.0f} images/s")
+        if status and status.memory and not view.ended:
+            facts.append(size(status.memory))
+        canvas.put(0, 2, "   ".join(facts), ink(colors.text, bold=True))
+
+    def _state(self, view: RunView) -> tuple[str, Style]:
+        colors, status = self.palette, view.status
+        if view.state in ("crashed", "failed"):
+            return f"✗ {view.state}", ink(colors.error, bold=True)
+        if view.alive == "stalled":
+            return "‖ stalled: its process is stopped", ink(colors.error, bold=True)
+        if view.alive == "stale":
+            return "? nothing heard for a minute", ink(colors.error, bold=True)
+        if view.state == "training" and status and status.progress_age > STALLED_AFTER:
+            return f"no progress for {status.progress_age:.0f} s ({status.phase})", ink(colors.error, bold=True)
+        phase = f": {status.phase}" if status and status.phase not in ("", view.state) and not view.ended else ""
+        return f"{view.state}{phase}", ink(colors.accent if not view.ended else colors.text, bold=True)
+
+    def _put_progress(self, canvas: Canvas, view: RunView) -> None:
+        colors, status = self.palette, view.status
+        x = canvas.put(0, 1, f"epoch {status.epoch if status else 0}/{view.spec.epochs} ", ink(colors.text))
+        after = f" {view.progress:4.0%}"
+        if view.seconds_left is not None:
+            after += f"  {duration(view.seconds_left)} left"
+        room = max(8, min(60, canvas.width - x - len(after) - 1))
+        done = round(view.progress * room)
+        x = canvas.put(x, 1, "━" * done, ink(colors.accent))
+        x = canvas.put(x, 1, "─" * (room - done), ink(colors.dim))
+        canvas.put(x, 1, after, ink(colors.text))
+
+
+class TrainView(Widget):
+    """Draws the training lab, or the run it follows, and turns keys into moves and commands."""
+
+    DEFAULT_CSS = """
+    TrainView { layout: vertical; height: 1fr; }
+    TrainView > Horizontal { height: 1fr; }
+    TrainView LossChart { width: 1fr; margin: 0 1; }
+    TrainView FeatureMaps { width: 1fr; margin: 0 1; }
+    TrainView > #note { height: auto; max-height: 2; margin: 0 1; color: $warning; }
+    TrainView RunLine, TrainView > Horizontal { display: none; }
+    TrainView.-watching RunLine { display: block; }
+    TrainView.-watching > Horizontal { display: block; layout: horizontal; }
+    TrainView.-watching Setup { display: none; }
+    """
+
+    BINDINGS = [
+        Binding("space", "go", "Start, pause, resume"),
+        Binding("s", "stop", "Stop"),
+        Binding("left", "sideways(-1)", "Previous layer, or value", show=False),
+        Binding("right", "sideways(1)", "Next layer, or value", show=False),
+        Binding("up", "vertical(-1)", "Previous picture, or setting", show=False),
+        Binding("down", "vertical(1)", "Next picture, or setting", show=False),
+        Binding("g", "log", "Log scale", show=False),
+        Binding("m", "glyphs", "Maps as glyphs", show=False),
+        Binding("e", "net", "Net", show=False),
+        Binding("o", "open", "Runs"),
+        Binding("n", "new", "New run"),
+        Binding("d", "detach", "Detach"),
+    ]
+
+    HELP = (
+        "Training runs in a process of its own and writes a directory; this screen only reads it. Leave, lose the link, "
+        "come back with cnntui attach last: the run goes on and its whole curve is there. "
+        "Left and right choose the layer whose maps are shown, up and down the test picture."
+    )
+
+    can_focus = True
+
+    class Polled(Message):
+        """A view of the run, read by a worker."""
+
+        def __init__(self, reader: RunReader, view: RunView) -> None:
+            super().__init__()
+            self.reader = reader
+            self.view = view
+
+        def can_replace(self, message: Message) -> bool:
+            """Only the latest counts."""
+            return isinstance(message, TrainView.Polled)
+
+    def __init__(self, state: TrainState | None = None, run: Path | None = None) -> None:
+        super().__init__()
+        self.state = state or start()
+        self.reader: RunReader | None = RunReader(run) if run else None
+        self.run_view: RunView | None = None
+        self.looking = Looking()
+        self.as_glyphs = False
+        self._asked_to_stop = False
+
+    @property
+    def clock(self) -> Clock:
+        """The app's."""
+        return cast("CnntuiApp", self.app).clock
+
+    def compose(self) -> ComposeResult:
+        """The settings, or the run."""
+        yield Setup(self.state)
+        yield RunLine()
+        with Horizontal():
+            yield LossChart()
+            yield FeatureMaps()
+        yield Static("", id="note", markup=False)
+
+    def on_mount(self) -> None:
+        """Show what there is."""
+        self.focus()
+        self._follow(self.reader)
+
+    # -- following a run
+
+    def _follow(self, reader: RunReader | None) -> None:
+        self.reader, self.run_view = reader, None
+        self.set_class(reader is not None, "-watching")
+        self._note("")
+        if reader is None:
+            self.clock.ignore(self)
+            self.query_one(Setup).show(self.state)
+        else:
+            self.wake()
+
+    def wake(self) -> None:
+        """The screen is seen again: poll, if there is something to poll."""
+        if self.reader is not None:
+            self._poll(self.reader)
+            if self.run_view is None or not self.run_view.ended:
+                self.clock.listen(self, self._poll_now, every=POLL_SECONDS)
+
+    def rest(self) -> None:
+        """The screen is covered: the run goes on by itself."""
+        self.clock.ignore(self)
+
+    def _poll_now(self) -> None:
+        if self.reader is not None:
+            self._poll(self.reader)
+
+    @work(thread=True, exclusive=True, group="poll")
+    def _poll(self, reader: RunReader) -> None:
+        """Read what is new: the file system may be slow, so not on the event loop."""
+        self.post_message(self.Polled(reader, reader.poll()))
+
+    def on_train_view_polled(self, event: Polled) -> None:
+        """Draw it; an ended run is not polled again."""
+        event.stop()
+        if event.reader is not self.reader:
+            return
+        self.run_view = event.view
+        cast("CnntuiApp", self.app).going_run = None if event.view.ended else event.view.spec.run
+        self._draw()
+        if event.view.ended and (event.view.exit or event.view.alive != "alive"):
+            self.clock.ignore(self)
+
+    def _draw(self) -> None:
+        view = self.run_view
+        if view is None:
+            self.query_one(Setup).show(self.state)
+            return
+        self.query_one(RunLine).show(view)
+        self.query_one(LossChart).show(view, self.looking.log)
+        self.query_one(FeatureMaps).show(view, self.looking, self.as_glyphs)
+        notes = [*view.notices[-1:]]
+        if view.message:
+            notes = [f"{view.state}: {view.message}"]
+        if view.skipped:
+            notes.append(f"{view.skipped} records of the log could not be read")
+        self._note("   ".join(notes))
+
+    def _note(self, text: str) -> None:
+        line = self.query_one("#note", Static)
+        if str(line.content) != text:
+            line.update(text)
+
+    @property
+    def going(self) -> bool:
+        """Whether a run is followed that has not ended."""
+        return self.reader is not None and (self.run_view is None or not self.run_view.ended)
+
+    # -- keys
+
+    def action_go(self) -> None:
+        """Start; or pause; or resume."""
+        if self.reader is None:
+            self._launch()
+        elif self.going:
+            paused = self.run_view is not None and self.run_view.state == "paused"
+            self._command("resume" if paused else "pause")
+        else:
+            self.app.notify("this run has ended: n begins a new one", markup=False)
+
+    def _launch(self) -> None:
+        try:
+            directory = launch(new_spec(self.state.network, self.state.settings))
+        except LaunchError as error:
+            self._note(f"not started: {error}")
+            return
+        cast("CnntuiApp", self.app).going_run = directory.name
+        self._follow(RunReader(directory))
+
+    def _command(self, command: str) -> None:
+        if self.reader is None:
+            return
+        try:
+            send(self.reader.directory, command)
+        except OSError as error:
+            self._note(f"{command} could not be asked: {error.strerror}")
+            return
+        self.app.notify(f"{command}: asked", timeout=2, markup=False)
+
+    def action_stop(self) -> None:
+        """Stop after a checkpoint; asked twice, because it cannot be undone."""
+        if not self.going:
+            return
+        if self._asked_to_stop:
+            self._asked_to_stop = False
+            self._command("stop")
+            return
+        self._asked_to_stop = True
+        self.app.notify("s once more stops this run, after a checkpoint", severity="warning", markup=False)
+        self.set_timer(4, self._forget_stop)
+
+    def _forget_stop(self) -> None:
+        self._asked_to_stop = False
+
+    def action_detach(self) -> None:
+        """Leave the app; the run goes on."""
+        self.app.exit()
+
+    def action_new(self) -> None:
+        """Back to the settings; a run that is going goes on."""
+        self._follow(None)
+
+    def action_net(self) -> None:
+        """Another net of the zoo."""
+        if self.reader is not None:
+            return
+
+        def chosen(name: str | None) -> None:
+            if name:
+                self.offer(self.state.with_network(load_net(name).network))
+
+        nets = [(name, load_net(name).idea) for name in zoo()]
+        self.app.push_screen(Choose("Train which net?", nets, self.state.network.name), chosen)
+
+    def offer(self, state: TrainState) -> None:
+        """Other settings, ready to start."""
+        self.state = state
+        self._follow(None)
+
+    def action_open(self) -> None:
+        """Watch another run."""
+
+        def chosen(name: str | None) -> None:
+            for directory in directories:
+                if directory.name == name:
+                    self._follow(RunReader(directory))
+
+        directories = run_directories()[:30]
+        if not directories:
+            self.app.notify("there is no run yet: space starts one", markup=False)
+            return
+        lines = []
+        for directory in directories:
+            found = row(directory)
+            accuracy = percent(found.test_accuracy) if found.test_accuracy is not None else ""
+            lines.append((directory.name, f"{found.state} {accuracy}"))
+        self.app.push_screen(Choose("Watch which run?", lines), chosen)
+
+    def action_sideways(self, by: int) -> None:
+        """Another layer; on the settings, another value."""
+        if self.reader is None:
+            self.state = self.state.change(by)
+        elif self.run_view:
+            self.looking = self.looking.next_layer(self.run_view, by)
+        self._draw()
+
+    def action_vertical(self, by: int) -> None:
+        """Another picture; on the settings, another setting."""
+        if self.reader is None:
+            self.state = self.state.select(by)
+        elif self.run_view:
+            self.looking = self.looking.next_picture(self.run_view, by)
+        self._draw()
+
+    def action_log(self) -> None:
+        """Loss on a logarithmic scale, or not."""
+        self.looking = Looking(self.looking.layer, self.looking.picture, not self.looking.log)
+        self._draw()
+
+    def action_glyphs(self) -> None:
+        """Maps as glyphs, or in colour."""
+        self.as_glyphs = not self.as_glyphs
+        self._draw()

@@ -1,0 +1,138 @@
+"""Feature maps as small pictures: half-blocks in the colour grammar, or glyphs where colour is not to be had."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cnntui.core.arithmetic import number
+from cnntui.core.shading import ZERO, glyphs
+from cnntui.core.windows import Array
+from cnntui.labs.train import Looking
+from cnntui.runs.reader import RunView
+from cnntui.ui.theme import heat, ink
+from cnntui.ui.widgets.painted import Canvas, Painted
+
+RAMP = (1, 43, 85, ZERO, 170, 213, 255)
+
+
+class FeatureMaps(Painted):
+    """One test picture, what the net says it is, and what a layer makes of it."""
+
+    DEFAULT_CSS = "FeatureMaps { height: 1fr; width: 1fr; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.view: RunView | None = None
+        self.looking = Looking()
+        self.as_glyphs = False
+        self._shades: dict[str, Array] = {}
+        self._step: int | None = None
+
+    def show(self, view: RunView, looking: Looking, as_glyphs: bool) -> None:
+        """Show a run's latest probe; the files are read once a probe."""
+        step = view.probe.step if view.probe else None
+        if step != self._step:
+            self._shades, self._step = {}, step
+        self.view, self.looking, self.as_glyphs = view, looking, as_glyphs
+        self.repaint()
+
+    def _maps(self, layer: str) -> Array | None:
+        if layer not in self._shades and self.view:
+            shades = self.view.maps(layer)
+            if shades is None:
+                return None
+            self._shades[layer] = shades
+        return self._shades.get(layer)
+
+    def paint(self, canvas: Canvas) -> None:
+        """The picture and the classes above, the layer's maps below."""
+        view, colors = self.view, self.palette
+        if view is None or view.probe is None:
+            canvas.put(0, 0, "feature maps appear when training begins", ink(colors.dim))
+            return
+        probe = view.probe
+        index = min(self.looking.picture, len(probe.pictures) - 1)
+        odds = probe.probabilities[index]
+        best = max(range(len(odds)), key=odds.__getitem__)
+        classes = view.data.classes if view.data else [str(i) for i in range(len(odds))]
+        said = classes[best] if best < len(classes) else str(best)
+        right = best == probe.labels[index]
+        x = canvas.put(
+            0, 0, f"test picture {probe.pictures[index]}: a {classes[probe.labels[index]]}, read as ", ink(colors.text)
+        )
+        canvas.put(x, 0, f"{said} {'✓' if right else '✗'}", ink(colors.accent if right else colors.error, bold=True))
+
+        tall = max(5, min(14, canvas.height // 2 - 1))
+        pictures = self._maps("input")
+        width = 0
+        if pictures is not None:
+            small = shrink(pictures[index, 0], 2 * tall)
+            width = self._put_picture(canvas, 0, 1, small)
+            tall = min(tall, -(-small.shape[0] // (1 if self._plain else 2)))
+        self._put_odds(canvas, width + 2, 1, odds, classes, max(tall, 5))
+        self._put_layer(canvas, max(tall, min(len(odds), 5)) + 2, index)
+
+    @property
+    def _plain(self) -> bool:
+        return self.as_glyphs or self.app.no_color
+
+    def _put_odds(self, canvas: Canvas, x: int, y: int, odds: list[float], classes: list[str], lines: int) -> None:
+        """The likeliest classes, as many as there are lines; in the classes' order."""
+        colors = self.palette
+        shown = sorted(sorted(range(len(odds)), key=lambda i: -odds[i])[:lines])
+        names = [classes[i] if i < len(classes) else str(i) for i in shown]
+        widest = min(8, max(map(len, names), default=1))
+        room = max(0, min(24, canvas.width - x - widest - 8))
+        for line, (i, name) in enumerate(zip(shown, names, strict=True)):
+            end = canvas.put(x, y + line, f"{name[:widest]:>{widest}} ", ink(colors.text))
+            end = canvas.put(end, y + line, ("█" * round(odds[i] * room)) or "▏", ink(colors.accent))
+            canvas.put(end + 1, y + line, f"{odds[i]:.0%}", ink(colors.dim))
+
+    def _put_layer(self, canvas: Canvas, y: int, index: int) -> None:
+        view, colors = self.view, self.palette
+        layer = self.looking.present_layer(view) if view else None
+        shades = self._maps(layer) if layer else None
+        if view is None or view.probe is None or layer is None or shades is None:
+            return
+        room_lines = canvas.height - y - 1
+        tall = max(2, min(shades.shape[2], 2 * room_lines, 28))
+        thumbs = [shrink(channel, tall) for channel in shades[index]]
+        wide = thumbs[0].shape[1] * (2 if self._plain else 1)
+        lines = thumbs[0].shape[0] if self._plain else -(-thumbs[0].shape[0] // 2)
+        columns = max(1, (canvas.width + 1) // (wide + 1))
+        rows = max(1, (room_lines + 1) // (lines + 1))
+        shown = min(len(thumbs), columns * rows)
+        scale = number(view.probe.scales[layer], 2)
+        x = canvas.put(0, y, layer, ink(colors.accent, bold=True))
+        x = canvas.put(x, y, f"  {shown} of {view.probe.channels[layer]} maps   −{scale} ", ink(colors.dim))
+        for step in RAMP:
+            x = canvas.put(x, y, glyphs(np.array([[step]]))[0] if self._plain else "█", ink(heat(step, colors)))
+        canvas.put(x, y, f" {scale}", ink(colors.dim))
+        for number_, thumb in enumerate(thumbs[:shown]):
+            row, column = divmod(number_, columns)
+            self._put_picture(canvas, column * (wide + 1), y + 1 + row * (lines + 1), thumb)
+
+    def _put_picture(self, canvas: Canvas, x: int, y: int, shades: Array) -> int:
+        """Draw a picture with its corner at (x, y); returns its width in columns."""
+        colors = self.palette
+        height, width = (int(n) for n in shades.shape)
+        if self._plain:
+            for line, text in enumerate(glyphs(shades)):
+                canvas.put(x, y + line, "".join(glyph * 2 for glyph in text))
+            return 2 * width
+        for line in range(0, height, 2):
+            for column in range(width):
+                upper = heat(int(shades[line, column]), colors)
+                lower = heat(int(shades[line + 1, column]), colors) if line + 1 < height else colors.background
+                canvas.put(x + column, y + line // 2, "▀", ink(upper, lower))
+        return width
+
+
+def shrink(shades: Array, tall: int) -> Array:
+    """Average whole blocks until the picture is at most `tall` high; shades about 128 average like values about zero."""
+    factor = -(-shades.shape[0] // tall)
+    if factor <= 1:
+        return shades
+    height, width = (size // factor * factor for size in shades.shape)
+    blocks = shades[:height, :width].reshape(height // factor, factor, width // factor, factor)
+    return np.asarray(blocks.mean((1, 3)).round(), dtype=np.uint8)
