@@ -47,14 +47,14 @@ def ramp(height: int, width: int) -> Array:
 
 
 def seven(height: int, width: int) -> Array:
-    """A hand-drawn 7, values from 0 to 1 in steps of 1/16."""
+    """A hand-drawn 7 in whole grey levels from 0 to 9."""
     scale = 8
     canvas = Image.new("L", (width * scale, height * scale))
     stroke = [(0.25, 0.27), (0.74, 0.25), (0.70, 0.36), (0.55, 0.60), (0.45, 0.84)]
     points = [(x * width * scale, y * height * scale) for x, y in stroke]
     ImageDraw.Draw(canvas).line(points, fill=255, width=max(1, round(0.1 * min(height, width) * scale)), joint="curve")
     small = np.asarray(canvas.resize((width, height), Image.Resampling.BOX), dtype=float) / 255
-    return (np.round(small * 16) / 16)[None]
+    return np.round(small * 9)[None]
 
 
 PICTURES: dict[str, tuple[Callable[[int, int], Array], int, int]] = {

@@ -67,7 +67,7 @@ class Looking:
 
     layer: str | None = None
     picture: int = 7
-    log: bool = False
+    log: bool = True
 
     def layers(self, view: RunView) -> list[str]:
         """The layers that have maps, the input left out."""

@@ -65,16 +65,16 @@ def start(directory: Path) -> None:
         LaunchError: when no process can be started.
     """
     try:
-        subprocess.Popen(
+        subprocess.run(
             [sys.executable, "-m", "cnntui.runs.supervisor", str(directory)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,
+            check=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
-    except OSError as error:
-        raise LaunchError(f"no process can be started: {error.strerror}") from None
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise LaunchError(f"no process can be started: {error}") from None
 
 
 def launch(spec: Spec, directory: Path | None = None) -> Path:

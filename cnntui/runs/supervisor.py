@@ -51,4 +51,8 @@ def supervise(directory: Path, attempt: int = 1) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(supervise(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1))
+    # The caller waits for this process; the child has none to wait for it, so it never lingers as a zombie of the screen.
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    sys.exit(supervise(Path(sys.argv[1])))

@@ -8,6 +8,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer
 
+from cnntui.ui.compositor import TightCompositor
 from cnntui.ui.screens.dialogs import Keys
 from cnntui.ui.theme import ink
 from cnntui.ui.widgets.painted import Canvas, Painted
@@ -66,6 +67,10 @@ class Frame(Screen[None]):
     """
     BINDINGS = [Binding("question_mark", "keys", "Help", show=False), Binding("f1", "keys", "Help", show=False)]
     MODE = "convolve"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._compositor = TightCompositor()
 
     def body(self) -> Widget:
         """The view."""

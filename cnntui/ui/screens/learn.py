@@ -45,19 +45,23 @@ class LearnView(Widget):
     """
 
     BINDINGS = [
-        Binding("pagedown", "page(1)", "Next page"),
-        Binding("pageup", "page(-1)", "Page before"),
-        Binding("f", "flip", "Text / lab"),
+        Binding("pagedown", "page(1)", "Next"),
+        Binding("pageup", "page(-1)", "Back", show=False),
+        Binding("f", "flip", "Text/lab"),
         Binding("h", "hint", "Hint"),
         Binding("x", "solution", "Solution"),
         Binding("z", "restart", "Set the page back", show=False),
         Binding("c", "contents", "Contents", show=False),
+        Binding("up", "scroll(-1)", "Scroll the text", show=False),
+        Binding("down", "scroll(1)", "Scroll the text", show=False),
     ]
 
     HELP = (
         "Read on the left, do it on the right. The task's line says what is not yet right, and becomes ✓ when it is. "
         "h gives a hint, x plays the solution, z sets the page back, page up and page down turn pages."
     )
+
+    can_focus = True
 
     def __init__(self, lesson: Lesson) -> None:
         super().__init__()
@@ -90,6 +94,12 @@ class LearnView(Widget):
     def on_resize(self) -> None:
         """Side by side where there is room."""
         self.set_class(self.size.width < SIDE_BY_SIDE, "-narrow")
+        self._give_focus()
+
+    def _give_focus(self) -> None:
+        """To the lab where it is seen, else to the text."""
+        hidden = self.has_class("-narrow") and not self.has_class("-flipped")
+        (self if hidden else self.query_one("#output")).focus()
 
     def _open(self) -> None:
         """Show the page, and set the lab up for it."""
@@ -144,12 +154,16 @@ class LearnView(Widget):
             self._keep()
             self.remove_class("-flipped")
             self._open()
+            self.call_after_refresh(self._give_focus)
 
     def action_flip(self) -> None:
         """From the text to the lab, or back."""
         self.toggle_class("-flipped")
-        if not self.has_class("-narrow") or self.has_class("-flipped"):
-            self.query_one(ConvolveView).query_one("#output").focus()
+        self.call_after_refresh(self._give_focus)
+
+    def action_scroll(self, lines: int) -> None:
+        """Scroll a text that is longer than the screen."""
+        self.query_one(VerticalScroll).scroll_relative(y=3 * lines, animate=False)
 
     def action_hint(self) -> None:
         """Show the hint."""

@@ -20,7 +20,7 @@ from cnntui.labs.build import EDIT_ERRORS, BuildState, open_file, open_net
 from cnntui.labs.history import History
 from cnntui.ui.screens.dialogs import Ask, Choose
 from cnntui.ui.theme import ink
-from cnntui.ui.widgets.layer_table import LayerTable
+from cnntui.ui.widgets.layer_table import NARROW, LayerTable
 from cnntui.ui.widgets.painted import Canvas, Painted
 from cnntui.ui.widgets.receptive_field_map import ReceptiveFieldMap
 
@@ -62,9 +62,11 @@ class BuildView(Widget):
     BuildView { layout: vertical; height: 1fr; }
     BuildView > Horizontal { height: 1fr; }
     BuildView LayerTable { width: 1fr; }
-    BuildView ReceptiveFieldMap { width: 34; margin: 1 0 0 2; }
+    BuildView ReceptiveFieldMap { width: 34; margin: 1 0 0 1; }
+    BuildView.-narrow ReceptiveFieldMap { width: 30; }
     BuildView > #problem { height: auto; max-height: 3; margin: 0 1; }
     BuildView > Input { display: none; height: 3; border: round $accent; }
+    BuildView > Input:focus { border: round $accent; }
     BuildView.-editing > Input { display: block; }
     """
 
@@ -131,6 +133,7 @@ class BuildView(Widget):
 
     def on_resize(self) -> None:
         """Other columns may fit."""
+        self.set_class(self.size.width < NARROW, "-narrow")
         self.call_after_refresh(self._draw)
 
     def _draw(self, state: BuildState | None = None) -> None:

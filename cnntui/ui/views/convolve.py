@@ -106,7 +106,7 @@ class ConvolveView(Widget):
         Binding("u", "undo", "Undo"),
         Binding("r", "redo", "Redo", show=False),
         Binding("n", "step(1)", "Step"),
-        Binding("b", "step(-1)", "Back"),
+        Binding("b", "step(-1)", "Step back", show=False),
         Binding("greater_than_sign", "speed(1)", "Faster", show=False),
         Binding("less_than_sign", "speed(-1)", "Slower", show=False),
     ]
@@ -219,7 +219,9 @@ class ConvolveView(Widget):
         width, height = self.size.width - 10, self.size.height - 3 - min(6, 2 + self.state.kernel_size[0])
         if width <= 0 or height <= 0:
             return
-        natural = {name: 1 + max((len(t) for r in cell_texts(g.values) for t in r), default=1) for name, g in grids.items()}
+        natural = {
+            name: 1 + max((len(t) for r in cell_texts(g.values) for t in r), default=1) for name, g in grids.items()
+        }
         both = max(3, natural["input"], natural["output"])
         own = max(3, min(natural["kernel"], 7))
         shapes = [(both + 3, own + 3, 3), (both + 2, own + 2, 3), (both + 2, own + 1, 2), (both + 1, own, 2)]

@@ -172,7 +172,7 @@ class TrainView(Widget):
     """
 
     BINDINGS = [
-        Binding("space", "go", "Start, pause, resume"),
+        Binding("space", "go", "Start/pause"),
         Binding("s", "stop", "Stop"),
         Binding("left", "sideways(-1)", "Previous layer, or value", show=False),
         Binding("right", "sideways(1)", "Next layer, or value", show=False),

@@ -149,6 +149,8 @@ class CellGrid(Painted, can_focus=True):
         grid = self.grid
         shades = shade(grid.values, scale_of(grid.values))
         texts = cell_texts(grid.values)
+        widest = max((len(text) for row in texts for text in row), default=1)
+        inset = max(0, self.cell_width - 1 - widest) // 2 if self.pitch > 2 else 0
         signs = glyphs(shades)
         for line, row in enumerate(grid.rows):
             y = self.pitch * line + self.open
@@ -160,7 +162,7 @@ class CellGrid(Painted, can_focus=True):
                     room = self.cell_width - 1
                     if len(text) > room:
                         text = signs[row][column] * room
-                    self._put_cell(canvas, x, y, (row, column), text, shown)
+                    self._put_cell(canvas, x, y, (row, column), text + " " * inset, shown)
                 else:
                     self._put_padding(canvas, x, y, (row, column))
         if self.open and grid.window:
@@ -170,19 +172,19 @@ class CellGrid(Painted, can_focus=True):
         colors = self.palette
         background = heat(shown, colors)
         style = ink(readable_on(background) if background != colors.background else colors.text, background)
-        if self.grid.weights:
-            style = ink(style.color.name if style.color else None, background, underline=True)
         if at in self.grid.marked and not self.open:
             style = ink(colors.on_accent, colors.accent)
-        if at in self.grid.marked:
-            style = style + Style(bold=True)
         text = text.rjust(self.cell_width - 1)
-        if at == self.cursor and self.has_focus:
+        blank = style
+        if at == self.cursor and self.has_focus and self.editable:
             text = (self.typing or text.strip()).rjust(self.cell_width - 1)[-(self.cell_width - 1) :]
-            style = ink(colors.background, colors.text, bold=True, underline=bool(self.typing))
+            style = blank = ink(colors.background, colors.text, bold=True, underline=bool(self.typing))
         canvas.put(x + 1, y, text, style)
         for below in range(y + 1, y + self.pitch - 1):
-            canvas.put(x + 1, below, " " * (self.cell_width - 1), ink(None, style.bgcolor.name if style.bgcolor else None))
+            canvas.put(x + 1, below, " " * (self.cell_width - 1), blank)
+        if self.grid.weights:
+            digits = text.strip()
+            canvas.put(x + 1 + text.index(digits), y, digits, style + Style(underline=True))
 
     def _put_padding(self, canvas: Canvas, x: int, y: int, at: Place) -> None:
         colors = self.palette

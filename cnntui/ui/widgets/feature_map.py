@@ -12,6 +12,7 @@ from cnntui.runs.reader import RunView
 from cnntui.ui.theme import heat, ink
 from cnntui.ui.widgets.painted import Canvas, Painted
 
+ENOUGH = 6  # maps that are to be seen at once, if need be smaller
 RAMP = (1, 43, 85, ZERO, 170, 213, 255)
 
 
@@ -95,12 +96,13 @@ class FeatureMaps(Painted):
         if view is None or view.probe is None or layer is None or shades is None:
             return
         room_lines = canvas.height - y - 1
-        tall = max(2, min(shades.shape[2], 2 * room_lines, 28))
-        thumbs = [shrink(channel, tall) for channel in shades[index]]
-        wide = thumbs[0].shape[1] * (2 if self._plain else 1)
-        lines = thumbs[0].shape[0] if self._plain else -(-thumbs[0].shape[0] // 2)
-        columns = max(1, (canvas.width + 1) // (wide + 1))
-        rows = max(1, (room_lines + 1) // (lines + 1))
+        for tall in (shades.shape[2], 16, 8, 4):
+            thumbs = [shrink(channel, tall) for channel in shades[index]]
+            wide = thumbs[0].shape[1] * (2 if self._plain else 1)
+            lines = thumbs[0].shape[0] if self._plain else -(-thumbs[0].shape[0] // 2)
+            columns, rows = (canvas.width + 1) // (wide + 1), (room_lines + 1) // (lines + 1)
+            if columns * rows >= min(ENOUGH, len(thumbs)):
+                break
         shown = min(len(thumbs), columns * rows)
         scale = number(view.probe.scales[layer], 2)
         x = canvas.put(0, y, layer, ink(colors.accent, bold=True))

@@ -11,7 +11,7 @@ from cnntui.core.network import Row
 from cnntui.labs.build import BuildState
 from cnntui.ui.theme import palette
 
-NARROW = 70
+NARROW = 100  # columns of the view below which the table leaves out what can be spared
 
 
 class LayerTable(DataTable[Text]):
@@ -19,6 +19,7 @@ class LayerTable(DataTable[Text]):
 
     DEFAULT_CSS = """
     LayerTable { height: 1fr; background: $background; scrollbar-size-vertical: 1; }
+    LayerTable:focus { background-tint: $foreground 0%; }
     LayerTable > .datatable--header { background: $background; color: $border; text-style: none; }
     LayerTable > .datatable--cursor { background: $panel; color: $accent; text-style: bold; }
     LayerTable:focus > .datatable--cursor { background: $panel; color: $accent; }
@@ -30,7 +31,7 @@ class LayerTable(DataTable[Text]):
 
     def show(self, state: BuildState) -> None:
         """Show a state; rows are only added or removed when their number changes."""
-        wide = self.size.width >= NARROW
+        wide = self.app.size.width >= NARROW
         rows = self._rows(state, wide)
         if wide != self._wide or not self.columns:
             self._wide = wide
@@ -52,6 +53,8 @@ class LayerTable(DataTable[Text]):
 
     def _titles(self, wide: bool) -> list[Text]:
         titles = ["#", "layer", "output", "parameters", "MACs", "field", "share"]
+        if not wide:
+            titles[3] = "params"
         return [Text(t, justify="left" if t in ("layer", "share") else "right") for t in self._chosen(titles, wide)]
 
     @staticmethod

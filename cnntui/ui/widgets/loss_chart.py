@@ -37,13 +37,14 @@ class LossChart(Painted):
     def paint(self, canvas: Canvas) -> None:
         """A line that says which is which, then the chart."""
         colors = self.palette
-        x = canvas.put(0, 0, "loss" + (" (log)" if self.logarithmic else "") + "  ", ink(colors.dim))
-        x = canvas.put(x, 0, "⎯ train", ink(colors.positive))
+        x = canvas.put(0, 0, "loss" + (", log" if self.logarithmic else "") + "  ", ink(colors.dim))
+        brief = canvas.width < 48
+        x = canvas.put(x, 0, "─ train", ink(colors.positive))
         if self.train:
-            x = canvas.put(x, 0, f" {self.train[-1][1]:.4f}", ink(colors.text))
+            x = canvas.put(x, 0, f" {self.train[-1][1]:.{3 if brief else 4}f}", ink(colors.text))
         x = canvas.put(x + 2, 0, "● test", ink(colors.negative))
         if self.test:
-            canvas.put(x, 0, f" {self.test[-1][1]:.4f}", ink(colors.text))
+            canvas.put(x, 0, f" {self.test[-1][1]:.{3 if brief else 4}f}", ink(colors.text))
         if canvas.height < 5 or canvas.width < 16:
             return
         drawn = [point for point in (*self.train, *self.test) if self._shown(point[1])]
@@ -69,8 +70,10 @@ class LossChart(Painted):
         for stretch in self._stretches(self.test):
             plot.plot(*zip(*stretch, strict=True), marker="braille", color=_rgb(colors.negative))
             plot.scatter(*zip(*stretch, strict=True), marker="●", color=_rgb(colors.negative))
-        if self.steps:
-            plot.xlim(0, self.steps)
+        last = self.steps or int(max(x for x, _ in (*self.train, *self.test)))
+        plot.xlim(0, last)
+        ticks = sorted({round(last * quarter / 4) for quarter in range(5)})
+        plot.xticks(ticks, [f"{tick:,}" for tick in ticks])
         if self.logarithmic:
             plot.yscale("log")
         for paint in (plot.axes_color, plot.canvas_color):

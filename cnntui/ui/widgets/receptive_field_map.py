@@ -52,7 +52,7 @@ class ReceptiveFieldMap(Painted):
         colors = self.palette
         scale = max(1, -(-width // max(1, canvas.width - 2)), -(-height // max(1, 2 * (canvas.height - 2))))
         tall, wide = max(1, height // scale), max(1, width // scale)
-        shades = shade(seven(tall, wide)[0], 1.0)
+        shades = shade(seven(tall, wide)[0], 9.0)
         seen_rows = np.isin(np.arange(tall) * scale, list(_grown(rows, scale)))
         seen_columns = np.isin(np.arange(wide) * scale, list(_grown(columns, scale)))
         for y in range(0, tall, 2):

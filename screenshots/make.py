@@ -1,0 +1,74 @@
+"""The README's screenshots: the real app, driven by keys, with a real training behind it. `make screenshots` runs this.
+
+Trains on MNIST where CNNTUI_DATA has it, else on the bundled digits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+os.environ.pop("NO_COLOR", None)
+os.environ["TEXTUAL_ANIMATIONS"] = "none"
+HERE = Path(__file__).parent
+TRAIN_SECONDS = 600
+
+
+async def shoot(name: str, mode: str, keys: list[str], size: tuple[int, int] = (120, 40), **given: object) -> None:
+    """Open the app on `mode`, press the keys, save `NAME.svg`."""
+    from cnntui.ui.app import CnntuiApp
+
+    app = CnntuiApp(mode, **given)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause(0.5)
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause()
+        await pilot.pause(0.5)
+        svg = app.export_screenshot(title="cnntui")
+        (HERE / f"{name}.svg").write_text(svg, "utf-8")
+        print(f"{name}.svg", file=sys.stderr)
+
+
+def trained(net: str, data: str, epochs: int) -> Path:
+    """A finished run."""
+    import time
+
+    from cnntui.core.notation import load_net
+    from cnntui.runs.launch import launch
+    from cnntui.runs.reader import RunReader
+    from cnntui.runs.spec import Settings, new_spec
+
+    directory = launch(new_spec(load_net(net).network, Settings(data=data, epochs=epochs)))
+    reader = RunReader(directory)
+    until = time.monotonic() + TRAIN_SECONDS
+    while not (view := reader.poll()).ended and time.monotonic() < until:
+        time.sleep(0.5)
+    if not view.trained:
+        raise SystemExit(f"the training for the screenshot did not end well: {view.state} {view.message}")
+    return directory
+
+
+async def main() -> None:
+    """All of them."""
+    from cnntui.labs.build import open_net
+    from cnntui.labs.lesson import find_lesson
+    from cnntui.runs.places import data_root, has_mnist
+
+    with tempfile.TemporaryDirectory() as state:
+        os.environ["XDG_STATE_HOME"] = state
+        await shoot("convolve", "convolve", [*["down"] * 1, *["right"] * 3])
+        await shoot("convolve-80x24", "convolve", ["p", "down", "right"], (80, 24))
+        await shoot("build", "build", [*["down"] * 4], build=open_net("mnist-3conv"))
+        await shoot("learn", "learn", ["down", "right", "right"], lesson=find_lesson("sliding-window"))
+        mnist = has_mnist(data_root())
+        run = trained("mnist-3conv", "mnist" if mnist else "digits", 3 if mnist else 20)
+        await shoot("train", "train", ["right"], run=run)
+        await shoot("train-80x24", "train", ["right"], (80, 24), run=run)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

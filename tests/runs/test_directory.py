@@ -1,0 +1,180 @@
+"""What stands in a run directory, and which run a person means."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+
+from cnntui.core.notation import load_net, parse
+from cnntui.runs import control
+from cnntui.runs.files import write_atomic
+from cnntui.runs.launch import LaunchError, create
+from cnntui.runs.listing import RunError, find_run, row, run_directories
+from cnntui.runs.places import runs_root
+from cnntui.runs.reader import RunReader
+from cnntui.runs.spec import Settings, Status, boot_id, liveness, new_spec, process_facts
+
+
+def make_run(name: str, created: str = "2026-11-20T12:00:00+00:00") -> Path:
+    spec = msgspec.structs.replace(new_spec(load_net("lenet5").network, Settings()), run=name, created=created)
+    directory = runs_root() / name
+    directory.mkdir(parents=True)
+    (directory / "spec.json").write_bytes(msgspec.json.encode(spec))
+    return directory
+
+
+def test_a_spec_holds_the_network() -> None:
+    network = load_net("mnist-gap").network
+    spec = msgspec.json.decode(
+        msgspec.json.encode(new_spec(network, Settings(lr=0.1))), type=type(new_spec(network, Settings()))
+    )
+    assert spec.network == network
+    assert spec.lr == 0.1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epochs": 0}, "epochs 0 < 1"),
+        ({"batch_size": -1}, "batch size -1 < 1"),
+        ({"lr": 0.0}, "learning rate 0.0 is not above 0"),
+        ({"lr": float("nan")}, "learning rate nan"),
+        ({"data": "imagenet"}, "data 'imagenet' is none of mnist"),
+        ({"optimizer": "lion"}, "optimizer 'lion' is none of adam"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Settings(**settings).check()  # type: ignore[arg-type]
+
+
+def test_a_run_directory_is_its_owners_alone() -> None:
+    directory = create(new_spec(load_net("lenet5").network, Settings()))
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert stat.S_IMODE((directory / "spec.json").stat().st_mode) == 0o600
+
+
+def test_a_directory_that_is_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LaunchError, match="is there already: give another --run-dir"):
+        create(new_spec(load_net("lenet5").network, Settings()), tmp_path)
+
+
+def test_an_impossible_net_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    for text, message in (
+        ("conv 3 k9", "layer conv1: kernel 9 > 8"),
+        ("conv 3", "ends in 3×6×6, not in one score a class"),
+    ):
+        with pytest.raises(LaunchError, match=message):
+            create(new_spec(parse(text, (1, 8, 8)), Settings()), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_atomic_writing_keeps_the_old_file_when_the_disk_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "status.json"
+    write_atomic(path, b"old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomic(path, b"new", sync=True)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def status_of(process: psutil.Process) -> Status:
+    facts = {**process_facts(), "pid": process.pid, "process_started": process.create_time()}
+    return Status(**facts)  # type: ignore[arg-type]
+
+
+def test_liveness_is_of_the_very_process() -> None:
+    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        status = status_of(psutil.Process(sleeper.pid))
+        now = time.time()
+        assert liveness(status, now) == "alive"
+        sleeper.send_signal(signal.SIGSTOP)
+        deadline = time.monotonic() + 5
+        while liveness(status, now) != "stalled" and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert liveness(status, now) == "stalled"
+        sleeper.send_signal(signal.SIGCONT)
+        reused = msgspec.structs.replace(status, process_started=status.process_started - 100)
+        assert liveness(reused, now) == "gone", "a process that was started at another time is another process"
+        assert liveness(msgspec.structs.replace(status, boot_id="another boot"), now) == "gone"
+    finally:
+        sleeper.kill()
+    os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
+    assert liveness(status, now) == "gone", "a zombie trains no more"
+    sleeper.wait()
+    assert liveness(status, now) == "gone"
+
+
+def test_another_host_is_stale_after_a_minute_and_may_revive() -> None:
+    status = Status(host="a-cluster-node", boot_id=boot_id())
+    assert status.host != socket.gethostname()
+    assert liveness(status, written=1000.0, now=1059.0) == "alive"
+    assert liveness(status, written=1000.0, now=1061.0) == "stale"
+
+
+def test_runs_are_found_by_name_beginning_directory_and_last() -> None:
+    old = make_run("20261101-a-111111", "2026-11-01T00:00:00+00:00")
+    new = make_run("20261102-b-222222", "2026-11-02T00:00:00+00:00")
+    (runs_root() / "no run").mkdir()
+    assert run_directories() == [new, old]
+    assert find_run("last") == new
+    assert find_run(old.name) == find_run("20261101") == find_run(str(old)) == old
+    with pytest.raises(RunError, match="begins 2 runs"):
+        find_run("2026")
+    with pytest.raises(RunError, match="no run is called 'x'; cnntui runs lists them"):
+        find_run("x")
+
+
+def test_no_run_yet() -> None:
+    with pytest.raises(RunError, match="there is no run yet: start one with cnntui train"):
+        find_run("last")
+
+
+def test_a_row_of_a_run_that_was_never_started() -> None:
+    directory = make_run("20261101-a-111111")
+    found = row(directory)
+    assert (found.state, found.test_accuracy, found.exit, found.pid) == ("starting", None, None, None)
+
+
+def test_a_directory_without_a_spec_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="holds no run"):
+        RunReader(tmp_path)
+
+
+def test_a_planted_pickle_is_not_opened(tmp_path: Path) -> None:
+    directory = make_run("20261101-a-111111")
+    (directory / "spec.pkl").write_bytes(b"cos\nsystem\n(S'touch " + str(tmp_path / "owned").encode() + b"'\ntR.")
+    (directory / "maps").mkdir()
+    (directory / "maps" / "1-conv1.npy").write_bytes((directory / "spec.pkl").read_bytes())
+    RunReader(directory).poll()
+    assert not (tmp_path / "owned").exists()
+
+
+def test_commands_wait_in_the_order_in_which_they_were_given(tmp_path: Path) -> None:
+    for command in ("pause", "resume", "stop"):
+        control.send(tmp_path, command)
+    (tmp_path / "control" / "in" / "0-garbage.json").write_text("garbage")
+    waiting = control.receive(tmp_path)
+    assert [c.command if c else None for _, c in waiting] == [None, "pause", "resume", "stop"]
+    control.settle(waiting[0][0], {"accepted": False})
+    assert len(control.receive(tmp_path)) == 3
+    with pytest.raises(msgspec.ValidationError):
+        control.send(tmp_path, "explode")

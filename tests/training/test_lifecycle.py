@@ -1,0 +1,294 @@
+"""A run from its start to its end, with real processes on the bundled digits: trained, steered, stopped, killed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from safetensors.numpy import load_file
+
+from cnntui.core.network import Network
+from cnntui.core.notation import load_net, parse
+from cnntui.runs import events
+from cnntui.runs.control import send
+from cnntui.runs.events import EventReader
+from cnntui.runs.launch import launch
+from cnntui.runs.reader import RunReader, RunView
+from cnntui.runs.spec import Exit, Settings, Status, new_spec, read_json
+
+SMALL = "conv 8 same; relu; maxpool 2; flatten; linear 10"
+PATIENCE = 120.0
+
+
+def small() -> Network:
+    return parse(SMALL, (1, 8, 8), "small")
+
+
+def wait(reader: RunReader, until: Callable[[RunView], bool]) -> RunView:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        view = reader.poll()
+        if until(view):
+            return view
+        time.sleep(0.05)
+    raise AssertionError(f"not within {PATIENCE} s: {view}\n{(reader.directory / 'stderr.log').read_text()}")
+
+
+def over(view: RunView) -> bool:
+    return view.ended and view.exit is not None
+
+
+def stepping(view: RunView) -> bool:
+    return len(view.train_loss) >= 2
+
+
+@pytest.fixture
+def long_run() -> Iterator[RunReader]:
+    """A run that would go on for hours."""
+    directory = launch(new_spec(small(), Settings(data="digits", epochs=100_000, device="cpu")))
+    reader = RunReader(directory)
+    yield reader
+    view = reader.poll()
+    if not over(view):
+        for process in psutil.process_iter(["cmdline"]):
+            if str(directory) in (process.info["cmdline"] or []):
+                process.kill()
+
+
+def trainer(view: RunView) -> psutil.Process:
+    assert view.status is not None
+    return psutil.Process(view.status.pid)
+
+
+def test_a_trained_run_leaves_everything_behind() -> None:
+    directory = launch(new_spec(load_net("mnist-2conv").network, Settings(data="digits", epochs=3, device="cpu")))
+    view = wait(RunReader(directory), over)
+    assert view.trained, view.message
+    assert view.exit is not None
+    assert (view.exit.code, view.exit.signal) == (0, None)
+
+    log = EventReader(directory).poll()
+    assert [event.seq for event in log] == list(range(1, len(log) + 1))
+    tests = [event for event in log if isinstance(event, events.Test)]
+    assert [event.epoch for event in tests] == [1, 2, 3]
+    assert all(event.count == 360 for event in tests)
+    assert tests[-1].accuracy > 0.8
+    assert view.train_loss[-1][1] < view.train_loss[0][1]
+    assert view.train_loss[-1][0] == tests[-1].step == 3 * -(-1437 // 64)
+
+    status = read_json(directory / "status.json", Status)
+    assert status is not None
+    assert (status.state, status.epoch, status.data, status.device) == ("finished", 3, "digits", "cpu")
+    assert status.test_accuracy == tests[-1].accuracy
+
+    assert view.probe is not None
+    assert view.probe.labels == list(range(10))
+    for layer in ("input", "conv1", "maxpool2"):
+        shades = view.maps(layer)
+        assert shades is not None
+        assert shades.shape[0] == 10
+        assert np.ptp(shades) > 0
+    assert view.maps("conv1").shape[2:] == (28, 28)  # type: ignore[union-attr]
+    assert min(map(sum, view.probe.probabilities)) == pytest.approx(1, abs=1e-3)
+
+    for path in directory.rglob("*"):
+        assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
+
+
+def test_a_checkpoint_is_whole_and_loads_without_torch() -> None:
+    directory = launch(new_spec(small(), Settings(data="digits", epochs=5, device="cpu")))
+    wait(RunReader(directory), over)
+    checkpoints = directory / "checkpoints"
+    kept = sorted(path.name for path in checkpoints.glob("step-*"))
+    last = (checkpoints / "LAST").read_text()
+    assert last == "step-115"
+    assert last in kept
+    assert (checkpoints / "BEST").read_text() in kept
+    assert 3 <= len(kept) <= 4, "the newest three and the best"
+    assert not list(checkpoints.glob(".*")), "no leftovers"
+    saved = [e.directory for e in EventReader(directory).poll() if isinstance(e, events.Checkpoint)]
+    assert len(saved) == 5
+
+    folder = checkpoints / last
+    manifest = json.loads((folder / "MANIFEST.json").read_text())
+    assert set(manifest) == {"model.safetensors", "optimizer.safetensors", "state.json"}
+    for name, digest in manifest.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+    weights = load_file(folder / "model.safetensors")
+    assert {name: array.shape for name, array in weights.items()} == {
+        "conv1.weight": (8, 1, 3, 3),
+        "conv1.bias": (8,),
+        "linear1.weight": (10, 128),
+        "linear1.bias": (10,),
+    }
+    assert json.loads((folder / "state.json").read_text())["step"] == 115
+
+
+def test_the_same_seed_gives_the_same_run() -> None:
+    losses = []
+    for seed in (1, 1, 2):
+        directory = launch(new_spec(small(), Settings(data="digits", epochs=1, seed=seed, device="cpu")))
+        view = wait(RunReader(directory), over)
+        losses.append(view.test_loss)
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_pause_resume_set_and_stop_are_answered_with_their_step(long_run: RunReader) -> None:
+    wait(long_run, stepping)
+    send(long_run.directory, "pause")
+    paused = wait(long_run, lambda view: view.state == "paused")
+    time.sleep(0.6)
+    assert long_run.poll().train_loss[-1] == paused.train_loss[-1], "nothing is trained while it is paused"
+    send(long_run.directory, "set", lr=0.0005)
+    send(long_run.directory, "set", lr=-1.0)
+    send(long_run.directory, "resume")
+    wait(long_run, lambda view: view.train_loss[-1][0] > paused.train_loss[-1][0])
+    lrs = [e.lr for e in EventReader(long_run.directory).poll() if isinstance(e, events.Train)]
+    assert (lrs[0], lrs[-1]) == (0.001, 0.0005)
+    (long_run.directory / "control" / "in" / "1-x.json").write_text("garbage")
+    send(long_run.directory, "checkpoint")
+    wait(long_run, lambda view: any(a.command == "checkpoint" for a in view.answers))
+    send(long_run.directory, "stop")
+    view = wait(long_run, over)
+    assert (view.state, view.trained) == ("finished", False)
+    assert "stopped at step" in view.message
+    answers = {(a.command, a.accepted) for a in view.answers}
+    assert answers == {
+        ("pause", True),
+        ("set", True),
+        ("set", False),
+        ("resume", True),
+        ("?", False),
+        ("checkpoint", True),
+        ("stop", True),
+    }
+    assert all(answer.step > 0 for answer in view.answers)
+    assert not list((long_run.directory / "control" / "in").iterdir())
+    step = int(view.message.split()[3])
+    assert (long_run.directory / "checkpoints" / "LAST").read_text() == f"step-{step}"
+
+
+def test_sigterm_leaves_a_checkpoint(long_run: RunReader) -> None:
+    trainer(wait(long_run, stepping)).terminate()
+    view = wait(long_run, over)
+    assert view.state == "finished"
+    assert (long_run.directory / "checkpoints" / "LAST").exists()
+
+
+def test_sigkill_is_told_by_its_name(long_run: RunReader) -> None:
+    view = wait(long_run, stepping)
+    trainer(view).kill()
+    killed = time.monotonic()
+    view = wait(long_run, lambda view: view.state == "crashed" and view.exit is not None)
+    assert time.monotonic() - killed < 2
+    assert view.message == "killed by SIGKILL"
+    assert view.train_loss, "its curve is still there"
+    assert read_json(long_run.directory / "exit.json", Exit) == view.exit
+
+
+def test_a_killed_supervisor_does_not_take_the_trainer_along(long_run: RunReader) -> None:
+    process = trainer(wait(long_run, stepping))
+    parent = process.parent()
+    assert parent is not None
+    parent.kill()
+    parent.wait(5)
+    before = long_run.poll().train_loss[-1][0]
+    wait(long_run, lambda view: view.train_loss[-1][0] > before)
+    process.kill()
+    view = wait(long_run, lambda view: view.ended)
+    assert view.message == "its process is gone, and nobody saw how"
+
+
+def test_a_stopped_process_is_stalled_and_revives(long_run: RunReader) -> None:
+    process = trainer(wait(long_run, stepping))
+    process.send_signal(signal.SIGSTOP)
+    wait(long_run, lambda view: view.alive == "stalled" and view.state == "training")
+    process.send_signal(signal.SIGCONT)
+    wait(long_run, lambda view: view.alive == "alive")
+
+
+def test_a_second_trainer_is_refused(long_run: RunReader) -> None:
+    wait(long_run, stepping)
+    second = subprocess.run(
+        [sys.executable, "-m", "cnntui.training", str(long_run.directory)], capture_output=True, text=True, check=False
+    )
+    assert second.returncode == 1
+    assert "is being trained or was trained already" in second.stderr
+    before = long_run.poll().train_loss[-1][0]
+    wait(long_run, lambda view: view.train_loss[-1][0] > before)
+
+
+def test_a_loss_that_is_not_finite_pauses_the_run() -> None:
+    settings = Settings(data="digits", epochs=50, lr=1e30, optimizer="sgd", device="cpu")
+    directory = launch(new_spec(small(), settings))
+    reader = RunReader(directory)
+    view = wait(reader, lambda view: view.state == "paused")
+    assert "a smaller learning rate may help" in view.message
+    assert any(np.isnan(loss) or np.isinf(loss) for _, loss in view.train_loss)
+    for line in (directory / "events.1.jsonl").read_text().splitlines():
+        json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    send(directory, "stop")
+    view = wait(reader, over)
+    assert not (directory / "checkpoints" / "LAST").exists(), "weights that are not finite are not worth keeping"
+
+
+@pytest.mark.parametrize(
+    ("network", "settings", "message"),
+    [
+        (parse("flatten; linear 10", (3, 8, 8)), {}, None),
+        (parse("flatten; linear 10", (2, 8, 8)), {}, "the net takes 2×8×8, but the pictures of digits have 1 channel"),
+        (parse("flatten; linear 5", (1, 8, 8)), {}, "the net ends in 5 scores, but digits has 10 classes"),
+        (parse("flatten; linear 10", (1, 8, 8)), {"device": "cuda:7"}, "no device cuda:7"),
+        (parse("flatten; linear 10", (1, 8, 8)), {"device": "toaster"}, "'toaster' is none of auto, cpu, cuda"),
+    ],
+)
+def test_what_cannot_be_trained_fails_in_one_line(
+    network: Network, settings: dict[str, str], message: str | None
+) -> None:
+    directory = launch(new_spec(network, Settings(**{"data": "digits", "epochs": 1, "device": "cpu", **settings})))  # type: ignore[arg-type]
+    view = wait(RunReader(directory), over)
+    if message is None:
+        assert view.trained, "one grey channel feeds three"
+        return
+    assert view.state == "failed"
+    assert message in view.message
+    assert "\n" not in view.message
+    assert view.exit is not None
+    assert view.exit.code == 1
+
+
+def test_without_mnist_and_without_network_auto_falls_back_to_digits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    root = tmp_path / "data"
+    for data in ("auto", "mnist"):
+        settings = Settings(data=data, data_dir=str(root), epochs=1, device="cpu")
+        view = wait(RunReader(launch(new_spec(small(), settings))), over)
+        if data == "auto":
+            assert view.trained
+            assert view.status is not None
+            assert view.status.data == "digits"
+            assert "training on scikit-learn's bundled 8×8 digits instead" in view.notices[-1]
+        else:
+            assert view.state == "failed"
+            assert f"mnist is not in {root} and could not be downloaded" in view.message
+        assert not list(root.iterdir()), "nothing half-downloaded is left"
+
+
+def test_the_trainers_own_prints_go_to_its_log() -> None:
+    directory = launch(new_spec(small(), Settings(data="digits", epochs=1, device="cpu")))
+    wait(RunReader(directory), over)
+    assert (directory / "stdout.log").exists()
+    assert (directory / "stderr.log").stat().st_size == 0
