@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from cnntui.runs.places import has_mnist
+
 for name in ("NO_COLOR", "TEXTUAL_THEME", "COLORTERM", "SSH_CONNECTION", "SSH_TTY", "TMUX"):
     os.environ.pop(name, None)
 os.environ["TEXTUAL_ANIMATIONS"] = "none"
 os.environ["TZ"] = "UTC"
+DATA = os.environ.pop("CNNTUI_DATA", None)  # what a test finds must not depend on the machine, unless it asks
 
 
 @pytest.fixture(autouse=True)
@@ -25,8 +28,6 @@ def homes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 @pytest.fixture(scope="session")
 def mnist_root() -> Path:
     """The real MNIST, where there is one."""
-    beside = Path(__file__).parents[2] / "shared" / "data"
-    root = Path(os.environ.get("CNNTUI_DATA", beside))
-    if not (root / "MNIST" / "raw" / "train-images-idx3-ubyte").is_file():
-        pytest.skip(f"no MNIST in {root}; set CNNTUI_DATA to a torchvision root that has it")
-    return root.resolve()
+    if DATA is None or not has_mnist(Path(DATA)):
+        pytest.skip("set CNNTUI_DATA to a torchvision root that has MNIST")
+    return Path(DATA).resolve()

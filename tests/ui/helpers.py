@@ -18,19 +18,19 @@ from cnntui.core.network import analyse
 from cnntui.core.notation import load_net
 from cnntui.core.shading import shade
 from cnntui.runs.events import Data, EventWriter, Notice, Probe, StateChange, Test, Train, to_number
-from cnntui.runs.spec import Exit, Settings, Spec, Status, new_spec
+from cnntui.runs.spec import Exit, Settings, Status, new_spec
 from cnntui.ui.app import CnntuiApp
 
 SIZES = {"80x24": (80, 24), "120x40": (120, 40)}
 
 
 class MeteredApp(CnntuiApp):
-    """Counts the bytes that a truecolor terminal would get."""
+    """Counts the bytes that a terminal would get."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, mode: str, color: Any = "truecolor", **given: Any) -> None:
+        super().__init__(mode, **given)
         self.sent = 0
-        self.meter = Console(file=io.StringIO(), color_system="truecolor", force_terminal=True, width=300)
+        self.meter = Console(file=io.StringIO(), color_system=color, force_terminal=True, width=300)
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         if isinstance(renderable, CompositorUpdate):
@@ -123,7 +123,3 @@ def write_maps(run: Path, network: Any) -> Probe:
         scales=scales,
         channels=channels,
     )
-
-
-def read_spec(run: Path) -> Spec:
-    return msgspec.json.decode((run / "spec.json").read_bytes(), type=Spec)

@@ -48,7 +48,9 @@ class EquationView(Painted):
         y = 0
         end = x
         for y, line in enumerate(lines[:room]):
-            end = x if y == 0 else canvas.put(x - len(joint), y, joint, ink(colors.dim))
+            if y and joint == ", ":
+                canvas.put(end, y - 1, ",", ink(colors.dim))
+            end = x if y == 0 or joint == ", " else canvas.put(x - len(joint), y, joint, ink(colors.dim))
             for i, term in enumerate(line):
                 if i:
                     end = canvas.put(end, y, joint, ink(colors.dim))

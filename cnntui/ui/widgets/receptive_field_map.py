@@ -38,7 +38,7 @@ class ReceptiveFieldMap(Painted):
         everything = sight is None
         rows, columns = sight or (frozenset(range(height)), frozenset(range(width)))
         if everything:
-            text = f"each unit of {row.node.name} sees the whole image"
+            text = f"{row.node.name} sees the whole image"
         else:
             _, out_height, out_width = row.output
             unit = f"{out_height // 2},{out_width // 2}"

@@ -1,0 +1,328 @@
+"""The commands and their contracts, as other programs rely on them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from click.testing import CliRunner, Result
+
+from cnntui import __version__
+from cnntui.cli import cli
+from cnntui.core.images import picture
+from cnntui.core.kernels import load_kernels
+
+KEYS = {"name", "op", "text", "inputs", "output", "params", "macs", "rf", "error"}
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, list(arguments), catch_exceptions=False)
+
+
+def document(*arguments: str) -> Any:
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def process(*arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cnntui", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+# -- inspect
+
+
+def test_inspect_vgg16() -> None:
+    found = document("inspect", "vgg16", "--json")
+    assert (found["params"], found["macs"]) == (138_357_544, 15_470_264_320)
+    assert (found["name"], found["input"], found["error"]) == ("vgg16", [3, 224, 224], None)
+    assert all(set(layer) == KEYS for layer in found["layers"])
+    pools = [layer for layer in found["layers"] if layer["op"] == "maxpool"]
+    assert pools[-1]["rf"] == {"size": [212, 212], "jump": [32, 32], "start": [15.5, 15.5]}
+    assert found["layers"][-1]["rf"] is None, "the whole image"
+    assert found["layers"][0] | {"rf": None} == {
+        "name": "conv1",
+        "op": "conv",
+        "text": "conv 64 p1",
+        "inputs": ["input"],
+        "output": [64, 224, 224],
+        "params": 1792,
+        "macs": 86_704_128,
+        "rf": None,
+        "error": None,
+    }
+    assert sum(layer["params"] for layer in found["layers"]) == found["params"]
+
+
+def test_inspect_prints_a_table() -> None:
+    result = run("inspect", "lenet5")
+    assert result.exit_code == 0
+    for text in ("conv 6 k5", "6×28×28", "61,706", "416,520"):
+        assert text in result.output
+
+
+def test_a_broken_net_keeps_its_facts_and_exits_1() -> None:
+    result = run("inspect", "conv 6; conv 8 k9; relu", "--input", "1,8,8", "--json")
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)
+    assert found["error"] == "layer conv2: kernel 9 > 6"
+    first, second, third = found["layers"]
+    assert (first["output"], first["params"], first["error"]) == ([6, 6, 6], 60, None)
+    assert second["output"] is None
+    assert second["error"] == {"message": "kernel 9 > 6", "fix": ["conv 8 k6", "conv 8 k9 p2"]}
+    assert (third["output"], third["error"]) == (None, None)
+    plain = run("inspect", "conv 6; conv 8 k9; relu", "--input", "1,8,8")
+    assert plain.exit_code == 1
+    assert "layer conv2: kernel 9 > 6 (works: conv 8 k6, or conv 8 k9 p2)" in plain.stderr
+    assert "6×6×6" in plain.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["inspect", "lenet6"], "no net is called 'lenet6'"),
+        (["inspect", "conv 6"], "--input"),
+        (["inspect", "conv 6", "--input", "8,8"], "is not channels,height,width"),
+        (["inspect", "cnv 6", "--input", "1,8,8"], "layer 1 (cnv 6): no layer is called 'cnv'"),
+        (["inspect", "nowhere.toml"], "nowhere.toml: No such file"),
+        (["convolve", "--input", "[[1]]"], "give both --input and --kernel"),
+        (["convolve", "--input", "[[1]]", "--kernel", "nope"], "no kernel is called 'nope'"),
+        (["convolve", "--input", "[[1],[1,2]]", "--kernel", "box"], "not all of one length"),
+        (["convolve", "--input", "nowhere.png", "--kernel", "box"], "nowhere.png: No such file"),
+        (["convolve", "--input", "[[1]]", "--kernel", "box"], "kernel 3 > 1 (works: kernel 1, or padding 1)"),
+        (["convolve", "--input", "[[1,2]]", "--kernel", "2", "--op", "max", "--padding", "5"], "padding 5 > 1"),
+        (["convolve", "--input", "[[1]]", "--kernel", "[[1]]", "--op", "fft"], "none of conv, true-conv"),
+        (["convolve", "--input", "[[1]]", "--kernel", "[[1]]", "--at", "5,5"], "outside the output of 1×1×1"),
+        (["convolve", "--input", "[[1]]", "--kernel", "[[1]]", "--stride", "0"], "at least 1"),
+        (
+            ["convolve", "--input", "[[1]]", "--kernel", "[[1]]", "--bias", "[1,2]"],
+            "2 numbers, but there are 1 filters",
+        ),
+        (["train", "lenet5", "--epochs", "0"], "epochs 0 < 1"),
+        (["train", "lenet5", "--data", "imagenet"], "data 'imagenet' is none of"),
+        (["train", "conv 3", "--input", "1,8,8"], "not in one score a class"),
+        (["attach", "last"], "there is no run yet"),
+        (["stop", "nothing"], "no run is called 'nothing'"),
+        (["set", "last", "lr=fast"], "write lr=0.0005"),
+        (["learn", "nope"], "no lesson is called 'nope'"),
+        (["build", "nope"], "no net is called 'nope'"),
+        ([], "the screens need a terminal"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: list[str], message: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+# -- convolve
+
+
+def test_convolve_agrees_with_torch() -> None:
+    kernels, _ = load_kernels()
+    x = picture("seven")
+    for name, kernel in kernels.items():
+        found = document(
+            "convolve", "--input", "seven", "--kernel", name, "--padding", "2", "--stride", "2x1", "--json"
+        )
+        weight = torch.tensor(kernel.weights, dtype=torch.float64)[None, None] / kernel.divisor
+        expected = F.conv2d(torch.from_numpy(x)[None], weight, padding=2, stride=(2, 1))[0, 0]
+        np.testing.assert_allclose(found["output"], expected, atol=1e-9)
+        assert found["shape"] == list(expected.shape)
+
+
+def test_a_cell_is_taken_apart() -> None:
+    found = document(
+        "convolve",
+        "--input",
+        "square",
+        "--kernel",
+        "sobel-x",
+        "--padding",
+        "1",
+        "--at",
+        "0,0",
+        "--bias",
+        "0.5",
+        "--json",
+    )
+    assert set(found) == {"output", "shape", "taps", "sum", "equation"}
+    assert len(found["taps"]) == 9
+    assert found["taps"][0] == {"input": None, "value": 0, "weight": -1, "product": 0}
+    assert found["taps"][4]["input"] == [0, 0, 0]
+    assert sum(tap["product"] for tap in found["taps"]) + 0.5 == found["sum"] == found["output"][0][0]
+    assert found["equation"].endswith("+ 0.5 = 0.5")
+
+
+def test_every_operation() -> None:
+    grid = [[1, 2, 3], [4, 5, 6], [7, 8, 10]]
+    x = torch.tensor(grid, dtype=torch.float64)[None, None]
+    w = torch.tensor([[1.0, 2], [3, -1]], dtype=torch.float64)[None, None]
+    cases = {
+        ("conv", "[[1,2],[3,-1]]"): F.conv2d(x, w),
+        ("true-conv", "[[1,2],[3,-1]]"): F.conv2d(x, w.flip(2, 3)),
+        ("transposed", "[[1,2],[3,-1]]"): F.conv_transpose2d(x, w),
+        ("max", "2"): F.max_pool2d(x, 2),
+        ("avg", "2"): F.avg_pool2d(x, 2),
+    }
+    for (op, kernel), expected in cases.items():
+        found = document(
+            "convolve", "--input", json.dumps(grid), "--kernel", kernel, "--op", op, "--json", "--at", "0,0"
+        )
+        assert found["output"] == expected[0, 0].tolist()
+        assert found["sum"] == found["output"][0][0]
+
+
+def test_channels_filters_and_groups() -> None:
+    rng = np.random.default_rng(0)
+    x, w = rng.integers(-3, 4, (4, 5, 5)), rng.integers(-3, 4, (6, 2, 3, 3))
+    found = document(
+        "convolve", "--input", json.dumps(x.tolist()), "--kernel", json.dumps(w.tolist()), "--groups", "2",
+        "--bias", "[0,1,2,3,4,5]", "--at", "4,1,1", "--json",
+    )  # fmt: skip
+    expected = F.conv2d(torch.tensor(x)[None].double(), torch.tensor(w).double(), torch.arange(6.0).double(), groups=2)
+    assert found["output"] == expected[0].tolist()
+    assert found["sum"] == expected[0, 4, 1, 1]
+    assert {tap["input"][0] for tap in found["taps"]} == {2, 3}, "the second group reads the last two channels"
+
+
+def test_files_as_input(tmp_path: Path) -> None:
+    (tmp_path / "g.csv").write_text("1,2\n3,4\n")
+    assert document("convolve", "--input", str(tmp_path / "g.csv"), "--kernel", "[[1]]", "--json")["output"] == [
+        [1, 2],
+        [3, 4],
+    ]
+
+
+# -- training
+
+
+def test_plain_training_prints_progress_accuracy_and_maps() -> None:
+    done = process("train", "lenet5", "--data", "digits", "--epochs", "2", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    assert "epoch 2/2  test loss" in done.stdout
+    assert "of 360 test pictures" in done.stdout
+    assert "conv1: " in done.stdout
+    assert any(set(line) <= set(" .:+*#@,;~=%&") and len(line) > 20 for line in done.stdout.splitlines())
+    (row,) = json.loads(process("runs", "--json").stdout)
+    assert (row["net"], row["state"], row["epoch"], row["exit"]["code"]) == ("lenet5", "finished", 2, 0)
+    assert 0 < row["test_accuracy"] <= 1
+    again = process("attach", "last")
+    assert again.returncode == 0
+    assert f"test accuracy {int(row['test_accuracy'] * 10_000) / 100:.2f} % of 360" in again.stdout
+    late = process("pause", "last")
+    assert (late.returncode, late.stderr.count("\n")) == (1, 1)
+    assert "nobody is there to pause it" in late.stderr
+
+
+def test_detach_then_steer_then_stop() -> None:
+    done = process("train", "lenet5", "--data", "digits", "--epochs", "100000", "--device", "cpu", "--detach")
+    directory = Path(done.stdout.strip())
+    assert done.returncode == 0
+    assert (directory / "spec.json").exists()
+
+    def state() -> dict[str, Any]:
+        (row,) = json.loads(process("runs", "--json").stdout)
+        return dict(row)
+
+    def until(wanted: str) -> dict[str, Any]:
+        deadline = time.monotonic() + 120
+        while (row := state())["state"] != wanted and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert row["state"] == wanted
+        return row
+
+    row = until("training")
+    assert row["pid"] > 0
+    for command in (["pause", "last"], ["set", directory.name, "lr=0.01"]):
+        assert process(*command).returncode == 0
+    until("paused")
+    assert process("resume", directory.name[:15]).returncode == 0
+    until("training")
+    assert process("stop", str(directory)).returncode == 0
+    until("finished")
+    watched = process("attach", "last", "--plain")
+    assert watched.returncode == 1
+    assert "stopped at step" in watched.stdout
+
+
+def test_an_interrupt_stops_the_run_and_ends_130() -> None:
+    training = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "cnntui",
+            "train",
+            "lenet5",
+            "--data",
+            "digits",
+            "--epochs",
+            "100000",
+            "--device",
+            "cpu",
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert training.stdout is not None
+    for line in training.stdout:
+        if "test accuracy" in line:
+            break
+    training.send_signal(signal.SIGINT)
+    output, errors = training.communicate(timeout=60)
+    assert training.returncode == 130
+    assert "stopped at step" in output
+    assert "stopping after a checkpoint" in errors
+
+
+# -- the rest
+
+
+def test_lessons() -> None:
+    (lesson,) = document("lessons", "--json", "--check")
+    assert (lesson["number"], lesson["id"], lesson["tasks"], lesson["done"]) == (3, "sliding-window", 5, 0)
+    assert lesson["problems"] == []
+    assert "The sliding window" in run("lessons").output
+
+
+def test_doctor_looks_at_everything() -> None:
+    result = run("doctor")
+    assert result.exit_code == 0
+    for name in ("terminal", "colours", "encoding", "runs", "data", "machine", "torch"):
+        assert f" {name} " in result.output
+
+
+def test_version() -> None:
+    assert __version__ in run("--version").output
+
+
+def test_an_unforeseen_error_is_one_line_and_a_log(homes: Path) -> None:
+    code = "import cnntui.core.notation as n\nn.load_net = None\nfrom cnntui.cli import main\nmain()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "inspect", "lenet5"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "TypeError" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
+    log = Path(done.stderr.strip().rpartition(" ")[2])
+    assert "Traceback" in log.read_text()

@@ -1,0 +1,82 @@
+"""What the house promises of itself: who imports what, and what ships."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def loaded_by(module: str) -> set[str]:
+    code = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_screens_leave_torch_out() -> None:
+    modules = loaded_by("cnntui.ui.app")
+    assert "textual" in modules
+    assert not modules & {"torch", "torchvision", "sklearn", "cnntui.training"}
+
+
+def test_the_command_line_starts_light() -> None:
+    assert not loaded_by("cnntui.cli") & {"numpy", "textual", "rich", "torch", "cnntui.core"}
+
+
+def test_inspecting_needs_no_numpy() -> None:
+    modules = loaded_by("cnntui.core.notation")
+    assert not modules & {"numpy", "PIL", "textual", "torch"}
+
+
+def test_the_supervisor_is_small() -> None:
+    assert not loaded_by("cnntui.runs.supervisor") & {"torch", "textual", "PIL"}
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    (made,) = out.glob("*.whl")
+    return made
+
+
+def test_the_wheel_holds_the_data(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for folder, suffix, inside in (
+        (ROOT / "kernels", "toml", "cnntui/kernels"),
+        (ROOT / "cnntui" / "nets", "toml", "cnntui/nets"),
+        (ROOT / "cnntui" / "lessons", "md", "cnntui/lessons"),
+    ):
+        files = list(folder.glob(f"*.{suffix}"))
+        assert files
+        assert {f"{inside}/{path.name}" for path in files} <= names
+    assert not [name for name in names if name.startswith(("tests", "screenshots"))]
+
+
+@pytest.mark.parametrize("installed", [True, False], ids=["wheel", "editable"])
+def test_kernels_nets_and_lessons_are_found(wheel: Path, tmp_path: Path, installed: bool) -> None:
+    """From an installed wheel as well as from a checkout."""
+    if installed:
+        zipfile.ZipFile(wheel).extractall(tmp_path)
+    code = (
+        "import cnntui, cnntui.core.kernels as k, cnntui.core.notation as n, cnntui.labs.lesson as l;"
+        "print(cnntui.__file__, len(k.load_kernels()[0]), len(n.zoo()), len(l.load_lessons()))"
+    )
+    path = str(tmp_path if installed else ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {path!r}); {code}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    where, *counts = done.stdout.split()
+    assert where.startswith(path)
+    expected = [(ROOT / "kernels", "*.toml"), (ROOT / "cnntui/nets", "*.toml"), (ROOT / "cnntui/lessons", "*.md")]
+    assert [int(n) for n in counts] == [len(list(folder.glob(pattern))) for folder, pattern in expected]

@@ -1,0 +1,127 @@
+"""Data sets: real loaders on small files in the real format, and pictures made to fit a net."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cnntui.training.data import DataError, DataSet, Fitting, digits, from_torchvision, load, resize
+
+
+def silence(_: str) -> None:
+    pass
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    header = struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
+    path.write_bytes(header + array.astype(np.uint8).tobytes())
+
+
+def make_mnist(root: Path, name: str = "MNIST", count: int = 20) -> None:
+    raw = root / name / "raw"
+    raw.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for part, size in (("train", count), ("t10k", count // 2)):
+        write_idx(raw / f"{part}-images-idx3-ubyte", rng.integers(0, 256, (size, 28, 28)))
+        write_idx(raw / f"{part}-labels-idx1-ubyte", np.arange(size) % 10)
+
+
+def dataset(images: torch.Tensor) -> DataSet:
+    labels = torch.zeros(len(images), dtype=torch.int64)
+    return DataSet("made up", images, labels, images, labels, ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("data", "folder"), [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST"), ("kmnist", "KMNIST")]
+)
+def test_the_mnist_family_is_read_through_torchvision(tmp_path: Path, data: str, folder: str) -> None:
+    make_mnist(tmp_path, folder)
+    found = from_torchvision(data, tmp_path, silence)
+    assert found.shape == (1, 28, 28)
+    assert (len(found.train_labels), len(found.test_labels)) == (20, 10)
+    assert found.train_images.dtype == torch.uint8
+    assert found.train_labels.tolist()[:12] == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
+    assert len(found.classes) == 10
+    if data == "mnist":
+        assert found.classes == tuple("0123456789")
+
+
+def test_cifar10_is_read_through_torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision.datasets import CIFAR10
+
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    pixels = np.zeros((4, 3072), dtype=np.uint8)
+    pixels[:, :1024] = 255
+    for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
+        (folder / name).write_bytes(pickle.dumps({"data": pixels, "labels": [0, 1, 2, 3]}))
+    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": ["airplane"] * 10}))
+    monkeypatch.setattr(CIFAR10, "_check_integrity", lambda self: True)
+    monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *_: True)
+    found = from_torchvision("cifar10", tmp_path, silence)
+    assert found.shape == (3, 32, 32)
+    assert found.train_images[0, :, 0, 0].tolist() == [255, 0, 0], "channels first, red before green"
+
+
+def test_the_digits_are_split_the_same_way_each_time() -> None:
+    one, two = digits(), digits()
+    assert one.sha256() == two.sha256()
+    assert (len(one.train_labels), len(one.test_labels), one.shape) == (1437, 360, (1, 8, 8))
+    assert one.train_images.max() == 255
+    counts = torch.bincount(one.test_labels)
+    assert counts.max() - counts.min() <= 3, "each class alike"
+    assert load("digits", Path("/nowhere"), silence).sha256() == one.sha256()
+
+
+def test_the_hash_notices_one_pixel() -> None:
+    images = torch.zeros(4, 1, 2, 2, dtype=torch.uint8)
+    changed = images.clone()
+    changed[3, 0, 1, 1] = 1
+    assert dataset(images).sha256() != dataset(changed).sha256()
+
+
+def test_normalisation_is_of_the_training_pictures() -> None:
+    images = torch.randint(0, 256, (50, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    fit = Fitting.of(dataset(images), (3, 8, 8))
+    pixels = images.double() / 255
+    assert fit.mean.flatten().tolist() == pytest.approx(pixels.mean((0, 2, 3)).tolist(), abs=1e-6)
+    assert fit.deviation.flatten().tolist() == pytest.approx(pixels.std((0, 2, 3), correction=0).tolist(), abs=1e-6)
+    x = fit(images)
+    assert x.mean((0, 2, 3)).tolist() == pytest.approx([0, 0, 0], abs=1e-5)
+
+
+def test_mnists_known_mean_and_deviation(mnist_root: Path) -> None:
+    data = from_torchvision("mnist", mnist_root, silence)
+    assert (len(data.train_labels), len(data.test_labels)) == (60_000, 10_000)
+    fit = Fitting.of(data, (1, 28, 28))
+    assert (round(float(fit.mean), 4), round(float(fit.deviation), 4)) == (0.1307, 0.3081)
+
+
+def test_pictures_of_one_colour_are_no_division_by_zero() -> None:
+    fit = Fitting.of(dataset(torch.zeros(2, 1, 4, 4, dtype=torch.uint8)), (1, 4, 4))
+    assert torch.isfinite(fit(torch.zeros(2, 1, 4, 4, dtype=torch.uint8))).all()
+
+
+@pytest.mark.parametrize(
+    ("size", "target"),
+    [((28, 28), (32, 32)), ((8, 8), (28, 28)), ((28, 28), (28, 28)), ((32, 32), (28, 28)), ((8, 8), (3, 20))],
+)
+def test_pictures_are_made_to_fit(size: tuple[int, int], target: tuple[int, int]) -> None:
+    assert resize(torch.ones(2, 1, *size), *target).shape == (2, 1, *target)
+
+
+def test_a_border_is_zero_and_even_on_both_sides() -> None:
+    x = resize(torch.ones(1, 1, 28, 28), 32, 32)
+    assert x[0, 0, 2:30, 2:30].eq(1).all()
+    assert float(x.sum()) == 28 * 28
+
+
+def test_colour_does_not_feed_a_grey_net() -> None:
+    colour = dataset(torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
+    with pytest.raises(DataError, match="takes 1×8×8, but the pictures of made up have 3 channels"):
+        Fitting.of(colour, (1, 8, 8))

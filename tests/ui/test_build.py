@@ -1,0 +1,206 @@
+"""Stories on the Build screen."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from textual.pilot import Pilot
+from textual.widgets import Input, Static
+
+from cnntui.core.notation import load_net
+from cnntui.labs.build import open_net
+from cnntui.ui.app import CnntuiApp
+from cnntui.ui.screens.dialogs import Ask, Choose
+from cnntui.ui.views.build import BuildView, Totals
+from cnntui.ui.views.train import TrainView
+from cnntui.ui.widgets.layer_table import LayerTable
+from cnntui.ui.widgets.receptive_field_map import ReceptiveFieldMap
+
+
+@asynccontextmanager
+async def opened(
+    net: str = "lenet5", size: tuple[int, int] = (120, 40)
+) -> AsyncIterator[tuple[BuildView, Pilot[None]]]:
+    app = CnntuiApp("build", build=open_net(net))
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        yield app.screen.query_one(BuildView), pilot
+
+
+async def type_text(pilot: Pilot[None], text: str) -> None:
+    names = {
+        " ": "space",
+        ";": "semicolon",
+        ".": "full_stop",
+        ",": "comma",
+        "-": "minus",
+        "_": "underscore",
+        "/": "slash",
+    }
+    await pilot.press(*(names.get(c, c) for c in text))
+
+
+def cells(view: BuildView, row: int) -> list[str]:
+    return [str(cell) for cell in view.query_one(LayerTable).get_row_at(row)]
+
+
+def problem(view: BuildView) -> str:
+    return str(view.query_one("#problem", Static).content)
+
+
+async def test_the_table_says_what_the_analysis_says() -> None:
+    async with opened() as (view, _):
+        assert cells(view, 3)[:6] == ["4", "conv 16 k5", "16×10×10", "2,416", "240,000", "14"]
+        assert "61,706 parameters   416,520 MACs   field 32" in view.query_one(Totals).render_line(0).text
+
+
+async def test_adding_a_layer_updates_everything_while_it_is_typed() -> None:
+    """An engineer adds a convolution under the first one and watches the shapes follow."""
+    async with opened() as (view, pilot):
+        await pilot.press("a")
+        await type_text(pilot, "conv 8 same")
+        await pilot.pause()
+        assert cells(view, 1)[1:3] == ["conv 8 same", "8×28×28"]
+        assert view.state.analysis.params == 61_706, "nothing is kept before enter"
+        await pilot.press("enter")
+        assert view.state.texts[1] == "conv 8 same"
+        assert view.state.selected == 1
+        await pilot.press("u")
+        assert view.state.analysis.params == 61_706
+
+
+async def test_editing_in_place() -> None:
+    async with opened() as (view, pilot):
+        await pilot.press("down", "down", "down", "enter")
+        editor = view.query_one(Input)
+        assert editor.value == "conv 16 k5"
+        await pilot.press(*["backspace"] * 2)
+        await type_text(pilot, "k3")
+        await pilot.press("enter")
+        assert view.state.texts[3] == "conv 16"
+        assert cells(view, 3)[2] == "16×12×12"
+
+
+async def test_what_is_no_layer_says_so_and_stays_in_the_editor() -> None:
+    async with opened() as (view, pilot):
+        await pilot.press("a")
+        await type_text(pilot, "cnv 8")
+        await pilot.press("enter")
+        assert "no layer is called 'cnv'" in problem(view)
+        assert view.query_one(Input).value == "cnv 8"
+        await pilot.press("escape")
+        assert len(view.state.network) == 12
+
+
+async def test_an_impossible_layer_is_marked_and_mended_by_one_key() -> None:
+    async with opened() as (view, pilot):
+        await pilot.press(*["down"] * 6, "enter", *["backspace"])
+        await type_text(pilot, "9")
+        await pilot.press("enter")
+        assert cells(view, 6)[:3] == ["✗7", "conv 120 k9", "impossible"]
+        assert cells(view, 5)[2] == "16×5×5", "the layers above keep their facts"
+        assert cells(view, 7)[2] == "waits"
+        assert "layer conv3: kernel 9 > 5" in problem(view)
+        assert "1: conv 120 k5" in problem(view)
+        await pilot.press("1")
+        assert view.state.analysis.error is None
+        assert view.state.texts[6] == "conv 120 k5"
+
+
+async def test_deleting_moving_and_taking_it_back() -> None:
+    async with opened() as (view, pilot):
+        await pilot.press("x")
+        assert view.state.texts[0] == "tanh"
+        await pilot.press("J")
+        assert (view.state.texts[:2], view.state.selected) == (["avgpool 2", "tanh"], 1)
+        await pilot.press("u", "u")
+        assert view.state.texts == open_net("lenet5").texts
+        await pilot.press("r")
+        assert view.state.texts[0] == "tanh"
+        for _ in range(12):
+            await pilot.press("x")
+        assert view.state.texts == []
+        await pilot.press("x", "a")
+        await type_text(pilot, "gap; linear 3")
+        await pilot.press("enter")
+        assert view.state.analysis.output == (3,)
+
+
+async def test_the_receptive_field_follows_the_selection() -> None:
+    async with opened() as (view, pilot):
+        picture = view.query_one(ReceptiveFieldMap)
+        assert "unit 14,14 of conv1 sees 5×5" in picture.render_line(0).text
+        await pilot.press("down", "down", "down")
+        assert "unit 5,5 of conv2 sees 14×14" in picture.render_line(0).text
+        await pilot.press("end")
+        view.query_one(LayerTable).move_cursor(row=11)
+        await pilot.pause()
+        assert "sees the whole image" in picture.render_line(0).text
+
+
+async def test_another_input_shape() -> None:
+    async with opened() as (view, pilot):
+        await pilot.press("i")
+        assert isinstance(pilot.app.screen, Ask)
+        line = pilot.app.screen.query_one(Input)
+        line.value = "1,28"
+        await pilot.press("enter")
+        assert "is not channels,height,width" in str(pilot.app.screen.query_one(Static).content)
+        line.value = "1,28,28"
+        await pilot.press("enter")
+        await pilot.pause()
+        assert view.state.network.input == (1, 28, 28)
+        assert view.state.analysis.error == "layer conv3: kernel 5 > 4"
+
+
+async def test_saving_and_opening(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    async with opened() as (view, pilot):
+        await pilot.press("x", "w")
+        pilot.app.screen.query_one(Input).value = str(path)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert load_net(str(path)).network.layers == view.state.network.layers
+        await pilot.press("o")
+        assert isinstance(pilot.app.screen, Choose)
+        await pilot.press("end", "enter")
+        await pilot.pause()
+        pilot.app.screen.query_one(Input).value = str(tmp_path / "absent.toml")
+        await pilot.press("enter")
+        assert "No such file" in str(pilot.app.screen.query_one(Static).content)
+        pilot.app.screen.query_one(Input).value = str(path)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert view.state.path == path
+        await pilot.press("u")
+        assert view.state.texts[0] == "tanh", "opening can be taken back too"
+
+
+async def test_a_file_is_not_overwritten_unasked(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("precious")
+    async with opened() as (_, pilot):
+        await pilot.press("w")
+        pilot.app.screen.query_one(Input).value = str(path)
+        await pilot.press("enter")
+        assert "is there already" in str(pilot.app.screen.query_one(Static).content)
+    assert path.read_text() == "precious"
+
+
+async def test_t_takes_the_net_to_the_train_screen() -> None:
+    async with opened("mnist-3conv") as (view, pilot):
+        await pilot.press("x", "t")
+        await pilot.pause()
+        train = pilot.app.screen.query_one(TrainView)
+        assert train.state.network == view.state.network
+        assert train.reader is None, "it waits for one key"
+
+
+async def test_a_net_of_thirty_layers_scrolls() -> None:
+    async with opened("vgg16", (80, 24)) as (view, pilot):
+        table = view.query_one(LayerTable)
+        await pilot.press(*["down"] * 30)
+        assert view.state.selected == 30
+        assert table.scroll_offset.y > 0
