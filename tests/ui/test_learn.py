@@ -46,7 +46,7 @@ async def test_progress_is_kept() -> None:
         assert "✓ done" in task(view)
     async with opened() as (view, pilot):
         assert view.page.title == "Longer steps"
-        assert "✓ done before · the output is 5×5; it should be 3×3" in task(view)
+        assert "✓ done before; the output is 5×5; it should be 3×3" in task(view)
         assert str(view.query_one("#where", Label).content).startswith("page 4 of 6")
 
 

@@ -64,10 +64,10 @@ async def test_layers_and_pictures_are_looked_through(tmp_path: Path) -> None:
     async with opened(CnntuiApp("train", run=write_run(tmp_path))) as (view, pilot):
         maps = view.query_one(FeatureMaps)
         await pilot.press("right", "right", "up")
-        assert "maxpool1  " in text(maps)
+        assert "maxpool1 " in text(maps)
         assert "test picture 106: a 6" in text(maps)
         await pilot.press("left", "left", "left")
-        assert "maxpool3  " in text(maps), "round and round"
+        assert "maxpool3 " in text(maps), "round and round"
         await pilot.press("m")
         assert "@" in text(maps), "glyphs instead of colours"
         assert "▀" not in text(maps)

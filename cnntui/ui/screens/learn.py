@@ -132,7 +132,7 @@ class LearnView(Widget):
                 "✓ that is it. z, then do it yourself" if self._helped and not done else "✓ done. page down goes on"
             )
         else:
-            verdict = f"{'✓ done before' if done else '○'} · {problem}"
+            verdict = f"{'✓ done before;' if done else '○'} {problem}"
         hint = f"\n\nhint: {task.hint}" if self._hinted else ""
         box.set_class(problem is None, "-done")
         text = f"{task.ask}\n{verdict}{hint}"

@@ -334,7 +334,7 @@ class ConvolveView(Widget):
                 self._make(lambda state: state.use_kernel(kernels[name]))
 
         self.app.push_screen(
-            Choose("Which kernel?", [(k.name, f"{k.group}: {k.finds}") for k in kernels.values()], self.state.name),
+            Choose("Which kernel?", [(k.name, k.finds) for k in kernels.values()], self.state.name),
             chosen,
         )
 

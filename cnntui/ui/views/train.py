@@ -77,7 +77,7 @@ class Setup(Painted):
         y = 5 + len(state.names)
         if can_train():
             x = canvas.put(0, y, " space ", ink(colors.on_accent, colors.accent, bold=True))
-            canvas.put(x, y, " starts the training, in a process of its own: leave at any time, it goes on")
+            canvas.put(x, y, " starts it, in a process of its own: leave, and it goes on")
         else:
             canvas.put(0, y, HOW_TO_GET_TORCH, ink(colors.error, bold=True))
         canvas.put(0, y + 2, "↑ ↓ choose a setting, ← → change it, e takes another net, o opens a run", ink(colors.dim))

@@ -67,7 +67,7 @@ class FeatureMaps(Painted):
         pictures = self._maps("input")
         width = 0
         if pictures is not None:
-            small = shrink(pictures[index, 0], 2 * tall)
+            small = shrink(pictures[index, 0], tall if self._plain else 2 * tall)
             width = self._put_picture(canvas, 0, 1, small)
             tall = min(tall, -(-small.shape[0] // (1 if self._plain else 2)))
         self._put_odds(canvas, width + 2, 1, odds, classes, max(tall, 5))
@@ -106,7 +106,7 @@ class FeatureMaps(Painted):
         shown = min(len(thumbs), columns * rows)
         scale = number(view.probe.scales[layer], 2)
         x = canvas.put(0, y, layer, ink(colors.accent, bold=True))
-        x = canvas.put(x, y, f"  {shown} of {view.probe.channels[layer]} maps   −{scale} ", ink(colors.dim))
+        x = canvas.put(x, y, f" {shown} of {view.probe.channels[layer]} maps  −{scale} ", ink(colors.dim))
         for step in RAMP:
             x = canvas.put(x, y, glyphs(np.array([[step]]))[0] if self._plain else "█", ink(heat(step, colors)))
         canvas.put(x, y, f" {scale}", ink(colors.dim))
