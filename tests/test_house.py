@@ -9,17 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from cnntui.ui.tabs import TABS
+
 ROOT = Path(__file__).parents[1]
 
 
-def loaded_by(module: str) -> set[str]:
-    code = f"import sys, {module}; print(*sys.modules)"
+def loaded_by(*modules: str) -> set[str]:
+    code = f"import sys, {', '.join(modules)}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 
 
 def test_the_screens_leave_torch_out() -> None:
-    modules = loaded_by("cnntui.ui.app")
+    modules = loaded_by("cnntui.ui.app", *(f"cnntui.ui.screens.{tab.mode}" for tab in TABS))
     assert "textual" in modules
     assert not modules & {"torch", "torchvision", "sklearn", "cnntui.training"}
 

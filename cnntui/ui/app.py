@@ -1,27 +1,26 @@
-"""The app: modes, themes, the clock. Each mode is a screen of its own."""
+"""The app: modes, themes, the clock. Each mode is a screen of its own, imported when it is first opened."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App
 from textual.binding import Binding
+from textual.screen import Screen
 
-from cnntui.core.network import Network
-from cnntui.labs.build import BuildState
-from cnntui.labs.lesson import Lesson
-from cnntui.labs.train import TrainState
-from cnntui.runs.spec import Settings
 from cnntui.ui.clock import Clock
-from cnntui.ui.screens.build import BuildScreen
-from cnntui.ui.screens.convolve import ConvolveScreen
-from cnntui.ui.screens.frame import TABS
-from cnntui.ui.screens.learn import LearnScreen
-from cnntui.ui.screens.train import TrainScreen
+from cnntui.ui.tabs import TABS
 from cnntui.ui.theme import THEMES
-from cnntui.ui.views.train import TrainView
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cnntui.core.network import Network
+    from cnntui.labs.build import BuildState
+    from cnntui.labs.lesson import Lesson
+    from cnntui.runs.spec import Settings
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Opening:
 
     build: BuildState | None = None
     network: Network | None = None
-    settings: Settings = Settings()
+    settings: Settings | None = None
     run: Path | None = None
     lesson: Lesson | None = None
 
@@ -39,16 +38,10 @@ class CnntuiApp(App[None]):
     """cnntui in a terminal."""
 
     TITLE = "cnntui"
-    MODES: ClassVar[dict[str, Any]] = {
-        "convolve": ConvolveScreen,
-        "build": BuildScreen,
-        "train": TrainScreen,
-        "learn": LearnScreen,
-    }
     BINDINGS: ClassVar[list[Any]] = [
         *(
-            Binding(f"{name[0]},{key}", f"switch_mode('{mode}')", f"{name} screen", show=False)
-            for mode, name, key in TABS
+            Binding(f"{tab.name[0]},{tab.key}", f"switch_mode('{tab.mode}')", f"{tab.name} screen", show=False)
+            for tab in TABS
         ),
         Binding("q", "quit", "Quit"),
     ]
@@ -59,9 +52,16 @@ class CnntuiApp(App[None]):
         self.opening = Opening(**given)
         self.clock = Clock(self)
         self.going_run: str | None = None  # what goes on when the app is left
+        for tab in TABS:
+            self.add_mode(tab.mode, lambda tab=tab: self._open(tab.mode))  # type: ignore[misc]
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = THEMES[0].name
+
+    def _open(self, mode: str) -> Screen[Any]:
+        """The screen of a mode: `ui/screens/MODE.py` holds one called ModeScreen."""
+        screen: Screen[Any] = getattr(import_module(f"cnntui.ui.screens.{mode}"), f"{mode.title()}Screen")()
+        return screen
 
     def on_mount(self) -> None:
         """Open the first screen."""
@@ -69,6 +69,7 @@ class CnntuiApp(App[None]):
 
     async def offer(self, network: Network) -> None:
         """Show the Train screen with another net, ready to start."""
+        from cnntui.ui.views.train import TrainView
+
         await self.switch_mode("train")
-        view = self.screen.query_one(TrainView)
-        view.offer(TrainState(network, view.state.settings))
+        self.screen.query_one(TrainView).offer(network)

@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -53,16 +53,9 @@ def stepping(view: RunView) -> bool:
 
 
 @pytest.fixture
-def long_run() -> Iterator[RunReader]:
+def long_run() -> RunReader:
     """A run that would go on for hours."""
-    directory = launch(new_spec(small(), Settings(data="digits", epochs=100_000, device="cpu")))
-    reader = RunReader(directory)
-    yield reader
-    view = reader.poll()
-    if not over(view):
-        for process in psutil.process_iter(["cmdline"]):
-            if str(directory) in (process.info["cmdline"] or []):
-                process.kill()
+    return RunReader(launch(new_spec(small(), Settings(data="digits", epochs=100_000, device="cpu"))))
 
 
 def trainer(view: RunView) -> psutil.Process:

@@ -10,10 +10,9 @@ from textual.widgets import Footer
 
 from cnntui.ui.compositor import TightCompositor
 from cnntui.ui.screens.dialogs import Keys
+from cnntui.ui.tabs import TABS
 from cnntui.ui.theme import ink
 from cnntui.ui.widgets.painted import Canvas, Painted
-
-TABS = (("convolve", "Convolve", "f2"), ("build", "Build", "f3"), ("train", "Train", "f4"), ("learn", "Learn", "f5"))
 
 KEY_NAMES = {
     "greater_than_sign": ">",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from cnntui.labs.train import TrainState
+from cnntui.runs.spec import Settings
 from cnntui.ui.screens.frame import Frame
 from cnntui.ui.views.train import TrainView
 
@@ -20,7 +21,7 @@ class TrainScreen(Frame):
     def body(self) -> TrainView:
         """The view, on what the command line gave."""
         opening = cast("CnntuiApp", self.app).opening
-        state = TrainState(opening.network, opening.settings) if opening.network else None
+        state = TrainState(opening.network, opening.settings or Settings()) if opening.network else None
         return TrainView(state, opening.run)
 
     def on_screen_resume(self) -> None:

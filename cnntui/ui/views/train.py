@@ -15,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from cnntui.core.layers import shape_text
-from cnntui.core.network import analyse
+from cnntui.core.network import Network, analyse
 from cnntui.core.notation import join, load_net, network_text, zoo
 from cnntui.labs.plain import duration, percent, size
 from cnntui.labs.train import Looking, TrainState, start
@@ -363,14 +363,14 @@ class TrainView(Widget):
 
         def chosen(name: str | None) -> None:
             if name:
-                self.offer(self.state.with_network(load_net(name).network))
+                self.offer(load_net(name).network)
 
         nets = [(name, load_net(name).idea) for name in zoo()]
         self.app.push_screen(Choose("Train which net?", nets, self.state.network.name), chosen)
 
-    def offer(self, state: TrainState) -> None:
-        """Other settings, ready to start."""
-        self.state = state
+    def offer(self, network: Network) -> None:
+        """Another net, ready to start."""
+        self.state = self.state.with_network(network)
         self._follow(None)
 
     def action_open(self) -> None:

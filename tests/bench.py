@@ -1,0 +1,189 @@
+"""The budgets, measured: every time beside something else in the same run, so that the ratio means something.
+
+Prints a table and writes bench.json. What cannot be measured here is said, not skipped in silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import select
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROUNDS = 7
+BARE_APP = """
+from textual.app import App
+from textual.widgets import Static
+class Bare(App):
+    def compose(self):
+        yield Static("bare")
+Bare().run()
+"""
+
+
+def first_paint(code: list[str]) -> float:
+    """Seconds from the start of a program in a pseudo-terminal to its first 500 bytes."""
+    began = time.perf_counter()
+    pid, master = pty.fork()
+    if pid == 0:
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LINES": "40", "COLUMNS": "120"}
+        os.execv(sys.executable, [sys.executable, *code])
+    seen = 0
+    while seen < 500 and time.perf_counter() - began < 30:
+        if select.select([master], [], [], 0.01)[0]:
+            seen += len(os.read(master, 65536))
+    took = time.perf_counter() - began
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    os.close(master)
+    return took
+
+
+def whole_process(code: list[str]) -> float:
+    """Seconds of a whole process."""
+    began = time.perf_counter()
+    subprocess.run([sys.executable, *code], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
+
+
+def beside(ours: Any, theirs: Any, rounds: int = ROUNDS) -> dict[str, float]:
+    """Medians of two measurements taken by turns, and their ratio."""
+    pairs = [(ours(), theirs()) for _ in range(rounds)]
+    one, two = (statistics.median(values) for values in zip(*pairs, strict=True))
+    return {"ours_s": round(one, 3), "beside_s": round(two, 3), "ratio": round(one / two, 2)}
+
+
+async def animation_bytes(size: tuple[int, int]) -> dict[str, float]:
+    """Bytes of each step of a 3×3 kernel over a 12×12 input."""
+    from cnntui.ui.views.convolve import ConvolveView
+    from tests.ui.helpers import MeteredApp
+
+    app = MeteredApp("convolve")
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        view = app.screen.query_one(ConvolveView)
+        view.set_state(view.state.use_picture("seven"))
+        await pilot.pause()
+        sent = []
+        for _ in range(view.state.cells):
+            app.sent = 0
+            view.action_step(1)
+            await pilot.pause()
+            sent.append(app.sent)
+    return {"mean": round(statistics.mean(sent)), "largest": max(sent)}
+
+
+def edit_milliseconds() -> float:
+    """One layer of a 150-layer net edited, until all rows are new."""
+    from cnntui.core.notation import NetFile, parse
+    from cnntui.labs.build import BuildState
+
+    state = BuildState(NetFile(parse("; ".join(["conv 8 same", "relu"] * 75), (3, 64, 64))), selected=70)
+    times = []
+    for kernel in range(1, 30):
+        began = time.perf_counter()
+        assert len(state.rewrite(f"conv 8 k{kernel} same").analysis.rows) == 150
+        times.append(time.perf_counter() - began)
+    return round(statistics.median(times) * 1000, 2)
+
+
+def images_per_second() -> dict[str, Any]:
+    """Our loop beside the textbook one: same net, batch, device and pictures; 3 rounds by turns, the best of each."""
+    import torch
+    from torch import nn
+    from torch.utils.data import DataLoader
+    from torchvision import datasets, transforms
+
+    from cnntui.core.notation import load_net
+    from cnntui.runs.places import data_root, has_mnist
+    from cnntui.runs.spec import Settings, new_spec
+    from cnntui.training.data import Fitting, from_torchvision
+    from cnntui.training.loop import make_optimizer
+    from cnntui.training.model import build
+
+    if not has_mnist(data_root()):
+        return {"not measured": f"no MNIST in {data_root()}: set CNNTUI_DATA"}
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network, batch = load_net("mnist-2conv").network, 64
+    count = 6_400 if device.type == "cpu" else 51_200
+    spec = new_spec(network, Settings(batch_size=batch))
+    data = from_torchvision("mnist", data_root(), print).to(device)
+    fit = Fitting.of(data, spec.input)
+    normalise = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
+    pictures = torch.utils.data.Subset(datasets.MNIST(data_root(), train=True, transform=normalise), range(count))
+
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def ours() -> float:
+        model = build(network).to(device).to(memory_format=torch.channels_last)
+        optimizer, loss_of = make_optimizer(spec, model), nn.CrossEntropyLoss()
+        running = torch.zeros((), device=device)
+        began = time.perf_counter()
+        for index in torch.split(torch.randperm(count, device=device), batch):
+            optimizer.zero_grad(set_to_none=True)
+            loss = loss_of(model(fit(data.train_images[index])), data.train_labels[index])
+            loss.backward()
+            optimizer.step()
+            running += loss.detach()
+        wait()
+        return count / (time.perf_counter() - began)
+
+    def textbook() -> float:
+        model = build(network).to(device)
+        optimizer, loss_of = torch.optim.Adam(model.parameters()), nn.CrossEntropyLoss()
+        began = time.perf_counter()
+        for x, y in DataLoader(pictures, batch, shuffle=True):
+            optimizer.zero_grad()
+            loss = loss_of(model(x.to(device)), y.to(device))
+            loss.backward()
+            optimizer.step()
+            loss.item()
+        wait()
+        return count / (time.perf_counter() - began)
+
+    pairs = [(ours(), textbook()) for _ in range(3)]
+    one, two = (max(values) for values in zip(*pairs, strict=True))
+    return {"device": str(device), "ours": round(one), "textbook": round(two), "ratio": round(one / two, 2)}
+
+
+def main() -> None:
+    """Measure everything."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    os.environ["TEXTUAL_ANIMATIONS"] = "none"
+    results: dict[str, Any] = {}
+
+    def measured(name: str, budget: str, value: Any) -> None:
+        results[name] = {"budget": budget, "measured": value}
+        print(f"{name:<44} {budget:<22} {value}", flush=True)
+
+    measured(
+        "first paint, 120x40, beside a bare Textual app",
+        "at most 1.5x",
+        beside(lambda: first_paint(["-m", "cnntui"]), lambda: first_paint(["-c", BARE_APP])),
+    )
+    measured(
+        "inspect vgg16, beside starting Python",
+        "0.3 s",
+        beside(
+            lambda: whole_process(["-m", "cnntui", "inspect", "vgg16", "--json"]), lambda: whole_process(["-c", ""])
+        ),
+    )
+    for size in ((120, 40), (80, 24)):
+        measured(f"bytes a step, 12x12, {size[0]}x{size[1]}", "at most 700", asyncio.run(animation_bytes(size)))
+    measured("edit a layer of 150, all rows new, ms", "at most 10", edit_milliseconds())
+    measured("images/s beside the textbook loop", "1.4x CPU, 20x GPU", images_per_second())
+    Path("bench.json").write_text(json.dumps(results, indent=1), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
