@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, UnidentifiedImageError
 
 from cnntui.core.windows import Array
 
@@ -48,6 +47,8 @@ def ramp(height: int, width: int) -> Array:
 
 def seven(height: int, width: int) -> Array:
     """A hand-drawn 7 in whole grey levels from 0 to 9."""
+    from PIL import Image, ImageDraw
+
     scale = 8
     canvas = Image.new("L", (width * scale, height * scale))
     stroke = [(0.25, 0.27), (0.74, 0.25), (0.70, 0.36), (0.55, 0.60), (0.45, 0.84)]
@@ -115,12 +116,14 @@ def read_grid(path: Path) -> Array:
     Raises:
         GridError: with the path and what is wrong.
     """
+    from PIL import Image, UnidentifiedImageError
+
     try:
         grid = _read(path)
-    except OSError as error:
-        raise GridError(f"{path}: {error.strerror or 'no picture that Pillow can read'}") from None
     except UnidentifiedImageError:
         raise GridError(f"{path}: no picture that Pillow can read") from None
+    except OSError as error:
+        raise GridError(f"{path}: {error.strerror or error}") from None
     except (ValueError, Image.DecompressionBombError) as error:
         raise GridError(f"{path}: {error}") from None
     return grid if grid.ndim == 3 else grid[None]
@@ -136,9 +139,13 @@ def _read(path: Path) -> Array:
             return as_grid(np.loadtxt(path, ndmin=2))
         case ".npy":
             return as_grid(np.load(path, allow_pickle=False))
+    from PIL import Image
+
     with Image.open(path) as image:
         if image.width * image.height > MAX_CELLS:
             raise GridError(f"{image.width}×{image.height} is more than {MAX_CELLS} pixels")
-        grey = image.mode in ("1", "L", "LA", "I", "I;16")
+        if image.mode.startswith("I"):  # 16 bits, which Pillow would cut off at 255
+            return np.asarray(image, dtype=float) / 65535
+        grey = image.mode in ("1", "L", "LA")
         pixels = np.asarray(image.convert("L" if grey else "RGB"), dtype=float) / 255
     return pixels if grey else np.moveaxis(pixels, -1, 0)

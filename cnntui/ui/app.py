@@ -47,8 +47,8 @@ class CnntuiApp(App[None]):
     ]
 
     def __init__(self, mode: str = "convolve", **given: Any) -> None:
+        self.DEFAULT_MODE = mode  # type: ignore[misc]  # so that no blank screen is made and painted first
         super().__init__()
-        self.first_mode = mode
         self.opening = Opening(**given)
         self.clock = Clock(self)
         self.going_run: str | None = None  # what goes on when the app is left
@@ -62,10 +62,6 @@ class CnntuiApp(App[None]):
         """The screen of a mode: `ui/screens/MODE.py` holds one called ModeScreen."""
         screen: Screen[Any] = getattr(import_module(f"cnntui.ui.screens.{mode}"), f"{mode.title()}Screen")()
         return screen
-
-    def on_mount(self) -> None:
-        """Open the first screen."""
-        self.switch_mode(self.first_mode)
 
     async def offer(self, network: Network) -> None:
         """Show the Train screen with another net, ready to start."""

@@ -49,9 +49,6 @@ def _theme(name: str, palette: Palette, dark: bool, panel: str) -> Theme:
         panel=panel,
         dark=dark,
         variables={
-            "footer-key-foreground": palette.accent,
-            "footer-description-foreground": palette.text,
-            "footer-background": panel,
             "border": palette.dim,
             "border-blurred": panel,
             "input-cursor-background": palette.text,

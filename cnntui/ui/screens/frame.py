@@ -1,4 +1,4 @@
-"""What every screen has: the bar with the screens' names, the footer, help, and rest when it is covered."""
+"""What every screen has: the bar with the screens' names, the line of keys, help, and rest when it is covered."""
 
 from __future__ import annotations
 
@@ -6,31 +6,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer
 
 from cnntui.ui.compositor import TightCompositor
 from cnntui.ui.screens.dialogs import Keys
 from cnntui.ui.tabs import TABS
 from cnntui.ui.theme import ink
+from cnntui.ui.widgets.key_line import KeyLine, listed
 from cnntui.ui.widgets.painted import Canvas, Painted
-
-KEY_NAMES = {
-    "greater_than_sign": ">",
-    "less_than_sign": "<",
-    "question_mark": "?",
-    "space": "space",
-    "escape": "esc",
-    "pageup": "page up",
-    "pagedown": "page down",
-    "shift+up": "shift+↑",
-    "shift+down": "shift+↓",
-    "up": "↑",
-    "down": "↓",
-    "left": "←",
-    "right": "→",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-}
 
 
 class Bar(Painted):
@@ -53,7 +35,6 @@ class Bar(Painted):
                 x = canvas.put(x + 1, 0, " ")
                 x = canvas.put(x, 0, name[0], ink(colors.accent, bold=True))
                 x = canvas.put(x, 0, f"{name[1:]} ", ink(colors.text))
-        canvas.put(canvas.width - 7, 0, "? help", ink(colors.dim))
 
 
 class Frame(Screen[None]):
@@ -62,7 +43,6 @@ class Frame(Screen[None]):
     CSS = """
     Frame { layout: vertical; background: $background; }
     Frame > #body { height: 1fr; }
-    Footer { background: $panel; }
     """
     BINDINGS = [Binding("question_mark", "keys", "Help", show=False), Binding("f1", "keys", "Help", show=False)]
     MODE = "convolve"
@@ -76,22 +56,18 @@ class Frame(Screen[None]):
         raise NotImplementedError
 
     def compose(self) -> ComposeResult:
-        """Bar, view, footer."""
+        """Bar, view, keys."""
         yield Bar(self.MODE)
         view = self.body()
         view.id = view.id or "view"
         yield view
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def action_keys(self) -> None:
         """Every key of this screen."""
         keys: dict[str, str] = {}
-        for active in self.active_bindings.values():
-            binding = active.binding
-            if not binding.description or binding.system:
-                continue
-            name = KEY_NAMES.get(binding.key, binding.key)
-            keys[binding.description] = f"{keys[binding.description]}, {name}" if binding.description in keys else name
+        for _, name, what, _ in listed(self.active_bindings):
+            keys[what] = f"{keys[what]}, {name}" if what in keys else name
         view = self.query_one("#view")
         self.app.push_screen(Keys(getattr(view, "HELP", ""), [(key, what) for what, key in keys.items()]))
 
