@@ -301,6 +301,7 @@ def print_convolution(state: ConvolveState, with_cell: bool) -> None:
 @click.option("--batch-size", default=64, show_default=True)
 @click.option("--lr", default=0.001, show_default=True, help="Learning rate.")
 @click.option("--optimizer", default="adam", show_default=True, help="adam, adamw or sgd.")
+@click.option("--schedule", default="cosine", show_default=True, help="cosine (to zero at the last step) or constant.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Where the run is written; a new directory.")

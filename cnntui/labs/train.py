@@ -11,7 +11,7 @@ import msgspec
 from cnntui.core.network import Network
 from cnntui.core.notation import load_net
 from cnntui.runs.reader import RunView
-from cnntui.runs.spec import DATA_SETS, OPTIMIZERS, Settings
+from cnntui.runs.spec import DATA_SETS, OPTIMIZERS, SCHEDULES, Settings
 
 CHOICES: dict[str, Sequence[Any]] = {
     "data": ("auto", *(name for name in DATA_SETS if name != "auto")),
@@ -19,6 +19,7 @@ CHOICES: dict[str, Sequence[Any]] = {
     "batch_size": (16, 32, 64, 128, 256, 512, 1024),
     "lr": (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1),
     "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
     "seed": tuple(range(10)),
     "device": ("auto", "cpu", "cuda", "mps"),
 }

@@ -19,6 +19,7 @@ from cnntui.core.notation import network_text, parse
 
 DATA_SETS = ("mnist", "fashion-mnist", "kmnist", "cifar10", "digits", "auto")
 OPTIMIZERS = ("adam", "adamw", "sgd")
+SCHEDULES = ("cosine", "constant")
 
 State = Literal["starting", "training", "paused", "stopping", "finished", "failed", "crashed"]
 ENDED: frozenset[str] = frozenset({"finished", "failed", "crashed"})
@@ -33,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     batch_size: int = 64
     lr: float = 0.001
     optimizer: str = "adam"
+    schedule: str = "cosine"
     seed: int = 0
     device: str = "auto"
 
@@ -47,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError(f"{name.replace('_', ' ')} {getattr(self, name)} < 1")
         if not 0 < self.lr < float("inf"):
             raise ValueError(f"learning rate {self.lr} is not above 0")
-        for name, allowed in (("data", DATA_SETS), ("optimizer", OPTIMIZERS)):
+        for name, allowed in (("data", DATA_SETS), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} {getattr(self, name)!r} is none of {', '.join(allowed)}")
 

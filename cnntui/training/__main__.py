@@ -44,7 +44,7 @@ def work(run: Path, spec: Spec, desk: object) -> int:
     from cnntui.training.data import DataError, load
     from cnntui.training.desk import Desk
     from cnntui.training.devices import DeviceError, pick
-    from cnntui.training.loop import TrainingError, train
+    from cnntui.training.loop import Trainer, TrainingError
     from cnntui.training.model import build
 
     if not isinstance(desk, Desk):
@@ -59,7 +59,7 @@ def work(run: Path, spec: Spec, desk: object) -> int:
         model = build(spec.network).to(device).to(memory_format=torch.channels_last)
         out_of_memory = False
         try:
-            train(run, spec, model, data.to(device), desk)
+            Trainer(run, spec, model, data.to(device), desk).train()
         except torch.OutOfMemoryError:
             out_of_memory = True  # the exception's frames hold tensors: free them by leaving the handler first
         if out_of_memory:

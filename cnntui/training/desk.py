@@ -52,6 +52,7 @@ class Desk:
         self.attempt = attempt
         self.progress = Progress(progressed=time.monotonic())
         self.set_lr: Callable[[float], None] | None = None
+        self.checkpoint: Callable[[], None] | None = None
         self.torch_device: torch.device | None = None
         self._events = EventWriter(run, attempt)
         self._facts: dict[str, Any] = process_facts()
@@ -101,7 +102,7 @@ class Desk:
         self.tell(StateChange(step=self.progress.step, state=state, message=message), sync=True)
         self.write_status()
 
-    def step(self, step: int, loss: float, images_per_second: float) -> None:
+    def stepped(self, step: int, loss: float, images_per_second: float) -> None:
         """Progress was made."""
         progress = self.progress
         progress.step, progress.progressed, progress.images_per_second = step, time.monotonic(), images_per_second
@@ -125,21 +126,21 @@ class Desk:
         self.progress.phase = ""
         self._become(state, message)
 
-    def obey(self, checkpoint: Callable[[], None]) -> bool:
-        """Take the commands that wait, and wait here while paused; true when the run is to end now."""
+    def obey(self) -> bool:
+        """Take the commands that wait, and wait here while paused; false when the run is to end now."""
         while True:
             if time.monotonic() - self._listened >= LISTEN_SECONDS:
                 self._listened = time.monotonic()
                 for path, command in control.receive(self.run):
-                    self._take(path, command, checkpoint)
+                    self._take(path, command)
             if self._stopping:
                 self._become("stopping", self.progress.message)
-                return True
-            if not self._paused:
                 return False
+            if not self._paused:
+                return True
             time.sleep(LISTEN_SECONDS)
 
-    def _take(self, path: Path, command: control.Command | None, checkpoint: Callable[[], None]) -> None:
+    def _take(self, path: Path, command: control.Command | None) -> None:
         if command is None:
             accepted, message, ident, word = False, "not a command", path.stem, "?"
         elif command.id in self._obeyed:
@@ -148,12 +149,12 @@ class Desk:
         else:
             ident, word = command.id, command.command
             self._obeyed.add(ident)
-            accepted, message = self._do(command, checkpoint)
+            accepted, message = self._do(command)
         answer = Answer(step=self.progress.step, id=ident, command=word, accepted=accepted, message=message)
         self.tell(answer)
         control.settle(path, {"step": answer.step, "accepted": accepted, "message": message})
 
-    def _do(self, command: control.Command, checkpoint: Callable[[], None]) -> tuple[bool, str]:
+    def _do(self, command: control.Command) -> tuple[bool, str]:
         match command.command:
             case "pause" if not self._paused:
                 self.pause()
@@ -162,8 +163,8 @@ class Desk:
                 self._become("training")
             case "stop":
                 self._stopping = True
-            case "checkpoint":
-                checkpoint()
+            case "checkpoint" if self.checkpoint is not None:
+                self.checkpoint()
             case "set":
                 lr = command.values.get("lr")
                 if lr is None or not 0 < lr < math.inf or self.set_lr is None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
-from cnntui.runs.events import Checkpoint, Data, Notice, Test, Train, to_number
+from cnntui.runs.events import Checkpoint, Data, Test, Train, to_number
 from cnntui.runs.spec import Spec
 from cnntui.training import checkpoints
 from cnntui.training.data import DataError, DataSet, Fitting
@@ -27,7 +28,7 @@ class TrainingError(Exception):
     """Why the training cannot go on, in one line that says what to do."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Tested:
     """Loss and accuracy over the whole test set."""
 
@@ -46,6 +47,13 @@ def make_optimizer(spec: Spec, model: nn.Module) -> torch.optim.Optimizer:
             return torch.optim.Adam(model.parameters(), lr=spec.lr)
 
 
+def make_schedule(spec: Spec, optimizer: torch.optim.Optimizer, steps: int) -> LambdaLR:
+    """The learning rate's factor at each step: 1, or half a cosine from 1 to 0 (Loshchilov, Hutter: SGDR, ICLR 2017)."""
+    if spec.schedule == "constant":
+        return LambdaLR(optimizer, lambda step: 1.0)
+    return LambdaLR(optimizer, lambda step: (1 + math.cos(math.pi * min(1.0, step / steps))) / 2)
+
+
 @torch.no_grad()
 def evaluate(model: nn.Module, images: Tensor, labels: Tensor, fit: Fitting) -> Tested:
     """Every picture once, in evaluation mode; leaves the model in training mode."""
@@ -61,118 +69,157 @@ def evaluate(model: nn.Module, images: Tensor, labels: Tensor, fit: Fitting) -> 
     return Tested(float(loss) / len(labels), int(right) / len(labels))
 
 
-def train(run: Path, spec: Spec, model: nn.Sequential, data: DataSet, desk: Desk) -> None:
-    """Train `model` on `data` (both on one device) as the spec says, telling and obeying through `desk`.
+class Trainer:
+    """Trains one model on one data set, both on one device, telling and obeying through the desk.
 
     Raises:
-        TrainingError: when memory runs out or the net and the data do not fit.
+        TrainingError: when the net and the data do not fit.
     """
-    fit = _fitted(spec, model, data)
-    optimizer = make_optimizer(spec, model)
-    loss_of = nn.CrossEntropyLoss()
-    probe = Prober(run, data, fit)
-    count = len(data.train_labels)
-    per_epoch = math.ceil(count / spec.batch_size)
-    device = data.train_labels.device
-    order = torch.Generator(device).manual_seed(spec.seed)
-    best = -1.0
 
-    desk.progress.steps = per_epoch * spec.epochs
-    desk.tell(
-        Data(
+    def __init__(self, run: Path, spec: Spec, model: nn.Sequential, data: DataSet, desk: Desk) -> None:
+        self.run, self.spec, self.model, self.data, self.desk = run, spec, model, data, desk
+        self.fit = _fitted(spec, model, data)
+        self.count = len(data.train_labels)
+        self.device = data.train_labels.device
+        self.steps_per_epoch = math.ceil(self.count / spec.batch_size)
+        self.steps = self.steps_per_epoch * spec.epochs
+        self.optimizer = make_optimizer(spec, model)
+        self.schedule = make_schedule(spec, self.optimizer, self.steps)
+        self.loss_of = nn.CrossEntropyLoss()
+        self.order = torch.Generator(self.device).manual_seed(spec.seed)
+        self.probe = Prober(run, data, self.fit)
+        self.next_probe = 0.0
+        self.step = 0
+        self.epoch = 0
+        self.best = -1.0
+
+    def train(self) -> None:
+        """All epochs, or until told to stop."""
+        self.desk.checkpoint, self.desk.set_lr = self.checkpoint, self.set_lr
+        self.desk.progress.steps = self.steps
+        self.desk.tell(self.facts())
+        self.desk.enter("training", state="training")
+        self.look()
+        for epoch in range(1, self.spec.epochs + 1):
+            self.epoch = self.desk.progress.epoch = epoch
+            if not self.train_epoch():
+                self.checkpoint()
+                self.look(now=True)
+                self.desk.end("finished", f"stopped at step {self.step} of {self.steps}")
+                return
+            self.desk.enter("evaluating")
+            accuracy = self.test()
+            self.checkpoint(best=accuracy > self.best)
+            self.best = max(self.best, accuracy)
+            self.desk.enter("training")
+        self.look(now=True)
+        self.desk.end("finished", "")
+
+    def train_epoch(self) -> bool:
+        """Every training picture once, in a new order; false when told to stop."""
+        data, optimizer = self.data, self.optimizer
+        total, steps, images, since = torch.zeros((), device=self.device), 0, 0, time.monotonic()
+        for index in torch.split(
+            torch.randperm(self.count, generator=self.order, device=self.device), self.spec.batch_size
+        ):
+            optimizer.zero_grad(set_to_none=True)
+            loss = self.loss_of(self.model(self.fit(data.train_images[index])), data.train_labels[index])
+            loss.backward()
+            optimizer.step()
+            self.schedule.step()
+            self.step, steps, images = self.step + 1, steps + 1, images + len(index)
+            total += loss.detach()
+            if time.monotonic() - since < REPORT_SECONDS and self.step % self.steps_per_epoch:
+                continue
+            mean = float(total) / steps  # the one synchronisation with the device
+            self.report(mean, images / (time.monotonic() - since))
+            if not self.desk.obey():
+                return False
+            total.zero_()
+            steps, images, since = 0, 0, time.monotonic()
+        return True
+
+    def report(self, loss: float, images_per_second: float) -> None:
+        """The mean loss since the last report; a loss that is not finite pauses the run."""
+        lr = float(self.schedule.get_last_lr()[0])
+        self.desk.stepped(self.step, loss, images_per_second)
+        self.desk.tell(
+            Train(
+                step=self.step,
+                epoch=self.epoch,
+                loss=to_number(loss),
+                lr=lr,
+                images_per_second=round(images_per_second, 1),
+            )
+        )
+        self.look()
+        if not math.isfinite(loss):
+            self.desk.pause(f"the loss is {loss} at step {self.step}: paused; a smaller learning rate may help")
+
+    def test(self) -> float:
+        """Accuracy over the whole test set."""
+        tested = evaluate(self.model, self.data.test_images, self.data.test_labels, self.fit)
+        self.desk.tested(tested.loss, tested.accuracy)
+        self.desk.tell(
+            Test(
+                step=self.step,
+                epoch=self.epoch,
+                loss=to_number(tested.loss),
+                accuracy=tested.accuracy,
+                count=len(self.data.test_labels),
+            )
+        )
+        return tested.accuracy
+
+    def checkpoint(self, best: bool = False) -> None:
+        """Save the weights, if they are worth saving; a disk that refuses is told, and training goes on."""
+        if not all(torch.isfinite(p).all() for p in self.model.parameters()):
+            return
+        state = {
+            "step": self.step,
+            "epoch": self.epoch,
+            "lr": float(self.schedule.get_last_lr()[0]),
+            "net": self.spec.net,
+            "data": self.data.name,
+        }
+        try:
+            saved = checkpoints.save(self.run, self.model, self.optimizer, state, best)
+        except OSError as error:
+            self.desk.notice(f"checkpoint not saved: {error.strerror or error}; the last one is kept")
+            return
+        self.desk.tell(Checkpoint(step=self.step, epoch=self.epoch, directory=saved.name), sync=True)
+
+    def look(self, now: bool = False) -> None:
+        """Write what the net makes of a few test pictures, when it is time."""
+        began = time.monotonic()
+        if began < self.next_probe and not now:
+            return
+        try:
+            self.desk.tell(self.probe(self.model, self.step))
+        except OSError as error:
+            self.desk.notice(f"maps not written: {error.strerror or error}")
+        ended = time.monotonic()
+        self.next_probe = ended + max(PROBE_SECONDS, PROBE_SHARE * (ended - began))
+
+    def set_lr(self, lr: float) -> None:
+        """Another learning rate, from the next step on; the schedule's factor still applies."""
+        self.schedule.base_lrs = [lr for _ in self.schedule.base_lrs]
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr * self.schedule.lr_lambdas[0](self.step)
+
+    def facts(self) -> Data:
+        """What it trains on."""
+        data = self.data
+        return Data(
             step=0,
             name=data.name,
-            train=count,
+            train=self.count,
             test=len(data.test_labels),
             shape=data.shape,
             classes=list(data.classes),
             sha256=data.sha256(),
-            steps=desk.progress.steps,
+            steps=self.steps,
         )
-    )
-
-    step, next_probe = 0, 0.0
-
-    def checkpoint(epoch: int, is_best: bool) -> None:
-        if not all(torch.isfinite(p).all() for p in model.parameters()):
-            return
-        state = {
-            "step": step,
-            "epoch": epoch,
-            "lr": optimizer.param_groups[0]["lr"],
-            "net": spec.net,
-            "data": data.name,
-        }
-        try:
-            saved = checkpoints.save(run, model, optimizer, state, is_best)
-        except OSError as error:
-            desk.tell(
-                Notice(step=step, message=f"checkpoint not saved: {error.strerror or error}; the last one is kept")
-            )
-            return
-        desk.tell(Checkpoint(step=step, epoch=epoch, directory=saved.name), sync=True)
-
-    def look(final: bool = False) -> None:
-        nonlocal next_probe
-        began = time.monotonic()
-        if began < next_probe and not final:
-            return
-        try:
-            desk.tell(probe(model, step))
-        except OSError as error:
-            desk.tell(Notice(step=step, message=f"maps not written: {error.strerror or error}"))
-        now = time.monotonic()
-        next_probe = now + max(PROBE_SECONDS, PROBE_SHARE * (now - began))
-
-    desk.enter("training", state="training")
-    desk.set_lr = lambda lr: _set_lr(optimizer, lr)
-    look()
-    for epoch in range(1, spec.epochs + 1):
-        desk.progress.epoch = epoch
-        permutation = torch.randperm(count, generator=order, device=device)
-        running, pending, images, since = torch.zeros((), device=device), 0, 0, time.monotonic()
-        for index in torch.split(permutation, spec.batch_size):
-            optimizer.zero_grad(set_to_none=True)
-            loss = loss_of(model(fit(data.train_images[index])), data.train_labels[index])
-            loss.backward()
-            optimizer.step()
-            step, pending, images = step + 1, pending + 1, images + len(index)
-            running += loss.detach()
-            now = time.monotonic()
-            if now - since < REPORT_SECONDS and step % per_epoch:
-                continue
-            mean = float(running) / pending  # the one synchronisation with the device
-            seconds = time.monotonic() - since
-            desk.step(step, mean, images / seconds)
-            lr = optimizer.param_groups[0]["lr"]
-            desk.tell(Train(step=step, epoch=epoch, loss=to_number(mean), lr=lr, images_per_second=images / seconds))
-            look()
-            if not math.isfinite(mean):
-                desk.pause(f"the loss is {mean} at step {step}: paused; a smaller learning rate may help")
-            if desk.obey(lambda epoch=epoch: checkpoint(epoch, is_best=False)):  # type: ignore[misc]
-                checkpoint(epoch, is_best=False)
-                look(final=True)
-                desk.end("finished", f"stopped at step {step} of {desk.progress.steps}")
-                return
-            running.zero_()
-            pending, images, since = 0, 0, time.monotonic()
-        desk.enter("evaluating")
-        tested = evaluate(model, data.test_images, data.test_labels, fit)
-        desk.tested(tested.loss, tested.accuracy)
-        desk.tell(
-            Test(
-                step=step,
-                epoch=epoch,
-                loss=to_number(tested.loss),
-                accuracy=tested.accuracy,
-                count=len(data.test_labels),
-            )
-        )
-        checkpoint(epoch, is_best=tested.accuracy > best)
-        best = max(best, tested.accuracy)
-        desk.enter("training")
-    look(final=True)
-    desk.end("finished", "")
 
 
 def _fitted(spec: Spec, model: nn.Sequential, data: DataSet) -> Fitting:
@@ -187,8 +234,3 @@ def _fitted(spec: Spec, model: nn.Sequential, data: DataSet) -> Fitting:
     if scores < len(data.classes):
         raise TrainingError(f"the net ends in {scores} scores, but {data.name} has {len(data.classes)} classes")
     return fit
-
-
-def _set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = lr

@@ -55,7 +55,9 @@ def stepping(view: RunView) -> bool:
 @pytest.fixture
 def long_run() -> RunReader:
     """A run that would go on for hours."""
-    return RunReader(launch(new_spec(small(), Settings(data="digits", epochs=100_000, device="cpu"))))
+    return RunReader(
+        launch(new_spec(small(), Settings(data="digits", epochs=100_000, schedule="constant", device="cpu")))
+    )
 
 
 def trainer(view: RunView) -> psutil.Process:

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cnntui.runs.events import EventReader, Test
+from cnntui.runs import events
+from cnntui.runs.events import EventReader
 from cnntui.runs.listing import find_run
 
 
@@ -22,7 +23,7 @@ def test_one_epoch_of_lenet_reads_most_of_the_ten_thousand(mnist_root: Path) -> 
     assert done.returncode == 0, done.stderr
     assert "of 10,000 test pictures" in done.stdout
     run = find_run("last")
-    (test,) = [event for event in EventReader(run).poll() if isinstance(event, Test)]
+    (test,) = [event for event in EventReader(run).poll() if isinstance(event, events.Test)]
     assert test.count == 10_000
     assert test.accuracy > 0.95
     listed = subprocess.run(

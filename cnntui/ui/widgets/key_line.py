@@ -48,11 +48,12 @@ class KeyLine(Painted):
 
     def _places(self, width: int) -> list[tuple[int, int, str, str, str]]:
         """From column, to column, key, its name, what it does."""
-        places = []
+        places: list[tuple[int, int, str, str, str]] = []
         x = 1
         for key, name, what, shown in listed(self.screen.active_bindings):
             end = x + len(name) + len(what) + 1
-            if shown and end <= width - 8:
+            another = any(what == place[-1] for place in places)
+            if shown and not another and end <= width - 8:
                 places.append((x, end, key, name, what))
                 x = end + 2
         return places
