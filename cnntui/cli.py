@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from cnntui import __version__
 
@@ -20,32 +21,39 @@ if TYPE_CHECKING:
     from cnntui.labs.convolve import ConvolveState
     from cnntui.runs.reader import RunView
 
-COLORS = {"truecolor": "truecolor", "256": "256", "16": "standard", "none": None}
+COLORS = {"truecolor": "truecolor", "256": "256", "16": "standard"}
 
 
 def main() -> None:
     """Run the command line; what nobody foresaw goes to a log, and one line says where."""
     try:
-        cli(standalone_mode=False)
+        code = cli(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:  # the last resort: no traceback reaches a user
-        from cnntui.runs.places import state_root
+        click.echo(f"Error: {type(error).__name__}: {error}. {log_traceback()}".replace("\n", " "), err=True)
+        sys.exit(1)
 
-        log = state_root() / "cnntui.log"
+
+def log_traceback() -> str:
+    """Write the present traceback to the log; says where it is."""
+    from cnntui.runs.places import state_root
+
+    log = state_root() / "cnntui.log"
+    try:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8") as file:
             traceback.print_exc(file=file)
-        click.echo(f"Error: {type(error).__name__}: {error}. The details are in {log}".replace("\n", " "), err=True)
-        sys.exit(1)
+    except OSError as error:
+        return f"There is no log, for {log} cannot be written: {error.strerror}"
+    return f"The details are in {log}"
 
 
 def fail(message: object) -> NoReturn:
@@ -73,16 +81,26 @@ def open_app(mode: str, **given: Any) -> None:
 
     app = CnntuiApp(mode, **given)
     app.run()
-    if app.going_run:
+    if app.going_run and still_going(app.going_run):
         click.echo(f"the run goes on; cnntui attach {app.going_run} shows it again")
     if app.return_code:
         sys.exit(app.return_code)
 
 
+def still_going(run: str) -> bool:
+    """Whether a run that was left has not ended meanwhile."""
+    from cnntui.runs.listing import RunError, find_run, row
+
+    try:
+        return row(find_run(run)).pid is not None
+    except RunError:
+        return False
+
+
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 @click.option(
-    "--color", type=click.Choice(list(COLORS)), help="Colours of the screens, where the terminal is not believed."
+    "--color", type=click.Choice([*COLORS, "none"]), help="Colours of the screens, where the terminal is not believed."
 )
 @click.pass_context
 def cli(context: click.Context, color: str | None) -> None:
@@ -90,7 +108,7 @@ def cli(context: click.Context, color: str | None) -> None:
     if color == "none":
         os.environ["NO_COLOR"] = "1"
     elif color:
-        os.environ["TEXTUAL_COLOR_SYSTEM"] = COLORS[color] or ""
+        os.environ["TEXTUAL_COLOR_SYSTEM"] = COLORS[color]
     if context.invoked_subcommand is None:
         open_app("convolve")
 
@@ -229,9 +247,13 @@ def print_table(analysis: Analysis) -> None:
 @click.option("--bias", metavar="B|JSON", help="One number, or a list with one a filter.")
 @click.option("--at", metavar="I,J", help="Show what this output cell (of the first filter; or O,I,J) is made of.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-def convolve(grid: str | None, kernel: str | None, at: str | None, as_json: bool, **settings: Any) -> None:
-    """One convolution or pool on your numbers. Without --input: the Convolve screen."""
-    if grid is None and kernel is None and not as_json:
+@click.pass_context
+def convolve(
+    context: click.Context, /, grid: str | None, kernel: str | None, at: str | None, as_json: bool, **settings: Any
+) -> None:
+    """One convolution or pool on your numbers. Without options: the Convolve screen."""
+    given = any(context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in context.params)
+    if not given:
         open_app("convolve")
         return
     if grid is None or kernel is None:
@@ -261,10 +283,13 @@ def convolution_document(state: ConvolveState, with_cell: bool) -> dict[str, Any
     shown = output[0] if len(output) == 1 else output
     document: dict[str, Any] = {"output": shown.tolist(), "shape": shown.shape}
     if with_cell:
+        # With the divisor inside the weight, the products and the bias add up to the sum.
+        by = state.cell_divisor
         document["taps"] = [
-            {"input": tap.input, "value": tap.value, "weight": tap.weight, "product": tap.product} for tap in state.taps
+            {"input": tap.input, "value": tap.value, "weight": tap.weight / by, "product": tap.product / by}
+            for tap in state.taps
         ]
-        document |= {"sum": state.value, "equation": str(state.equation)}
+        document |= {"bias": state.cell_bias, "sum": state.value, "equation": str(state.equation)}
     return document
 
 
@@ -316,7 +341,7 @@ def train(
     data_dir: Path | None,
     **chosen: Any,
 ) -> None:
-    """Train NET in a process of its own. With NET it starts at once; without, the Train screen waits on lenet5."""
+    """Train NET, or lenet5, in a process of its own. The screen starts at once with NET, and waits for a key without."""
     from cnntui.core.axis import ImpossibleError
     from cnntui.core.notation import NotationError, load_net
     from cnntui.runs.launch import LaunchError, create, launch, start
@@ -346,12 +371,12 @@ def follow_plainly(directory: Path, own: bool = True) -> int:
     from cnntui.runs.control import send
     from cnntui.runs.reader import RunReader
 
-    interrupted = False
+    interrupted = gave_up = False
 
     def interrupt(*_: object) -> None:
         nonlocal interrupted
         if interrupted or not own:
-            raise click.exceptions.Exit(130)
+            sys.exit(130)
         interrupted = True
         send(directory, "stop")
         click.echo("stopping after a checkpoint; interrupt again to leave it to itself", err=True)
@@ -360,8 +385,8 @@ def follow_plainly(directory: Path, own: bool = True) -> int:
     view: RunView | None = None
     for view, line in follow(RunReader(directory)):
         click.echo(line)
-        if view.state == "paused" and view.message and not interrupted:
-            interrupted = True
+        if own and view.state == "paused" and view.message and not gave_up:
+            gave_up = True  # the loss is not finite, and nobody is here to say what next
             send(directory, "stop")
     if view is None:
         return 1
@@ -378,8 +403,11 @@ def follow_plainly(directory: Path, own: bool = True) -> int:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def runs(root: Path | None, as_json: bool) -> None:
     """The runs, newest first."""
+    from cnntui.labs.plain import percent
     from cnntui.runs.listing import row, run_directories
 
+    if root is not None and not root.is_dir():
+        fail(f"{root} is no directory")
     rows = [row(directory) for directory in run_directories(root)]
     if as_json:
         print_json(rows)
@@ -387,9 +415,10 @@ def runs(root: Path | None, as_json: bool) -> None:
     if not rows:
         click.echo("no run yet: start one with cnntui train")
     for item in rows:
-        accuracy = f"{item.test_accuracy:.2%}" if item.test_accuracy is not None else "-"
+        accuracy = percent(item.test_accuracy) if item.test_accuracy is not None else "-"
         epoch = f"epoch {item.epoch}" if item.epoch else "-"
-        click.echo(f"{item.run:<44} {item.state:<9} {epoch:<9} {accuracy:>8}  {item.data or '-'}  {item.device or '-'}")
+        state = "stopped" if item.state == "finished" and item.message else item.state
+        click.echo(f"{item.run:<44} {state:<9} {epoch:<9} {accuracy:>8}  {item.data or '-'}  {item.device or '-'}")
 
 
 def the_run(name: str) -> Path:
@@ -408,11 +437,11 @@ def the_run(name: str) -> Path:
 def attach(run: str, plain: bool) -> None:
     """Watch RUN: a directory, a name, the beginning of one, or last."""
     directory = the_run(run)
-    from cnntui.runs.reader import RunReader
+    from cnntui.runs.reader import RunReader, UnreadableRunError
 
     try:
         RunReader(directory)
-    except FileNotFoundError as error:
+    except UnreadableRunError as error:
         fail(error)
     if plain or not has_terminal():
         sys.exit(follow_plainly(directory, own=False))
@@ -422,14 +451,19 @@ def attach(run: str, plain: bool) -> None:
 def steer(run: str, command: str, **values: float) -> None:
     """Leave a command for a run that is still going."""
     from cnntui.runs.control import send
-    from cnntui.runs.listing import row
+    from cnntui.runs.reader import RunReader, UnreadableRunError
 
     directory = the_run(run)
-    found = row(directory)
-    if found.pid is None:
-        fail(f"{found.run} is {found.state}: nobody is there to {command} it")
-    send(directory, command, **values)
-    click.echo(f"{command}: asked of {found.run}")
+    try:
+        view = RunReader(directory).glance()
+        if view.ended:
+            fail(f"{view.spec.run} has ended ({view.label}): nobody is there to {command} it")
+        send(directory, command, **values)
+    except UnreadableRunError as error:
+        fail(error)
+    except OSError as error:
+        fail(f"{directory}: {error.strerror}")
+    click.echo(f"{command}: asked of {view.spec.run}")
 
 
 @cli.command()

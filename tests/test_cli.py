@@ -20,6 +20,7 @@ from cnntui import __version__
 from cnntui.cli import cli
 from cnntui.core.images import picture
 from cnntui.core.kernels import load_kernels
+from cnntui.runs.reader import RunReader
 
 KEYS = {"name", "op", "text", "inputs", "output", "params", "macs", "rf", "error"}
 
@@ -110,6 +111,11 @@ def test_a_broken_net_keeps_its_facts_and_exits_1() -> None:
         (["convolve", "--input", "[[1]]", "--kernel", "[[1]]", "--op", "fft"], "none of conv, true-conv"),
         (["convolve", "--input", "[[1]]", "--kernel", "[[1]]", "--at", "5,5"], "outside the output of 1×1×1"),
         (["convolve", "--input", "[[1]]", "--kernel", "[[1]]", "--stride", "0"], "at least 1"),
+        (["convolve", "--input", "[[1]]", "--kernel", "[[1]]", "--stride", "²"], "at least 1"),
+        (["convolve", "--input", "[[1,2", "--kernel", "box"], "is not written like [[1,2],[3,4]]"),
+        (["convolve", "--stride", "2"], "give both --input and --kernel"),
+        (["runs", "--root", "/nowhere"], "/nowhere is no directory"),
+        (["train", "lenet5", "--data-dir", "/nowhere"], "data directory /nowhere does not exist"),
         (
             ["convolve", "--input", "[[1]]", "--kernel", "[[1]]", "--bias", "[1,2]"],
             "2 numbers, but there are 1 filters",
@@ -163,12 +169,18 @@ def test_a_cell_is_taken_apart() -> None:
         "0.5",
         "--json",
     )
-    assert set(found) == {"output", "shape", "taps", "sum", "equation"}
+    assert set(found) == {"output", "shape", "taps", "bias", "sum", "equation"}
     assert len(found["taps"]) == 9
     assert found["taps"][0] == {"input": None, "value": 0, "weight": -1, "product": 0}
     assert found["taps"][4]["input"] == [0, 0, 0]
     assert sum(tap["product"] for tap in found["taps"]) + 0.5 == found["sum"] == found["output"][0][0]
     assert found["equation"].endswith("+ 0.5 = 0.5")
+
+
+@pytest.mark.parametrize(("kernel", "op"), [("box", "conv"), ("gaussian-3", "true-conv"), ("3", "avg")])
+def test_the_products_add_up_to_the_sum_whatever_divides_them(kernel: str, op: str) -> None:
+    found = document("convolve", "--input", "seven", "--kernel", kernel, "--op", op, "--at", "2,2", "--json")
+    assert sum(tap["product"] for tap in found["taps"]) == pytest.approx(found["sum"])
 
 
 def test_every_operation() -> None:
@@ -261,6 +273,59 @@ def test_detach_then_steer_then_stop() -> None:
     watched = process("attach", "last", "--plain")
     assert watched.returncode == 1
     assert "stopped at step" in watched.stdout
+
+
+def test_a_loss_that_explodes_ends_1_and_says_why() -> None:
+    done = process(
+        "train", "conv 8; relu; flatten; linear 10", "--input", "1,8,8", "--data", "digits", "--device", "cpu",
+        "--lr", "1e30", "--optimizer", "sgd", "--plain",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "stopped: stopped at step" in done.stdout
+    assert "a smaller learning rate may help" in done.stdout
+
+
+def test_watching_a_paused_run_leaves_it_paused() -> None:
+    """`attach --plain` is only a pair of eyes; interrupted, it ends 130 and the run is as it was."""
+    done = process(
+        "train", "conv 8; relu; flatten; linear 10", "--input", "1,8,8", "--data", "digits", "--device", "cpu",
+        "--lr", "1e30", "--optimizer", "sgd", "--detach",
+    )  # fmt: skip
+    directory = Path(done.stdout.strip())
+    reader = RunReader(directory)
+    deadline = time.monotonic() + 60
+    while reader.poll().state != "paused" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "cnntui", "attach", "last", "--plain"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(2)
+    watching.send_signal(signal.SIGINT)
+    watching.communicate(timeout=30)
+    assert watching.returncode == 130
+    assert reader.poll().state == "paused"
+
+
+def test_a_run_that_is_still_starting_can_be_stopped() -> None:
+    done = process("train", "lenet5", "--data", "digits", "--epochs", "100000", "--device", "cpu", "--detach")
+    assert process("stop", "last").returncode == 0
+    reader = RunReader(Path(done.stdout.strip()))
+    deadline = time.monotonic() + 60
+    while not reader.poll().over and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert reader.poll().label == "stopped"
+
+
+def test_exit_statuses_go_through_main() -> None:
+    assert process("--version").returncode == 0
+    assert process("--help").returncode == 0
+    assert process("inspect", "nope").returncode == 1
+    assert process("inspect").returncode == 2
+    assert process("inspect", "conv 9 k9", "--input", "1,3,3", "--json").returncode == 1
 
 
 def test_an_interrupt_stops_the_run_and_ends_130() -> None:

@@ -14,6 +14,7 @@ TIMES = "×"
 EXACT_DECIMALS = 4  # inputs with no more decimals than this are printed in full
 SIGNIFICANT = 4
 GUARD = 4
+LARGE = Decimal(10) ** 15  # from here on powers of ten are written
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,10 @@ class Equation:
 def number(value: float | Decimal, decimals: int | None = None) -> str:
     """A number with a real minus sign; at most `decimals` decimals (None: all of them), no zeros at the end."""
     exact = value if isinstance(value, Decimal) else Decimal(repr(float(value)))
+    if not exact.is_finite():
+        return str(float(exact)).replace("-", MINUS)
+    if abs(exact) >= LARGE:
+        return f"{exact:.4e}".replace("-", MINUS)
     if decimals is not None:
         exact = _rounded(exact, decimals)
     text = format(exact, "f")
@@ -48,6 +53,22 @@ def number(value: float | Decimal, decimals: int | None = None) -> str:
     if text in ("-0", ""):
         text = "0"
     return text.replace("-", MINUS)
+
+
+def short(value: float, room: int) -> str | None:
+    """A number in at most `room` glyphs: two decimals, one, no zero before the point, whole, a power of ten; else None.
+
+    What is not zero is never written as zero.
+    """
+    for decimals in (2, 1, 0):
+        text = number(value, decimals)
+        if value and text == "0":
+            break
+        for written in (text, text.replace("0.", ".", 1) if abs(value) < 1 else text):
+            if len(written) <= room:
+                return written
+    power = f"{value:.0e}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e").replace("-", MINUS)
+    return power if len(power) <= room else None
 
 
 def _rounded(value: Decimal, decimals: int) -> Decimal:
@@ -75,6 +96,8 @@ def weighted_sum(taps: Sequence[Tap], bias: float = 0.0, divisor: float = 1) -> 
     offset, by = Decimal(repr(float(bias))), Decimal(repr(float(divisor)))
     inputs = [offset, by, *(factor for pair in factors for factor in pair)]
     total = sum((w * v for w, v in factors), Decimal(0)) / by + offset
+    if any(abs(value) >= LARGE for value in (total, *inputs)):
+        return _equation(factors, offset, by, None, number(total), "≈")
     if all(_decimals(value) <= EXACT_DECIMALS for value in inputs):
         decimals = min(_decimals(total), max(EXACT_DECIMALS, sum_decimals(float(total))))
         return _equation(factors, offset, by, None, number(total, decimals), "=")

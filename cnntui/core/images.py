@@ -88,7 +88,7 @@ def grid_from_json(text: str, dimensions: tuple[int, ...] = (2, 3)) -> Array:
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
-        raise GridError(f"not JSON: {error}") from None
+        raise GridError(f"{text[:40]!r} is not written like [[1,2],[3,4]] ({error.msg})") from None
     return as_grid(data, dimensions)
 
 
@@ -146,6 +146,8 @@ def _read(path: Path) -> Array:
             raise GridError(f"{image.width}×{image.height} is more than {MAX_CELLS} pixels")
         if image.mode.startswith("I"):  # 16 bits, which Pillow would cut off at 255
             return np.asarray(image, dtype=float) / 65535
+        if image.mode == "F":
+            return as_grid(np.asarray(image, dtype=float))
         grey = image.mode in ("1", "L", "LA")
         pixels = np.asarray(image.convert("L" if grey else "RGB"), dtype=float) / 255
     return pixels if grey else np.moveaxis(pixels, -1, 0)

@@ -132,10 +132,12 @@ class Conv(Layer):
         return self.weights(shape) * prod(self.output(shape)[1:])
 
     def variants(self, shape: Shape) -> Iterator[tuple[Layer, ...]]:
-        """A kernel that fits, more padding, no dilation, stride 1, groups that divide."""
+        """Less dilation, a kernel that fits, more padding, stride 1, groups that divide."""
         if len(shape) == 3 and not isinstance(self.padding, str):
-            yield (replace(self, dilation=(1, 1)),)
             room = [n + 2 * p for n, p in zip(shape[1:], self.padding, strict=True)]
+            widest = [(n - 1) // max(k - 1, 1) for n, k in zip(room, self.kernel_size, strict=True)]
+            dilation = [max(1, min(d, most)) for d, most in zip(self.dilation, widest, strict=True)]
+            yield (replace(self, dilation=(dilation[0], dilation[1])),)
             fitting = [(n - 1) // d + 1 for n, d in zip(room, self.dilation, strict=True)]
             kernel = [min(k, most) for k, most in zip(self.kernel_size, fitting, strict=True)]
             yield (replace(self, kernel_size=(max(kernel[0], 1), max(kernel[1], 1))),)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,11 @@ def layer_text(layer: Layer) -> str:
     if form.leading and (form.leading[0] in changed or defaults[form.leading[0]] is MISSING):
         value = changed.pop(form.leading[0])
         words.append(
-            _pair_text(value) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else str(value)
+            _pair_text(value)
+            if isinstance(value, tuple)
+            else format(Decimal(repr(value)), "f")
+            if isinstance(value, float)
+            else str(value)
         )
     for word, (name, value) in form.flags.items():
         if changed.get(name) == value:
@@ -179,7 +184,7 @@ def parse(text: str, shape: Shape, name: str = "network") -> Network:
     names: list[str | None] = []
     for index, (words, line, column) in enumerate(items, start=1):
         own, offset = None, 0
-        if named := re.match(r"([A-Za-z_][\w.-]*)\s*:\s*", words):
+        if named := re.match(r"([A-Za-z_][\w-]*)\s*:\s*", words):
             own, offset = named.group(1), named.end()
         try:
             parsed.append(parse_layer(words[offset:]))
@@ -219,7 +224,7 @@ def parse_input(text: str) -> Shape:
         NotationError: when it is not three whole numbers.
     """
     parts = re.split(r"\s*[,x×]\s*", text.strip())
-    if len(parts) != 3 or not all(part.isdigit() for part in parts):
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
         raise NotationError(f"input {text!r} is not channels,height,width such as 1,28,28")
     return tuple(int(part) for part in parts)
 
@@ -251,8 +256,16 @@ def parse_toml(text: str, name: str = "network", shape: Shape | None = None) -> 
         if "input" not in data:
             raise NotationError("input = [channels, height, width] is missing")
         shape = _input_shape(data["input"])
-    network = parse("\n".join(item.replace("\n", ";") for item in written), shape, str(data.get("name", name)))
-    return NetFile(network, data.get("year"), str(data.get("idea", "")), str(data.get("source", "")))
+    own, idea, source = (
+        _printable(str(data.get(key, default))) for key, default in (("name", name), ("idea", ""), ("source", ""))
+    )
+    network = parse("\n".join(item.replace("\n", ";") for item in written), shape, own)
+    return NetFile(network, data.get("year"), idea, source)
+
+
+def _printable(text: str) -> str:
+    """Without what a terminal would obey."""
+    return "".join(glyph for glyph in text if glyph.isprintable())
 
 
 def to_toml(net: NetFile) -> str:
@@ -285,6 +298,8 @@ def load_net(net: str, shape: Shape | None = None) -> NetFile:
         return parse_toml(path.read_text("utf-8"), net, shape)
     if net.endswith(".toml"):
         return read_net(Path(net), shape)
+    if re.fullmatch(r"[\w.~-]*/[\w./~-]*", net):
+        raise NotationError(f"{net}: a net's file ends in .toml")
     if re.fullmatch(r"[\w.-]+", net) and net not in VOCABULARY:
         raise NotationError(f"no net is called {net!r}; the zoo has {', '.join(zoo())}, or give a .toml file or layers")
     if shape is None:
@@ -304,8 +319,3 @@ def read_net(path: Path, shape: Shape | None = None) -> NetFile:
         raise NotationError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from None
     except (NotationError, ImpossibleError) as error:
         raise NotationError(f"{path}: {error}") from None
-
-
-def join(words: Sequence[str]) -> str:
-    """Layers in words, on one line."""
-    return "; ".join(words)

@@ -22,6 +22,8 @@ from cnntui.core.notation import (
 )
 from cnntui.runs.files import write_atomic
 
+OWN = "my-"
+
 
 @dataclass(frozen=True)
 class BuildState:
@@ -65,21 +67,24 @@ class BuildState:
             NotationError, ImpossibleError: when they are no network.
         """
         name, shape = self.network.name, shape or self.network.input
+        net = self.net
+        if self.path is None and not name.startswith(OWN):
+            name, net = f"{OWN}{name}", NetFile(self.network)  # what a paper says is not true of a changed net
         network = parse("\n".join(texts), shape, name) if texts else sequential(name, shape, [])
-        return replace(self, net=replace(self.net, network=network), selected=max(0, min(selected, len(texts) - 1)))
+        return replace(self, net=replace(net, network=network), selected=max(0, min(selected, len(texts) - 1)))
 
     def select(self, index: int) -> BuildState:
         """Select a layer; beyond the ends is the end."""
         return replace(self, selected=max(0, min(index, len(self.network) - 1)))
 
-    def add(self, text: str) -> BuildState:
-        """One layer or several (`conv 16; relu`) after the selected one, the last of them selected.
+    def add(self, text: str, before: bool = False) -> BuildState:
+        """One layer or several (`conv 16; relu`) after the selected one (or before it), the last of them selected.
 
         Raises:
             NotationError, ImpossibleError: when the text is no layer, or a name is taken.
         """
         added = [part.strip() for part in text.split(";") if part.strip()]
-        at = self.selected + 1 if self.texts else 0
+        at = self.selected + (not before) if self.texts else 0
         if not added:
             raise NotationError("type a layer, for example conv 16 k3 same")
         return self._with([*self.texts[:at], *added, *self.texts[at:]], at + len(added) - 1)
@@ -144,7 +149,9 @@ class BuildState:
         Raises:
             NotationError: with the path, when it cannot be written.
         """
-        saved = self.named(path.stem) if self.path is None and self.network.name == "network" else self
+        if not self.texts:
+            raise NotationError("there is no layer to save")
+        saved = self.named(path.stem) if self.path is None else self
         try:
             write_atomic(path, to_toml(saved.net).encode(), sync=True)
         except OSError as error:

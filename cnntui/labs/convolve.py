@@ -57,6 +57,10 @@ class ConvolveState:
     @cached_property
     def _found(self) -> tuple[Window, Array] | str:
         """The window and the output, or why there is none."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._compute()
+
+    def _compute(self) -> tuple[Window, Array] | str:
         try:
             if self.op in POOLS:
                 self._layer.output(self.input.shape)
@@ -119,7 +123,9 @@ class ConvolveState:
         state = replace(self, weight=self.weight[:, :, :height, :width], stride=layer.stride or layer.kernel_size)
         if not isinstance(layer.padding, str):
             state = replace(state, padding=layer.padding)
-        return replace(state, dilation=layer.dilation, groups=layer.groups) if isinstance(layer, Conv) else state
+        if isinstance(layer, Conv):
+            state = replace(state, dilation=layer.dilation, groups=layer.groups)
+        return state._settled()
 
     @property
     def kernel_size(self) -> Pair:
@@ -163,8 +169,20 @@ class ConvolveState:
         if self.op == "max":
             return maximum(self.taps)
         if self.op == "avg":
-            return mean(self.taps, self.window.divisor(self.cell[1], self.cell[2]))
-        return weighted_sum(self.taps, 0.0 if self.bias is None else float(self.bias[self.cell[0]]), self.divisor)
+            return mean(self.taps, int(self.cell_divisor))
+        return weighted_sum(self.taps, self.cell_bias, self.cell_divisor)
+
+    @property
+    def cell_bias(self) -> float:
+        """What is added to the current cell's products."""
+        return 0.0 if self.bias is None else float(self.bias[self.cell[0]])
+
+    @property
+    def cell_divisor(self) -> float:
+        """By what the current cell's products are divided: the kernel's divisor, or an average pool's count."""
+        if self.op == "avg" and self.window is not None:
+            return self.window.divisor(self.cell[1], self.cell[2])
+        return self.divisor
 
     @property
     def value(self) -> float | None:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
@@ -99,12 +98,11 @@ def _torch() -> Finding:
         return Finding("torch", False, "not installed: everything but training works", HOW_TO_GET_TORCH)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "cnntui.training.devices"],
+            [sys.executable, "-P", "-m", "cnntui.training.devices"],
             capture_output=True,
             text=True,
             timeout=TORCH_SECONDS,
             stdin=subprocess.DEVNULL,
-            cwd=Path.home() if Path.home().is_dir() else None,
         )
         report = json.loads(done.stdout)
     except (subprocess.TimeoutExpired, json.JSONDecodeError, OSError):

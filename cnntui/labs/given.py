@@ -88,7 +88,7 @@ def _kernel(text: str, pooling: bool) -> tuple[Array, float]:
 
 def _pair(name: str, text: str, least: int) -> Pair:
     parts = text.replace(",", "x").split("x")
-    if len(parts) > 2 or not all(part.isdigit() and int(part) >= least for part in parts):
+    if len(parts) > 2 or not all(part.isascii() and part.isdigit() and int(part) >= least for part in parts):
         raise GivenError(f"--{name} {text!r} is not a whole number of at least {least}, or two such as 2x3")
     return int(parts[0]), int(parts[-1])
 
@@ -105,7 +105,7 @@ def _bias(text: str, filters: int) -> Array:
 
 def _looking_at(state: ConvolveState, text: str) -> ConvolveState:
     parts = text.split(",")
-    if len(parts) not in (2, 3) or not all(part.strip().isdigit() for part in parts):
+    if len(parts) not in (2, 3) or not all(part.strip().isascii() and part.strip().isdigit() for part in parts):
         raise GivenError(f"--at {text!r} is not ROW,COLUMN or FILTER,ROW,COLUMN")
     cell = [0, *map(int, parts)][-3:]
     if state.output is not None and any(i >= n for i, n in zip(cell, state.output.shape, strict=True)):

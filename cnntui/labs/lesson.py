@@ -209,10 +209,7 @@ def _page(title: str, content: str, path: Path, line: int) -> Page:
         else:
             raise LessonError(f"{path}:{at}: a block is called setup or task, not {kind!r}")
     if task is not None:
-        try:
-            task.problem(state)
-        except MoveError as error:
-            raise LessonError(f"{path}:{line}: in the task's check: {error}") from None
+        _rehearse(task, state, path, line)
     text = re.sub(r"^```(\w+)\n.*?^```$\n?", "", content, flags=re.MULTILINE | re.DOTALL).strip()
 
     def figure(match: re.Match[str]) -> str:
@@ -227,6 +224,17 @@ def _page(title: str, content: str, path: Path, line: int) -> Page:
             raise LessonError(f"{path}:{at}: {error}") from None
 
     return Page(title.strip(), re.sub(r"\{([^{}]+)\}", figure, text), state, task)
+
+
+def _rehearse(task: Task, state: ConvolveState, path: Path, line: int) -> None:
+    """Every check can be asked before and after, and the solution can be played."""
+    for check in task.checks:
+        try:
+            check.problem(state)
+        except MoveError as error:
+            raise LessonError(f"{path}:{line}: in the check of task {task.id}: {error}") from None
+    for words in task.solution:
+        state = _play(state, words, path, line)
 
 
 def _play(state: ConvolveState, words: str, path: Path, line: int) -> ConvolveState:
@@ -261,12 +269,8 @@ def check_lesson(lesson: Lesson) -> list[str]:
         if page.task.problem(page.state) is None:
             problems.append(f"{lesson.id}, {page.task.id}: passes without being done")
         state = page.state
-        try:
-            for words in page.task.solution:
-                state = play(state, words)
-        except MoveError as error:
-            problems.append(f"{lesson.id}, {page.task.id}: the solution cannot be played: {error}")
-            continue
+        for words in page.task.solution:
+            state = play(state, words)
         if wrong := page.task.problem(state):
             problems.append(f"{lesson.id}, {page.task.id}: the solution does not pass: {wrong}")
     return problems

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from cnntui.core.arithmetic import number
 from cnntui.core.network import analyse
 from cnntui.core.shading import glyphs
+from cnntui.runs.events import from_number
 from cnntui.runs.reader import RunReader, RunView
 
 POLL_SECONDS = 0.25
@@ -59,7 +60,7 @@ def ending(view: RunView) -> str:
     count = f" of {view.data.test:,} test pictures" if view.data and view.test_accuracy else ""
     if view.trained:
         return test + count
-    return f"{view.state}: {view.message or 'no reason given'} ({test}{count})"
+    return f"{view.label}: {view.message or 'no reason given'} ({test}{count})"
 
 
 def maps(view: RunView, picture: int = 7, width: int = WIDTH) -> Iterator[str]:
@@ -92,28 +93,33 @@ def follow(reader: RunReader, sleep: Callable[[float], None] = time.sleep) -> It
     """The lines of a run until it has ended, each with the view that it was made from; a line about every five seconds."""
     view = reader.poll()
     yield view, header(view)
-    seen, tested, told, phase, since = 0, 0, view.data, "", time.monotonic()
+    noticed, tested, told, phase, since = (0, 0), 0, False, "", time.monotonic()
     while True:
-        for notice in view.notices[seen:]:
-            yield view, f"note: {notice}"
-        seen = len(view.notices)
-        if view.data and told is None:
-            told = view.data
+        for notice in view.notices:
+            if (notice.attempt, notice.seq) > noticed:
+                noticed = (notice.attempt, notice.seq)
+                yield view, f"note: {notice.message}"
+        if view.data and not told:
+            told, data = True, view.data
+            device = view.status.device if view.status else None
             yield (
                 view,
-                f"{told.name}: {told.train:,} to train, {told.test:,} to test; on {view.status and view.status.device}",
+                f"{data.name}: {data.train:,} to train, {data.test:,} to test; on {device or 'an unknown device'}",
             )
-        for (_, loss), (_, accuracy) in list(zip(view.test_loss, view.test_accuracy, strict=True))[tested:]:
-            tested += 1
-            yield view, f"epoch {tested}/{view.spec.epochs}  test loss {loss:.4f}  test accuracy {percent(accuracy)}"
-        if view.ended and (view.exit or view.alive != "alive"):
+        for test in view.tests:
+            if test.epoch > tested:
+                tested = test.epoch
+                loss = from_number(test.loss)
+                accuracy = percent(test.accuracy)
+                yield view, f"epoch {tested}/{view.spec.epochs}  test loss {loss:.4f}  test accuracy {accuracy}"
+        if view.over:
             yield view, ending(view)
             return
         now_phase = view.status.phase if view.status else "starting"
         if now_phase != phase and now_phase not in ("training", "evaluating", ""):
             yield view, f"{now_phase} ..."
         phase = now_phase
-        if phase == "training" and time.monotonic() - since >= LINE_SECONDS:
+        if phase == "training" and not view.ended and time.monotonic() - since >= LINE_SECONDS:
             since = time.monotonic()
             yield view, progress(view)
         sleep(POLL_SECONDS)

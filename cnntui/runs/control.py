@@ -11,8 +11,6 @@ import msgspec
 
 from cnntui.runs.files import write_atomic
 
-COMMANDS = ("pause", "resume", "stop", "checkpoint", "set")
-
 
 class Command(msgspec.Struct, frozen=True):
     """One command. `set` takes `values`, for now `lr`."""

@@ -140,15 +140,15 @@ class EventWriter:
     def flush(self, sync: bool = False) -> None:
         """Write what is queued; a disk that refuses loses events, never the run."""
         batch, self._pending = b"".join(self._pending), []
-        if batch:
-            if self._torn:
-                batch = b"\n" + batch
-            try:
+        if self._torn:
+            batch = b"\n" + batch
+        try:
+            if batch:
                 self._torn = os.write(self._descriptor, batch) != len(batch)
-            except OSError:
-                self._torn = True
-        if sync:
-            os.fsync(self._descriptor)
+            if sync:
+                os.fsync(self._descriptor)
+        except OSError:
+            self._torn = True
 
     def close(self) -> None:
         """Write what is left and close."""
@@ -167,25 +167,24 @@ class EventReader:
         self.directory = directory
         self.skipped = 0
         self.restarted = False
+        self.more = False  # the last poll stopped at its limit, not at the end
         self._offsets: dict[Path, tuple[int, int]] = {}  # file -> (inode, bytes read)
         self._decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
     def poll(self, max_bytes: int = 1 << 20) -> list[AnyEvent]:
         """The next events, from at most `max_bytes`; an empty list when there are none."""
-        self.restarted = False
+        logs = self._logs()
+        self.restarted = any(self._was_replaced(path) for path in logs)
+        if self.restarted:
+            self._offsets.clear()
+            self.skipped = 0
         events: list[AnyEvent] = []
-        for path in self._logs():
-            chunk, inode, start = self._read(path, max_bytes)
-            end = chunk.rfind(b"\n") + 1
-            if not end and len(chunk) == max_bytes:
-                end = len(chunk)  # a line longer than one read is garbage: pass over it
-            for line in chunk[:end].splitlines():
-                if line.strip():
-                    self._decode(line, events)
-            self._offsets[path] = (inode, start + end)
-            max_bytes -= len(chunk)
-            if max_bytes <= 0:
+        room = max_bytes
+        for path in logs:
+            room -= self._read(path, room, room == max_bytes, events)
+            if room <= 0:
                 break
+        self.more = room <= 0
         return events
 
     def _logs(self) -> list[Path]:
@@ -196,17 +195,34 @@ class EventReader:
         ]
         return [path for _, path in sorted(numbered)]
 
-    def _read(self, path: Path, max_bytes: int) -> tuple[bytes, int, int]:
-        known, start = self._offsets.get(path, (None, 0))
+    def _was_replaced(self, path: Path) -> bool:
+        if path not in self._offsets:
+            return False
+        inode, start = self._offsets[path]
+        try:
+            stat = path.stat()
+        except OSError:
+            return False
+        return stat.st_ino != inode or stat.st_size < start
+
+    def _read(self, path: Path, room: int, whole_room: bool, events: list[AnyEvent]) -> int:
+        """Take the whole lines of one file that fit; returns how many bytes were read."""
+        _, start = self._offsets.get(path, (0, 0))
         try:
             with path.open("rb") as file:
-                stat = os.fstat(file.fileno())
-                if known is not None and (stat.st_ino != known or stat.st_size < start):
-                    self.restarted, start = True, 0
+                inode = os.fstat(file.fileno()).st_ino
                 file.seek(start)
-                return file.read(max_bytes), stat.st_ino, start
+                chunk = file.read(room)
         except OSError:
-            return b"", known or 0, start
+            return 0
+        end = chunk.rfind(b"\n") + 1
+        if not end and len(chunk) == room and whole_room:
+            end = len(chunk)  # a line longer than a whole poll is garbage: pass over it
+        for line in chunk[:end].splitlines():
+            if line.strip():
+                self._decode(line, events)
+        self._offsets[path] = (inode, start + end)
+        return len(chunk)
 
     def _decode(self, line: bytes, events: list[AnyEvent]) -> None:
         try:

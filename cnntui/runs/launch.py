@@ -10,8 +10,10 @@ from pathlib import Path
 
 import msgspec
 
+from cnntui.core.axis import ImpossibleError
 from cnntui.core.layers import shape_text
 from cnntui.core.network import analyse
+from cnntui.core.notation import NotationError
 from cnntui.runs.files import write_atomic
 from cnntui.runs.places import runs_root
 from cnntui.runs.spec import Spec
@@ -37,7 +39,10 @@ def create(spec: Spec, directory: Path | None = None) -> Path:
     """
     if not can_train():
         raise LaunchError(HOW_TO_GET_TORCH)
-    analysis = analyse(spec.network)
+    try:
+        analysis = analyse(spec.network)
+    except (NotationError, ImpossibleError) as error:
+        raise LaunchError(f"{spec.net}: {error}") from None
     if analysis.error:
         raise LaunchError(analysis.error)
     if analysis.output is None or len(analysis.output) != 1:
@@ -66,7 +71,8 @@ def start(directory: Path) -> None:
     """
     try:
         subprocess.run(
-            [sys.executable, "-m", "cnntui.runs.supervisor", str(directory)],
+            # -P: a file called random.py where the user happens to be must not be taken for Python's own.
+            [sys.executable, "-P", "-m", "cnntui.runs.supervisor", str(directory)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -8,7 +8,7 @@ import msgspec
 
 from cnntui.runs.places import runs_root
 from cnntui.runs.reader import RunReader
-from cnntui.runs.spec import Spec, read_json
+from cnntui.runs.spec import SPEC_VERSION, Spec, read_json
 
 
 class RunError(LookupError):
@@ -24,6 +24,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     data: str | None
     device: str | None
     state: str
+    message: str | None
     phase: str | None
     epoch: int | None
     step: int | None
@@ -40,13 +41,17 @@ def run_directories(root: Path | None = None) -> list[Path]:
     """The run directories, newest first."""
     root = root or runs_root()
     specs = [(read_json(path, Spec), path.parent) for path in root.glob("*/spec.json")]
-    found = [(spec.created, spec.run, directory) for spec, directory in specs if spec]
+    found = [(spec.created, spec.run, directory) for spec, directory in specs if spec and spec.version <= SPEC_VERSION]
     return [directory for _, _, directory in sorted(found, reverse=True)]
 
 
 def row(directory: Path) -> RunRow:
-    """One run as the list shows it."""
-    view = RunReader(directory).poll()
+    """One run as the list shows it, from its small files alone.
+
+    Raises:
+        UnreadableRunError: when the directory holds no run that this version can read.
+    """
+    view = RunReader(directory).glance()
     status = view.status
     return RunRow(
         run=view.spec.run,
@@ -55,6 +60,7 @@ def row(directory: Path) -> RunRow:
         data=status.data if status else None,
         device=status.device if status else None,
         state=view.state,
+        message=view.message or None,
         phase=(status.phase or None) if status else None,
         epoch=status.epoch if status else None,
         step=status.step if status else None,
@@ -87,7 +93,8 @@ def find_run(name: str, root: Path | None = None) -> Path:
     if len(starting) == 1:
         return starting[0]
     if starting:
-        raise RunError(f"{name!r} begins {len(starting)} runs: {', '.join(run.name for run in starting[:5])}")
+        names = ", ".join(run.name for run in starting[:5])
+        raise RunError(f"{name!r} begins {len(starting)} runs, type more of it: {names}")
     if (Path(name) / "spec.json").is_file():
         return Path(name).absolute()
     raise RunError(f"no run is called {name!r}; cnntui runs lists them")

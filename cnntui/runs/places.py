@@ -26,7 +26,7 @@ def state_root() -> Path:
 
 
 def has_mnist(root: Path) -> bool:
-    """Whether MNIST lies in a torchvision root, packed or not."""
+    """Whether MNIST lies unpacked in a torchvision root."""
     raw = root / "MNIST" / "raw"
     names = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
     return all((raw / name).is_file() for name in names)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,21 +12,19 @@ from typing import Literal
 import numpy as np
 
 from cnntui.core.windows import Array
-from cnntui.runs.events import (
-    Answer,
-    AnyEvent,
-    Data,
-    EventReader,
-    Notice,
-    Probe,
-    StateChange,
-    Test,
-    Train,
-    from_number,
-)
-from cnntui.runs.spec import ENDED, Exit, Spec, State, Status, liveness, read_json
+from cnntui.runs.events import Answer, AnyEvent, Data, EventReader, Notice, Probe, StateChange, Test, Train, from_number
+from cnntui.runs.spec import ENDED, SPEC_VERSION, Exit, Spec, State, Status, liveness, read_json
 
 CURVE_POINTS = 512
+RECENT = 20
+GRACE_SECONDS = 1.5  # the supervisor needs a moment between the death of a trainer and writing how it died
+START_SECONDS = 60.0
+
+Alive = Literal["alive", "stalled", "gone", "stale"]
+
+
+class UnreadableRunError(Exception):
+    """A directory that holds no run that this version can read, in one line."""
 
 
 class Curve:
@@ -57,28 +57,38 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """All that a screen shows of a run, at one moment."""
+    """All that a screen shows of a run, at one moment.
+
+    `over`: it has ended, how is known, and every event has been read. `tests`, `notices` and `answers` are the last few.
+    """
 
     directory: Path
     spec: Spec
     status: Status | None = None
     exit: Exit | None = None
     state: State = "starting"
-    alive: Literal["alive", "stalled", "gone", "stale"] = "alive"
+    alive: Alive = "alive"
     message: str = ""
+    over: bool = False
     data: Data | None = None
     train_loss: tuple[tuple[float, float], ...] = ()
     test_loss: tuple[tuple[float, float], ...] = ()
     test_accuracy: tuple[tuple[float, float], ...] = ()
+    tests: tuple[Test, ...] = ()
     probe: Probe | None = None
-    notices: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     answers: tuple[Answer, ...] = ()
     skipped: int = 0
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will come."""
+        """Whether nothing more will be trained."""
         return self.state in ENDED
+
+    @property
+    def label(self) -> str:
+        """The state in a word for people: a run that was stopped did not finish."""
+        return "stopped" if self.state == "finished" and self.message else self.state
 
     @property
     def trained(self) -> bool:
@@ -106,24 +116,33 @@ class RunView:
             return None
         try:
             shades = np.load(self.directory / "maps" / Path(self.probe.maps[layer]).name, allow_pickle=False)
-        except (OSError, ValueError, EOFError):
+        except (OSError, ValueError, EOFError, MemoryError):
             return None  # thinned away meanwhile, or damaged: the next probe will do
-        return shades if shades.dtype == np.uint8 and shades.ndim == 4 else None
+        if not isinstance(shades, np.ndarray) or shades.dtype != np.uint8 or shades.ndim != 4:
+            return None
+        return shades if len(shades) >= len(self.probe.pictures) and shades.size else None
 
 
 class RunReader:
-    """Follows one run directory.
+    """Follows one run directory. Not for two threads at once.
 
     Raises:
-        FileNotFoundError: when the directory holds no readable spec.
+        UnreadableRunError: when the directory holds no spec, or one of a newer version.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, now: Callable[[], float] = time.monotonic) -> None:
         spec = read_json(directory / "spec.json", Spec)
         if spec is None:
-            raise FileNotFoundError(f"{directory} holds no run: no readable spec.json in it")
+            raise UnreadableRunError(f"{directory} holds no run: no readable spec.json in it")
+        if spec.version > SPEC_VERSION:
+            raise UnreadableRunError(
+                f"{directory} is of a newer cnntui (spec version {spec.version}): upgrade this one"
+            )
         self.directory = directory
         self.spec = spec
+        self._now = now
+        self._status: Status | None = None
+        self._gone_since: float | None = None
         self._events = EventReader(directory)
         self._reset()
 
@@ -131,9 +150,11 @@ class RunReader:
         self._train, self._test, self._accuracy = Curve(), Curve(), Curve()
         self._data: Data | None = None
         self._probe: Probe | None = None
-        self._notices: deque[str] = deque(maxlen=20)
-        self._answers: deque[Answer] = deque(maxlen=20)
+        self._tests: deque[Test] = deque(maxlen=RECENT)
+        self._notices: deque[Notice] = deque(maxlen=RECENT)
+        self._answers: deque[Answer] = deque(maxlen=RECENT)
         self._changed: StateChange | None = None
+        self._refused = 0
 
     def poll(self) -> RunView:
         """Read what is new (a bounded part of it) and say how the run stands."""
@@ -142,25 +163,31 @@ class RunReader:
             self._reset()
         for event in events:
             self._take(event)
-        status = read_json(self.directory / "status.json", Status)
+        return self.glance()
+
+    def glance(self) -> RunView:
+        """How the run stands, without reading its events any further."""
+        self._status = read_json(self.directory / "status.json", Status) or self._status
         ended = read_json(self.directory / "exit.json", Exit)
-        state, alive, message = self._state(status, ended)
+        state, alive, message = self._state(self._status, ended)
         return RunView(
             self.directory,
             self.spec,
-            status,
+            self._status,
             ended,
             state,
             alive,
             message,
+            state in ENDED and alive != "alive" and not self._events.more,
             self._data,
             self._train.points,
             self._test.points,
             self._accuracy.points,
+            tuple(self._tests),
             self._probe,
             tuple(self._notices),
             tuple(self._answers),
-            self._events.skipped,
+            self._events.skipped + self._refused,
         )
 
     def _take(self, event: AnyEvent) -> None:
@@ -170,20 +197,21 @@ class RunReader:
             case Test():
                 self._test.add(event.step, from_number(event.loss))
                 self._accuracy.add(event.step, event.accuracy)
-            case Probe():
+                self._tests.append(event)
+            case Probe() if _is_whole(event):
                 self._probe = event
+            case Probe():
+                self._refused += 1
             case Data():
                 self._data = event
             case Notice():
-                self._notices.append(event.message)
+                self._notices.append(event)
             case Answer():
                 self._answers.append(event)
             case StateChange():
                 self._changed = event
 
-    def _state(
-        self, status: Status | None, ended: Exit | None
-    ) -> tuple[State, Literal["alive", "stalled", "gone", "stale"], str]:
+    def _state(self, status: Status | None, ended: Exit | None) -> tuple[State, Alive, str]:
         """The state, whether the process lives, and what to say of it: the exit knows best, then the process."""
         message = status.message if status else ""
         if ended is not None and ended.signal is not None:
@@ -191,13 +219,47 @@ class RunReader:
         if ended is not None:
             if status is not None and status.state in ENDED:
                 return status.state, "gone", message
+            if self._changed is not None and self._changed.state == "finished":
+                return "finished", "gone", self._changed.message
             return "crashed", "gone", f"ended with code {ended.code}; see {self.directory / 'stderr.log'}"
+        written = self._written()
+        if written is None:
+            return "crashed", "gone", "its directory is gone"
         if status is None:
+            if time.time() - written > START_SECONDS:
+                return "crashed", "gone", f"it never started; see {self.directory / 'stderr.log'}"
             return "starting", "alive", ""
-        written = (self.directory / "status.json").stat().st_mtime
+        return self._by_process(status, written, message)
+
+    def _written(self) -> float | None:
+        """When the status (else the spec) was last written, on the wall clock."""
+        for name in ("status.json", "spec.json"):
+            try:
+                return (self.directory / name).stat().st_mtime
+            except OSError:
+                continue
+        return None
+
+    def _by_process(self, status: Status, written: float, message: str) -> tuple[State, Alive, str]:
         alive = liveness(status, written)
-        if status.state in ENDED:
+        if alive != "gone":
+            self._gone_since = None
             return status.state, alive, message
-        if alive == "gone":
-            return "crashed", alive, "its process is gone, and nobody saw how"
-        return status.state, alive, message
+        now = self._now()
+        self._gone_since = now if self._gone_since is None else self._gone_since
+        if now - self._gone_since < GRACE_SECONDS:
+            return status.state, "alive", message
+        if status.state in ENDED:
+            return status.state, "gone", message
+        return "crashed", "gone", "its process is gone, and nobody saw how"
+
+
+def _is_whole(probe: Probe) -> bool:
+    """Whether a probe agrees with itself: a viewer relies on it."""
+    classes = len(probe.probabilities[0]) if probe.probabilities else 0
+    return (
+        0 < len(probe.pictures) == len(probe.labels) == len(probe.probabilities)
+        and all(len(row) == classes for row in probe.probabilities)
+        and all(0 <= label < classes for label in probe.labels)
+        and probe.maps.keys() <= probe.scales.keys() & probe.channels.keys()
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import socket
 import time
@@ -20,6 +21,8 @@ from cnntui.core.notation import network_text, parse
 DATA_SETS = ("mnist", "fashion-mnist", "kmnist", "cifar10", "digits", "auto")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("cosine", "constant")
+
+SPEC_VERSION = 1
 
 State = Literal["starting", "training", "paused", "stopping", "finished", "failed", "crashed"]
 ENDED: frozenset[str] = frozenset({"finished", "failed", "crashed"})
@@ -52,6 +55,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         for name, allowed in (("data", DATA_SETS), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} {getattr(self, name)!r} is none of {', '.join(allowed)}")
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", self.device):
+            raise ValueError(f"device {self.device!r} is none of auto, cpu, cuda, cuda:N, mps")
+        if self.data_dir is not None and not Path(self.data_dir).is_dir():
+            raise ValueError(f"data directory {self.data_dir} does not exist")
 
 
 class Spec(Settings, frozen=True, kw_only=True):
@@ -62,7 +69,7 @@ class Spec(Settings, frozen=True, kw_only=True):
     net: str
     input: tuple[int, int, int]
     layers: list[str]
-    version: int = 1
+    version: int = SPEC_VERSION
 
     @property
     def network(self) -> Network:

@@ -26,7 +26,7 @@ def supervise(directory: Path, attempt: int = 1) -> int:
     os.umask(0o077)
     with (directory / "stdout.log").open("ab") as out, (directory / "stderr.log").open("ab") as err:
         trainer = subprocess.Popen(
-            [sys.executable, "-m", "cnntui.training", str(directory), str(attempt)],
+            [sys.executable, "-P", "-m", "cnntui.training", str(directory), str(attempt)],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
@@ -42,12 +42,20 @@ def supervise(directory: Path, attempt: int = 1) -> int:
     end = Exit(
         attempt=attempt,
         code=code if code >= 0 else None,
-        signal=signal.Signals(-code).name if code < 0 else None,
+        signal=_signal_name(-code) if code < 0 else None,
         ended=datetime.now(UTC).isoformat(timespec="seconds"),
         peak_memory=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
     )
     write_atomic(directory / "exit.json", msgspec.json.encode(end), sync=True)
     return code if code >= 0 else 128 - code
+
+
+def _signal_name(number: int) -> str:
+    """SIGKILL; the real-time signals have only their number."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"
 
 
 if __name__ == "__main__":

@@ -9,9 +9,13 @@ import os
 import sys
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cnntui.runs.places import data_root
 from cnntui.runs.spec import Spec, read_json
+
+if TYPE_CHECKING:
+    from cnntui.training.desk import Desk
 
 
 def main(run: Path, attempt: int) -> int:
@@ -37,18 +41,15 @@ def main(run: Path, attempt: int) -> int:
             return 1
 
 
-def work(run: Path, spec: Spec, desk: object) -> int:
+def work(run: Path, spec: Spec, desk: Desk) -> int:
     """Load, build, train."""
     import torch
 
     from cnntui.training.data import DataError, load
-    from cnntui.training.desk import Desk
     from cnntui.training.devices import DeviceError, pick
     from cnntui.training.loop import Trainer, TrainingError
     from cnntui.training.model import build
 
-    if not isinstance(desk, Desk):
-        raise TypeError(desk)
     try:
         device, desk.progress.device = pick(spec.device)
         desk.torch_device = device

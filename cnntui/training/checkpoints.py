@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -30,6 +32,18 @@ def save(run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: d
     for leftover in directory.glob(".step-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     name = f"step-{state['step']}"
+    final = directory / name
+    if not (final / "MANIFEST.json").exists():  # the weights of a step do not change
+        _write(final, model, optimizer, state)
+    write_atomic(directory / "LAST", name.encode(), sync=True)
+    if best:
+        write_atomic(directory / "BEST", name.encode(), sync=True)
+    _thin(directory)
+    return final
+
+
+def _write(final: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    directory, name = final.parent, final.name
     temporary = directory / f".{name}.{os.getpid()}"
     try:
         temporary.mkdir(mode=0o700)
@@ -40,19 +54,14 @@ def save(run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: d
         (temporary / "state.json").write_bytes(msgspec.json.encode({**state, "param_groups": groups}))
         manifest = {path.name: _sha256(path) for path in sorted(temporary.iterdir())}
         write_atomic(temporary / "MANIFEST.json", msgspec.json.encode(manifest), sync=True)
-        final = directory / name
-        if final.exists():
-            shutil.rmtree(final)
         temporary.rename(final)
         sync_directory(directory)
+    except SafetensorError as error:  # how a full disk comes out of safetensors
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise OSError(str(error)) from None
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    write_atomic(directory / "LAST", name.encode(), sync=True)
-    if best:
-        write_atomic(directory / "BEST", name.encode(), sync=True)
-    _thin(directory)
-    return final
 
 
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -90,7 +99,8 @@ def _sha256(path: Path) -> str:
 def _thin(directory: Path) -> None:
     best = directory / "BEST"
     kept = {best.read_text("utf-8")} if best.exists() else set()
-    steps = sorted((int(path.name.removeprefix("step-")), path) for path in directory.glob("step-*"))
+    names = ((re.fullmatch(r"step-(\d+)", path.name), path) for path in directory.iterdir())
+    steps = sorted((int(match.group(1)), path) for match, path in names if match)
     for _, path in steps[:-KEEP]:
         if path.name not in kept:
             shutil.rmtree(path, ignore_errors=True)

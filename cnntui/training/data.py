@@ -8,8 +8,9 @@ import shutil
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
+from pickle import UnpicklingError
 
 import numpy as np
 import torch
@@ -77,7 +78,7 @@ class Fitting:
             DataError: when the channels cannot be matched.
         """
         channels, height, width = shape
-        if channels not in (data.shape[0], 3) or (channels, data.shape[0]) == (1, 3):
+        if channels not in (data.shape[0], 3):
             raise DataError(
                 f"the net takes {shape_text(shape)}, but the pictures of {data.name} have {data.shape[0]} "
                 f"channel{'s' * (data.shape[0] > 1)}"
@@ -174,8 +175,8 @@ def from_torchvision(name: str, root: Path, say: Callable[[str], None]) -> DataS
         except RuntimeError:
             _download(kind, name, root, say)
             train, test = kind(root, train=True), kind(root, train=False)
-    except (RuntimeError, URLError, OSError, ValueError) as error:
-        reason = str(getattr(error, "reason", error)).splitlines()[0][:200]
+    except (RuntimeError, OSError, ValueError, EOFError, HTTPException, UnpicklingError) as error:
+        reason = " ".join(str(getattr(error, "reason", error)).split())[:200] or type(error).__name__
         raise DataError(f"{name} is not in {root} and could not be downloaded ({reason})") from None
     return DataSet(
         name,
@@ -202,9 +203,11 @@ def _download(kind: Callable[..., object], name: str, root: Path, say: Callable[
     try:
         kind(partial, train=True, download=True)
         kind(partial, train=False, download=True)
-        for made in partial.iterdir():
-            if not (root / made.name).exists():
-                made.rename(root / made.name)
+        for made in partial.rglob("*"):
+            if made.is_file():
+                target = root / made.relative_to(partial)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                made.replace(target)
     finally:
         socket.setdefaulttimeout(before)
         shutil.rmtree(partial, ignore_errors=True)

@@ -23,6 +23,7 @@ from cnntui.runs.spec import State, Status, process_facts
 
 STATUS_SECONDS = 1.0
 LISTEN_SECONDS = 0.2
+SMOOTHING = 0.15  # how much a new speed counts in the one that is shown
 
 
 @dataclass
@@ -56,6 +57,7 @@ class Desk:
         self.torch_device: torch.device | None = None
         self._events = EventWriter(run, attempt)
         self._facts: dict[str, Any] = process_facts()
+        self.trouble = ""  # why it paused by itself
         self._paused = False
         self._stopping = False
         self._listened = 0.0
@@ -105,7 +107,10 @@ class Desk:
     def stepped(self, step: int, loss: float, images_per_second: float) -> None:
         """Progress was made."""
         progress = self.progress
-        progress.step, progress.progressed, progress.images_per_second = step, time.monotonic(), images_per_second
+        progress.step, progress.progressed = step, time.monotonic()
+        before = progress.images_per_second
+        smooth = images_per_second if before is None else before + SMOOTHING * (images_per_second - before)
+        progress.images_per_second = smooth
         progress.train_loss = loss if math.isfinite(loss) else None
 
     def tested(self, loss: float, accuracy: float) -> None:
@@ -119,10 +124,14 @@ class Desk:
         self._paused = True
         if message:
             self.notice(message)
+            self.trouble = message
         self._become("paused", message)
 
     def end(self, state: State, message: str) -> None:
-        """The last state."""
+        """The last state; what was asked too late is told so."""
+        for path, command in control.receive(self.run):
+            if command is not None and command.id not in self._obeyed:
+                self._answer(path, command.id, command.command, False, "the run has ended")
         self.progress.phase = ""
         self._become(state, message)
 
@@ -141,25 +150,31 @@ class Desk:
             time.sleep(LISTEN_SECONDS)
 
     def _take(self, path: Path, command: control.Command | None) -> None:
-        if command is None:
+        if command is None and path.name not in self._obeyed:
+            self._obeyed.add(path.name)
             accepted, message, ident, word = False, "not a command", path.stem, "?"
-        elif command.id in self._obeyed:
-            path.unlink(missing_ok=True)
+        elif command is None or command.id in self._obeyed:
             return
         else:
             ident, word = command.id, command.command
             self._obeyed.add(ident)
             accepted, message = self._do(command)
+        self._answer(path, ident, word, accepted, message)
+
+    def _answer(self, path: Path, ident: str, word: str, accepted: bool, message: str) -> None:
         answer = Answer(step=self.progress.step, id=ident, command=word, accepted=accepted, message=message)
         self.tell(answer)
-        control.settle(path, {"step": answer.step, "accepted": accepted, "message": message})
+        try:
+            control.settle(path, {"step": answer.step, "accepted": accepted, "message": message})
+        except OSError:
+            return  # it stays where it is, and is known by its id
 
     def _do(self, command: control.Command) -> tuple[bool, str]:
         match command.command:
             case "pause" if not self._paused:
                 self.pause()
             case "resume" if self._paused:
-                self._paused = False
+                self._paused, self.trouble = False, ""
                 self._become("training")
             case "stop":
                 self._stopping = True

@@ -81,13 +81,15 @@ class Trainer:
         self.fit = _fitted(spec, model, data)
         self.count = len(data.train_labels)
         self.device = data.train_labels.device
-        self.steps_per_epoch = math.ceil(self.count / spec.batch_size)
+        # A last batch of a single picture has no deviation to normalise by: it sits out this epoch.
+        self.used = self.count - (self.count % spec.batch_size == 1 and self.count > spec.batch_size)
+        self.steps_per_epoch = math.ceil(self.used / spec.batch_size)
         self.steps = self.steps_per_epoch * spec.epochs
         self.optimizer = make_optimizer(spec, model)
         self.schedule = make_schedule(spec, self.optimizer, self.steps)
         self.loss_of = nn.CrossEntropyLoss()
         self.order = torch.Generator(self.device).manual_seed(spec.seed)
-        self.probe = Prober(run, data, self.fit)
+        self.probe = Prober(run, [node.name for node in spec.network], data, self.fit)
         self.next_probe = 0.0
         self.step = 0
         self.epoch = 0
@@ -105,23 +107,29 @@ class Trainer:
             if not self.train_epoch():
                 self.checkpoint()
                 self.look(now=True)
-                self.desk.end("finished", f"stopped at step {self.step} of {self.steps}")
-                return
+                return self.stopped()
             self.desk.enter("evaluating")
             accuracy = self.test()
             self.checkpoint(best=accuracy > self.best)
             self.best = max(self.best, accuracy)
+            if self.step < self.steps and not self.desk.obey():
+                return self.stopped()
             self.desk.enter("training")
         self.look(now=True)
         self.desk.end("finished", "")
+        return None
+
+    def stopped(self) -> None:
+        """The end before the last step."""
+        why = f" ({self.desk.trouble})" if self.desk.trouble else ""
+        self.desk.end("finished", f"stopped at step {self.step} of {self.steps}{why}")
 
     def train_epoch(self) -> bool:
         """Every training picture once, in a new order; false when told to stop."""
         data, optimizer = self.data, self.optimizer
         total, steps, images, since = torch.zeros((), device=self.device), 0, 0, time.monotonic()
-        for index in torch.split(
-            torch.randperm(self.count, generator=self.order, device=self.device), self.spec.batch_size
-        ):
+        order = torch.randperm(self.count, generator=self.order, device=self.device)[: self.used]
+        for index in torch.split(order, self.spec.batch_size):
             optimizer.zero_grad(set_to_none=True)
             loss = self.loss_of(self.model(self.fit(data.train_images[index])), data.train_labels[index])
             loss.backward()

@@ -10,7 +10,7 @@ from cnntui.core.network import Network, analyse
 
 
 def build(network: Network) -> nn.Sequential:
-    """The network as a module; its submodules carry the names of the nodes.
+    """The network as a module; its submodules are in the order of the nodes and carry their names.
 
     Raises:
         ValueError: `layer NAME: …` when a layer is impossible.
@@ -20,7 +20,9 @@ def build(network: Network) -> nn.Sequential:
         raise ValueError(analysis.error)
     model = nn.Sequential()
     for row in analysis.rows:
-        model.add_module(row.node.name, module(row.node.layer, row.input or ()))
+        name = row.node.name
+        # A layer called train or eval must not hide the module's own.
+        model.add_module(f"{name}_" if hasattr(model, name) else name, module(row.node.layer, row.input or ()))
     return model
 
 

@@ -22,7 +22,8 @@ KEEP = 2
 class Prober:
     """Runs one test picture of each class through the net and writes every layer's maps to `maps/<step>-<layer>.npy`."""
 
-    def __init__(self, run: Path, data: DataSet, fit: Fitting) -> None:
+    def __init__(self, run: Path, names: list[str], data: DataSet, fit: Fitting) -> None:
+        self._names = names
         self.directory = run / "maps"
         labels = data.test_labels.cpu()
         self.pictures = [int((labels == c).nonzero()[0]) for c in range(len(data.classes)) if (labels == c).any()]
@@ -45,7 +46,7 @@ class Prober:
         channels: dict[str, int] = {}
         picture = self._raw.float() / 255
         maps["input"], scales["input"], channels["input"] = self._write("input", step, picture)
-        for name, layer in model.named_children():
+        for name, layer in zip(self._names, model, strict=True):
             x = layer(x)
             if x.dim() == 4:
                 maps[name], scales[name], channels[name] = self._write(name, step, x)

@@ -75,7 +75,7 @@ class Clock:
         now = self._now()
         self._watch_delay(now)
         for key, (callback, every, last) in list(self._listeners.items()):
-            if now - last >= every * 0.9:
+            if key in self._listeners and now - last >= every * 0.9:
                 self._listeners[key] = (callback, every, now)
                 callback()
 

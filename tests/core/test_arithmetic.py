@@ -8,7 +8,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from cnntui.core.arithmetic import maximum, mean, number, weighted_sum
+from cnntui.core.arithmetic import maximum, mean, number, short, weighted_sum
 from cnntui.core.windows import Tap
 
 
@@ -89,8 +89,40 @@ def test_pools() -> None:
         (1e-9, 3, "0"),
         (-0.0004, 3, "0"),
         (100, 2, "100"),
-        (1e20, None, "100000000000000000000"),
+        (1e14, None, "100000000000000"),
+        (-1e30, 2, "−1.0000e+30"),
+        (float("inf"), 2, "inf"),
+        (float("nan"), 2, "nan"),
     ],
 )
 def test_numbers(value: float, decimals: int | None, text: str) -> None:
     assert number(value, decimals) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "room", "text"),
+    [
+        (0, 1, "0"),
+        (-3, 2, "−3"),
+        (1 / 3, 4, "0.33"),
+        (1 / 3, 3, ".33"),
+        (1 / 3, 2, ".3"),
+        (1 / 3, 1, None),
+        (-2.667, 5, "−2.67"),
+        (-2.667, 3, "−3"),
+        (12345.678, 3, "1e4"),
+        (0.0001, 4, "1e−4"),
+        (0.0001, 2, None),
+    ],
+)
+def test_short_numbers_never_make_something_of_nothing_or_nothing_of_something(
+    value: float, room: int, text: str | None
+) -> None:
+    assert short(value, room) == text
+
+
+@pytest.mark.parametrize("value", [1e20, 1e200, 1e308])
+def test_numbers_that_are_too_large_to_print_are_about_right(value: float) -> None:
+    written = weighted_sum([Tap((0, 0, 0), value, 2.0), Tap((0, 0, 1), 1.0, 3.0)])
+    assert written.relation == "≈"
+    assert "e+" in written.result

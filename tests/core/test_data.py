@@ -115,3 +115,10 @@ def test_zero_is_the_same_shade_whatever_the_scale() -> None:
     assert shade(np.zeros(3), scale_of(np.zeros(3))).tolist() == [128] * 3
     assert glyphs(np.array([[1, 128, 255]])) == [LOWERED[-1] + RAISED[0] + RAISED[-1]]
     assert not set(RAISED[1:]) & set(LOWERED[1:])
+
+
+def test_sixteen_bits_and_floats_keep_their_values(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 32768, 65535]], dtype=np.uint16)).save(tmp_path / "deep.png")
+    assert read_grid(tmp_path / "deep.png")[0, 0].round(3).tolist() == [0, 0.5, 1]
+    Image.fromarray(np.array([[-2.5, 0.25]], dtype=np.float32)).save(tmp_path / "float.tiff")
+    assert read_grid(tmp_path / "float.tiff").tolist() == [[[-2.5, 0.25]]]

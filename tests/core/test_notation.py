@@ -37,6 +37,8 @@ LAYERS = [
     "bn",
     "dropout",
     "dropout 0.25",
+    "dropout 0.00001",
+    "dropout 0.1234567",
     "relu",
     "tanh",
 ]
@@ -141,3 +143,13 @@ def test_input_on_the_command_line() -> None:
 def test_what_a_file_says_about_its_net_is_kept() -> None:
     net = parse_toml('name="n"\nyear=1998\nidea="i"\nsource="s"\ninput=[1,2,2]\nlayers=["relu"]')
     assert net == NetFile(net.network, 1998, "i", "s")
+
+
+def test_a_path_is_not_taken_for_layers() -> None:
+    with pytest.raises(NotationError, match=r"/etc/passwd: a net's file ends in .toml"):
+        load_net("/etc/passwd")
+
+
+def test_what_a_terminal_would_obey_is_left_out() -> None:
+    text = 'name="a\\u001b[31mb"\ninput=[1,2,2]\nlayers=["relu"]'
+    assert parse_toml(text).network.name == "a[31mb"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -17,12 +19,13 @@ import pytest
 
 from cnntui.core.notation import load_net, parse
 from cnntui.runs import control
+from cnntui.runs.events import EventWriter, Probe, Train
 from cnntui.runs.files import write_atomic
 from cnntui.runs.launch import LaunchError, create
 from cnntui.runs.listing import RunError, find_run, row, run_directories
 from cnntui.runs.places import runs_root
-from cnntui.runs.reader import RunReader
-from cnntui.runs.spec import Settings, Status, boot_id, liveness, new_spec, process_facts
+from cnntui.runs.reader import RunReader, UnreadableRunError
+from cnntui.runs.spec import Exit, Settings, Status, boot_id, liveness, new_spec, process_facts
 
 
 def make_run(name: str, created: str = "2026-11-20T12:00:00+00:00") -> Path:
@@ -51,6 +54,8 @@ def test_a_spec_holds_the_network() -> None:
         ({"lr": float("nan")}, "learning rate nan"),
         ({"data": "imagenet"}, "data 'imagenet' is none of mnist"),
         ({"optimizer": "lion"}, "optimizer 'lion' is none of adam"),
+        ({"device": "gpu"}, "device 'gpu' is none of auto, cpu, cuda, cuda:N, mps"),
+        ({"data_dir": "/nowhere"}, "data directory /nowhere does not exist"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings: dict[str, object], message: str) -> None:
@@ -154,8 +159,108 @@ def test_a_row_of_a_run_that_was_never_started() -> None:
     assert (found.state, found.test_accuracy, found.exit, found.pid) == ("starting", None, None, None)
 
 
+def status_file(directory: Path, **facts: object) -> None:
+    (directory / "status.json").write_bytes(msgspec.json.encode(Status(**facts)))  # type: ignore[arg-type]
+
+
+def test_a_process_that_is_gone_gets_a_moment_for_its_supervisor_to_say_how() -> None:
+    directory = make_run("20261101-a-111111")
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    status_file(directory, **{**process_facts(), "pid": dead.pid, "state": "training"})
+    now = 0.0
+    reader = RunReader(directory, now=lambda: now)
+    assert reader.poll().state == "training"
+    now = 1.0
+    (directory / "exit.json").write_bytes(
+        msgspec.json.encode(Exit(attempt=1, code=None, signal="SIGKILL", ended="2026-11-20T12:00:00+00:00"))
+    )
+    view = reader.poll()
+    assert (view.state, view.message, view.over) == ("crashed", "killed by SIGKILL", True)
+    (directory / "exit.json").unlink()
+    now = 9.0
+    view = reader.poll()
+    assert (view.state, view.message) == ("crashed", "its process is gone, and nobody saw how")
+
+
+def test_a_run_that_never_started_is_not_waited_for_for_ever() -> None:
+    directory = make_run("20261101-a-111111")
+    os.utime(directory / "spec.json", (1, 1))
+    view = RunReader(directory).poll()
+    assert (view.state, view.over) == ("crashed", True)
+    assert "it never started" in view.message
+
+
+def test_a_damaged_status_leaves_the_last_good_one() -> None:
+    directory = make_run("20261101-a-111111")
+    status_file(directory, **process_facts(), state="training", step=7)
+    reader = RunReader(directory)
+    reader.poll()
+    (directory / "status.json").write_text("garbage")
+    view = reader.poll()
+    assert view.state == "training"
+    assert view.status is not None
+    assert view.status.step == 7
+
+
+def test_a_directory_that_vanishes_under_a_viewer() -> None:
+    directory = make_run("20261101-a-111111")
+    reader = RunReader(directory)
+    shutil.rmtree(directory)
+    assert reader.poll().message == "its directory is gone"
+
+
+def test_a_long_log_of_an_ended_run_is_read_to_its_end() -> None:
+    directory = make_run("20261101-a-111111")
+    writer = EventWriter(directory)
+    for step in range(1, 20_001):
+        writer.emit(Train(step=step, epoch=1, loss=1.0, lr=0.1, images_per_second=1.0))
+    writer.close()
+    assert (directory / "events.1.jsonl").stat().st_size > 2 << 20
+    status_file(directory, **process_facts(), state="finished")
+    (directory / "exit.json").write_bytes(
+        msgspec.json.encode(Exit(attempt=1, code=0, signal=None, ended="2026-11-20T12:00:00+00:00"))
+    )
+    reader = RunReader(directory)
+    view = reader.poll()
+    assert view.ended
+    assert not view.over, "there is more to read"
+    while not view.over:
+        view = reader.poll()
+    assert view.train_loss[-1][0] == 20_000
+
+
+def test_a_probe_that_contradicts_itself_is_counted_not_shown() -> None:
+    directory = make_run("20261101-a-111111")
+    whole = {"pictures": [1], "labels": [0], "probabilities": [[0.5, 0.5]], "maps": {}, "scales": {}, "channels": {}}
+    broken: list[dict[str, object]] = [
+        {"pictures": []},
+        {"labels": [2]},
+        {"probabilities": [[]]},
+        {"maps": {"conv1": "1-conv1.npy"}},
+    ]
+    writer = EventWriter(directory)
+    for change in broken:
+        writer.emit(Probe(step=1, **{**whole, **change}))  # type: ignore[arg-type]
+    writer.flush()
+    reader = RunReader(directory)
+    assert (reader.poll().probe, reader.poll().skipped) == (None, 4)
+    writer.emit(Probe(step=2, **whole))  # type: ignore[arg-type]
+    writer.close()
+    assert reader.poll().probe is not None
+
+
+def test_a_run_of_a_newer_version_is_refused_in_one_line() -> None:
+    directory = make_run("20261101-a-111111")
+    spec = json.loads((directory / "spec.json").read_text())
+    (directory / "spec.json").write_text(json.dumps({**spec, "version": 2, "layers": ["attention 8"]}))
+    with pytest.raises(UnreadableRunError, match="is of a newer cnntui"):
+        RunReader(directory)
+    assert run_directories() == []
+
+
 def test_a_directory_without_a_spec_is_no_run(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="holds no run"):
+    with pytest.raises(UnreadableRunError, match="holds no run"):
         RunReader(tmp_path)
 
 

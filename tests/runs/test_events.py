@@ -132,3 +132,25 @@ def test_a_curve_stays_bounded_and_keeps_its_ends() -> None:
     assert points[0] == (0, 0)
     assert points[-1] == (999_999, -999_999)
     assert points == tuple(sorted(points))
+
+
+def test_a_budget_that_ends_between_two_attempts_loses_nothing(tmp_path: Path) -> None:
+    first, second = line("first"), line("second")
+    write(tmp_path / "events.1.jsonl", first)
+    write(tmp_path / "events.2.jsonl", second)
+    for room in range(len(first), len(first) + len(second) + 2):
+        reader = EventReader(tmp_path)
+        found: list[str] = []
+        for _ in range(5):
+            found += [event.message for event in reader.poll(max_bytes=room) if isinstance(event, Notice)]
+        assert found == ["first", "second"], room
+
+
+def test_a_reader_says_whether_there_is_more(tmp_path: Path) -> None:
+    write(tmp_path / "events.1.jsonl", *(line(f"{i:05}") for i in range(100)))
+    reader = EventReader(tmp_path)
+    reader.poll(max_bytes=1000)
+    assert reader.more
+    while reader.more:
+        reader.poll(max_bytes=1000)
+    assert not reader.poll()

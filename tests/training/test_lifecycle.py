@@ -244,16 +244,17 @@ def test_a_loss_that_is_not_finite_pauses_the_run() -> None:
         (parse("flatten; linear 10", (2, 8, 8)), {}, "the net takes 2×8×8, but the pictures of digits have 1 channel"),
         (parse("flatten; linear 5", (1, 8, 8)), {}, "the net ends in 5 scores, but digits has 10 classes"),
         (parse("flatten; linear 10", (1, 8, 8)), {"device": "cuda:7"}, "no device cuda:7"),
-        (parse("flatten; linear 10", (1, 8, 8)), {"device": "toaster"}, "'toaster' is none of auto, cpu, cuda"),
+        (parse("gap; bn; linear 10", (1, 8, 8)), {"batch_size": 4}, None),
+        (parse("train: flatten; eval: linear 10", (1, 8, 8)), {}, None),
     ],
 )
 def test_what_cannot_be_trained_fails_in_one_line(
-    network: Network, settings: dict[str, str], message: str | None
+    network: Network, settings: dict[str, object], message: str | None
 ) -> None:
     directory = launch(new_spec(network, Settings(**{"data": "digits", "epochs": 1, "device": "cpu", **settings})))  # type: ignore[arg-type]
     view = wait(RunReader(directory), over)
     if message is None:
-        assert view.trained, "one grey channel feeds three"
+        assert view.trained, view.message
         return
     assert view.state == "failed"
     assert message in view.message
@@ -275,15 +276,57 @@ def test_without_mnist_and_without_network_auto_falls_back_to_digits(
             assert view.trained
             assert view.status is not None
             assert view.status.data == "digits"
-            assert "training on scikit-learn's bundled 8×8 digits instead" in view.notices[-1]
+            assert "training on scikit-learn's bundled 8×8 digits instead" in view.notices[-1].message
         else:
             assert view.state == "failed"
             assert f"mnist is not in {root} and could not be downloaded" in view.message
         assert not list(root.iterdir()), "nothing half-downloaded is left"
 
 
-def test_the_trainers_own_prints_go_to_its_log() -> None:
+def test_the_trainers_own_prints_go_to_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a module of the user's that has the name of one of Python's is not imported."""
+    (tmp_path / "sitecustomize.py").write_text("print('hello from the trainer')")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "random.py").write_text("raise SystemExit('the wrong random')")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     directory = launch(new_spec(small(), Settings(data="digits", epochs=1, device="cpu")))
-    wait(RunReader(directory), over)
-    assert (directory / "stdout.log").exists()
-    assert (directory / "stderr.log").stat().st_size == 0
+    view = wait(RunReader(directory), over)
+    assert view.trained
+    assert (directory / "stdout.log").read_text() == "hello from the trainer\n"
+    assert (directory / "stderr.log").read_text() == ""
+
+
+def test_a_command_that_comes_too_late_is_told_so(long_run: RunReader) -> None:
+    wait(long_run, stepping)
+    (long_run.directory / "control" / "in" / "0.json").mkdir()
+    send(long_run.directory, "stop")
+    send(long_run.directory, "set", lr=0.5)
+    view = wait(long_run, over)
+    assert view.state == "finished", "a command that cannot be moved away is no reason to fail"
+    last = view.answers[-1]
+    assert (last.command, last.accepted) in {("set", True), ("set", False)}
+
+
+def test_a_full_disk_keeps_the_old_checkpoint(tmp_path: Path) -> None:
+    """A limit on the size of files stands in for the disk: the save fails as an OSError and leaves nothing."""
+    code = """
+import resource, sys
+from pathlib import Path
+import torch
+from cnntui.training.checkpoints import save
+run = Path(sys.argv[1])
+model = torch.nn.Linear(100, 100)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+save(run, model, optimizer, {"step": 1}, best=True)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    save(run, model, optimizer, {"step": 2}, best=True)
+except OSError as error:
+    print("refused")
+"""
+    (tmp_path / "checkpoints").mkdir()
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.stdout == "refused\n", done.stderr
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"step-1", "LAST", "BEST"}
+    assert (tmp_path / "checkpoints" / "LAST").read_text() == "step-1"

@@ -135,8 +135,8 @@ async def test_the_receptive_field_follows_the_selection() -> None:
         await pilot.press("down", "down", "down")
         assert "unit 5,5 of conv2 sees 14×14" in picture.render_line(0).text
         await pilot.press("end")
-        view.query_one(LayerTable).move_cursor(row=11)
         await pilot.pause()
+        assert view.state.selected == 11
         assert "sees the whole image" in picture.render_line(0).text
 
 
@@ -162,7 +162,9 @@ async def test_saving_and_opening(tmp_path: Path) -> None:
         pilot.app.screen.query_one(Input).value = str(path)
         await pilot.press("enter")
         await pilot.pause()
-        assert load_net(str(path)).network.layers == view.state.network.layers
+        saved = load_net(str(path))
+        assert saved.network.layers == view.state.network.layers
+        assert (saved.network.name, saved.year, saved.source) == ("mine", None, ""), "it is no longer LeCun's"
         await pilot.press("o")
         assert isinstance(pilot.app.screen, Choose)
         await pilot.press("end", "enter")
@@ -204,3 +206,20 @@ async def test_a_net_of_thirty_layers_scrolls() -> None:
         await pilot.press(*["down"] * 30)
         assert view.state.selected == 30
         assert table.scroll_offset.y > 0
+
+
+async def test_adding_before_the_first_layer() -> None:
+    async with opened() as (view, pilot):
+        await pilot.press("A")
+        await type_text(pilot, "bn")
+        await pilot.press("enter")
+        assert view.state.texts[:2] == ["bn", "conv 6 k5"]
+        assert view.state.network.name == "my-lenet5"
+
+
+async def test_an_empty_net_is_not_saved(tmp_path: Path) -> None:
+    async with opened() as (_, pilot):
+        await pilot.press(*["x"] * 12, "w")
+        pilot.app.screen.query_one(Input).value = str(tmp_path / "empty.toml")
+        await pilot.press("enter")
+        assert "there is no layer to save" in str(pilot.app.screen.query_one(Static).content)

@@ -123,10 +123,10 @@ async def test_an_impossible_dilation_says_why_and_mends_itself() -> None:
         assert view.state.problem == "kernel 3 with dilation 4 covers 9 > 7"
         shown = text(view.query_one(EquationView))
         assert shown.startswith("✗ kernel 3 with dilation 4 covers 9 > 7")
-        assert "works: dilation 1" in shown
+        assert "works: dilation 3" in shown
         await pilot.press("n", "m")
         assert view.state.problem is None
-        assert view.state.dilation == (1, 1)
+        assert view.state.dilation == (3, 3), "the nearest that works"
 
 
 async def test_pooling() -> None:
@@ -136,6 +136,40 @@ async def test_pooling() -> None:
         assert text(view.query_one(EquationView)).startswith("output 0,0 = max(0, 0, 0,\n")
         await pilot.press("shift+tab", "3", "enter")
         assert any("a pool has no weights" in note.message for note in pilot.app._notifications)
+
+
+async def test_fractions_stay_numbers_and_the_title_tells_them_exactly() -> None:
+    """At 80x24, a cell of 1/3 must not turn the grid into shades."""
+    async with opened((80, 24)) as (view, pilot):
+        grid = view.query_one("#input", CellGrid)
+        grid.focus()
+        await pilot.press("1", "slash", "3")
+        assert "0,0: 1/3" in view._titles()["input"]
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "0,0: 0.333333" in view._titles()["input"]
+        await pilot.press("down", "5", "enter")
+        await pilot.pause()
+        assert ".3" in text(grid)
+        assert "5" in text(grid)
+        assert not set(text(grid)) & set("#@%&~"), "numbers, not shades"
+
+
+@pytest.mark.parametrize("typed", ["9" * 30, "9" * 400, "1/" + "9" * 300])
+async def test_absurd_numbers_are_survived(typed: str) -> None:
+    async with opened() as (view, pilot):
+        grid = view.query_one("#input", CellGrid)
+        grid.focus()
+        grid.typing = typed
+        await pilot.press("enter", "escape", "tab", "tab", "n", "o", "o")
+        assert view.state.output is not None
+
+
+async def test_a_mended_state_looks_at_a_cell_that_exists() -> None:
+    async with opened() as (view, pilot):
+        view._make(lambda state: state.to_cell(4, 4).use_picture("ramp"))
+        await pilot.press("m")
+        assert view.state.value is not None
 
 
 async def test_playing_moves_the_window_and_stops_behind_another_screen() -> None:

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from textual.widgets import Label, Static
 
 from cnntui.labs.lesson import LessonError, check_lesson, find_lesson, load_lessons, read_lesson
-from cnntui.labs.progress import done_tasks
+from cnntui.labs.progress import LessonProgress, done_tasks, save_progress
 from cnntui.ui.app import CnntuiApp
 from cnntui.ui.screens.learn import LearnView
 from cnntui.ui.views.convolve import ConvolveView
@@ -85,6 +85,9 @@ async def test_at_80x24_text_and_lab_alternate_by_one_key() -> None:
         assert not view.query_one("#reader").display
         await pilot.press("right")
         assert lab.state.cell == (0, 0, 1)
+        verdict = view.query_one("#verdict", Label)
+        assert verdict.display
+        assert "○ the output cell under the window is" in str(verdict.content)
         await pilot.press("f")
         await pilot.pause()
         await pilot.press("pagedown")
@@ -143,6 +146,8 @@ solution = ["stride 2"]
         (FRONT + TASK.replace("is = 2", "isnt = 2"), "a check is like"),
         (FRONT + TASK.replace('hint = "h"\n', ""), "hint = ... is missing in the task"),
         (FRONT + TASK.replace('id = "t"', "id = "), ":10: not TOML"),
+        (FRONT + TASK.replace('["stride 2"]', '["fly 2"]'), "no move is called 'fly'"),
+        (FRONT + TASK.replace("is = 2 }", 'is = 1 }, { fact = "nope", is = 1 }'), "no fact is called 'nope'"),
     ],
 )
 def test_a_wrong_lesson_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
@@ -160,3 +165,9 @@ def test_a_solution_that_does_not_pass_and_a_task_that_is_done_already_are_found
     assert check_lesson(read_lesson(path)) == ["x, t: the solution does not pass: the stride is 3; it should be 2"]
     path.write_text(FRONT + TASK.replace("is = 2", "is = 1"))
     assert check_lesson(read_lesson(path))[0] == "x, t: passes without being done"
+
+
+async def test_a_damaged_memory_is_no_obstacle() -> None:
+    save_progress("sliding-window", LessonProgress(page=-50))
+    async with opened() as (view, _):
+        assert view.page_index == 0

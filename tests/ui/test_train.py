@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from cnntui.core.network import sequential
 from cnntui.core.notation import parse
 from cnntui.runs.control import send
 from cnntui.runs.reader import RunReader
@@ -31,6 +33,12 @@ async def opened(app: CnntuiApp, size: tuple[int, int] = (120, 40)) -> AsyncIter
         await app.workers.wait_for_complete()
         await pilot.pause()
         yield app.screen.query_one(TrainView), pilot
+
+
+async def app_idle(pilot: Pilot[None]) -> None:
+    await pilot.pause()
+    await pilot.app.workers.wait_for_complete()
+    await pilot.pause()
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 90) -> None:
@@ -54,7 +62,7 @@ async def test_a_finished_run_shows_its_whole_story(tmp_path: Path) -> None:
         assert "train 0.0455" in chart
         assert "test" in chart
         maps = text(view.query_one(FeatureMaps))
-        assert "test picture 107: a 7, read as 7 ✓" in maps
+        assert "step 300  picture 107: a 7, read as 7 ✓" in maps
         assert "conv1" in maps
         assert "of 32 maps" in maps
         assert not view.clock.awake, "an ended run is not polled"
@@ -65,7 +73,7 @@ async def test_layers_and_pictures_are_looked_through(tmp_path: Path) -> None:
         maps = view.query_one(FeatureMaps)
         await pilot.press("right", "right", "up")
         assert "maxpool1 " in text(maps)
-        assert "test picture 106: a 6" in text(maps)
+        assert "picture 106: a 6" in text(maps)
         await pilot.press("left", "left", "left")
         assert "maxpool3 " in text(maps), "round and round"
         await pilot.press("m")
@@ -84,7 +92,7 @@ async def test_nan_is_a_gap_and_no_exception(tmp_path: Path) -> None:
         chart = view.query_one(LossChart)
         assert len(list(chart._stretches(chart.train))) == 2
         await pilot.press("g")
-        assert "loss  " in text(chart), "linear now"
+        assert "loss by step  " in text(chart), "linear now"
 
 
 async def test_garbage_in_the_log_is_counted(tmp_path: Path) -> None:
@@ -95,13 +103,31 @@ async def test_garbage_in_the_log_is_counted(tmp_path: Path) -> None:
         assert "1 records of the log could not be read" in str(view.query_one("#note", Static).content)
 
 
+def spread(maps: FeatureMaps) -> int:
+    """How far the shades of the first layer lie apart."""
+    shades = maps._maps("conv1")
+    assert shades is not None
+    return int(np.ptp(shades))
+
+
+async def test_another_run_with_the_same_last_step_shows_its_own_maps(tmp_path: Path) -> None:
+    one, two = write_run(tmp_path / "one"), write_run(tmp_path / "two")
+    np.save(two / "maps" / "300-conv1.npy", np.full((10, 8, 28, 28), 128, dtype=np.uint8))
+    async with opened(CnntuiApp("train", run=one)) as (view, pilot):
+        maps = view.query_one(FeatureMaps)
+        assert spread(maps) > 0
+        view._follow(RunReader(two))
+        await app_idle(pilot)
+        assert spread(maps) == 0
+
+
 async def test_missing_maps_are_no_exception(tmp_path: Path) -> None:
     run = write_run(tmp_path)
     for path in (run / "maps").iterdir():
         path.unlink()
     async with opened(CnntuiApp("train", run=run)) as (view, pilot):
         await pilot.press("right")
-        assert "test picture 107" in text(view.query_one(FeatureMaps))
+        assert "picture 107" in text(view.query_one(FeatureMaps))
 
 
 async def test_choosing_settings_before_the_start() -> None:
@@ -128,11 +154,20 @@ async def test_a_setting_from_the_command_line_keeps_its_place_among_the_choices
         assert (view.state.settings.epochs, view.state.settings.lr) == (5, 0.001)
 
 
-async def test_a_net_that_cannot_be_trained_says_why() -> None:
+@pytest.mark.parametrize("net", ["conv 3", ""])
+async def test_a_net_that_cannot_be_trained_says_why(net: str) -> None:
+    network = parse(net, (1, 8, 8), "open-ended") if net else sequential("empty", (1, 8, 8), [])
+    async with opened(CnntuiApp("train", network=network)) as (view, pilot):
+        await pilot.press("space")
+        await app_idle(pilot)
+        assert "not started: " in str(view.query_one("#note", Static).content)
+
+
+async def test_what_a_net_lacks_is_named() -> None:
     network = parse("conv 3", (1, 8, 8), "open-ended")
     async with opened(CnntuiApp("train", network=network)) as (view, pilot):
         await pilot.press("space")
-        await pilot.pause()
+        await app_idle(pilot)
         assert "not started: open-ended ends in 3×6×6" in str(view.query_one("#note", Static).content)
 
 
@@ -142,7 +177,7 @@ async def test_without_torch_the_screen_says_how_to_get_it(monkeypatch: pytest.M
     async with opened(CnntuiApp("train")) as (view, pilot):
         assert "pip install 'cnntui[train]'" in text(view.query_one(Setup))
         await pilot.press("space")
-        await pilot.pause()
+        await app_idle(pilot)
         assert "not started: training needs torch" in str(view.query_one("#note", Static).content)
 
 
@@ -171,6 +206,7 @@ async def test_one_key_trains_a_real_net_to_its_end() -> None:
         assert not app.clock.awake
         await pilot.press("n")
         assert view.reader is None
+        assert view.state.settings.epochs == 8, "the settings of the run that was"
         await pilot.press("o", "enter")
         await until(pilot, lambda: view.run_view is not None)
 

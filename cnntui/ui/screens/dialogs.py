@@ -108,4 +108,4 @@ class Keys(ModalScreen[None]):
         width = max((len(key) for key, _ in self.keys), default=0)
         table = "\n".join(f"{key:>{width}}   {what}" for key, what in self.keys)
         with VerticalScroll():
-            yield Static(Content(f"{self.about}\n\n{table}\n\nesc closes"))
+            yield Static(Content(f"esc closes, ↓ scrolls\n\n{self.about}\n\n{table}"))

@@ -27,7 +27,7 @@ class LearnView(Widget):
     """The reader and the lab. Where both do not fit, one key turns from one to the other."""
 
     DEFAULT_CSS = """
-    LearnView { height: 1fr; }
+    LearnView { layout: vertical; height: 1fr; }
     LearnView > Horizontal { height: 1fr; }
     LearnView #reader { width: 46; padding: 0 1; border-right: solid $panel; }
     LearnView #heading { color: $accent; text-style: bold; width: 1fr; height: auto; }
@@ -38,6 +38,8 @@ class LearnView(Widget):
     LearnView #task.-there { display: block; }
     LearnView #task.-done { border: round $success; }
     LearnView #where { color: $border; height: 1; }
+    LearnView #verdict { display: none; height: 1; margin: 0 1; color: $accent; }
+    LearnView.-narrow.-flipped #verdict { display: block; }
     LearnView.-narrow #reader { width: 1fr; border-right: none; }
     LearnView.-narrow ConvolveView { display: none; }
     LearnView.-narrow.-flipped #reader { display: none; }
@@ -67,9 +69,13 @@ class LearnView(Widget):
         super().__init__()
         self.lesson = lesson
         self.progress = load_progress(lesson.id)
-        self.page_index = min(self.progress.page, len(lesson.pages) - 1)
+        self.page_index = self._page_kept()
         self._helped = False
         self._hinted = False
+
+    def _page_kept(self) -> int:
+        """The page one was on, if the lesson still has it."""
+        return min(max(0, self.progress.page), len(self.lesson.pages) - 1)
 
     @property
     def page(self) -> Page:
@@ -86,6 +92,7 @@ class LearnView(Widget):
                 yield Static("", id="task", markup=False)
                 yield Label("", id="where", markup=False)
             yield ConvolveView(self.page.state)
+        yield Label("", id="verdict", markup=False)
 
     def on_mount(self) -> None:
         """Open where the learner stopped."""
@@ -93,7 +100,10 @@ class LearnView(Widget):
 
     def on_resize(self) -> None:
         """Side by side where there is room."""
-        self.set_class(self.size.width < SIDE_BY_SIDE, "-narrow")
+        narrow = self.size.width < SIDE_BY_SIDE
+        self.set_class(narrow, "-narrow")
+        self.can_focus = narrow  # side by side, the text has no keys that the lab would not pass on
+        self._say_where()
         self._give_focus()
 
     def _give_focus(self) -> None:
@@ -107,10 +117,15 @@ class LearnView(Widget):
         self._helped = self._hinted = False
         self.query_one("#heading", Label).update(f"{self.lesson.number} {self.lesson.title} · {page.title}")
         self.query_one(Markdown).update(page.text)
-        self.query_one("#where", Label).update(f"page {self.page_index + 1} of {len(self.lesson.pages)}   c contents")
+        self._say_where()
         self.query_one(VerticalScroll).scroll_home(animate=False)
         self.query_one(ConvolveView).set_state(page.state)
         self._check()
+
+    def _say_where(self) -> None:
+        turn = "f turns to the lab   " if self.has_class("-narrow") else ""
+        where = f"page {self.page_index + 1} of {len(self.lesson.pages)}   {turn}c contents"
+        self.query_one("#where", Label).update(where)
 
     def on_convolve_view_changed(self, event: ConvolveView.Changed) -> None:
         """What the learner does is what is checked."""
@@ -122,6 +137,7 @@ class LearnView(Widget):
         box = self.query_one("#task", Static)
         box.set_class(task is not None, "-there")
         if task is None:
+            self.query_one("#verdict", Label).update("f: text")
             return
         problem = task.problem(self.query_one(ConvolveView).state)
         if problem is None and not self._helped and task.id not in self.progress.done:
@@ -135,6 +151,7 @@ class LearnView(Widget):
             verdict = f"{'✓ done before;' if done else '○'} {problem}"
         hint = f"\n\nhint: {task.hint}" if self._hinted else ""
         box.set_class(problem is None, "-done")
+        self.query_one("#verdict", Label).update(f"{verdict}   f: text")
         text = f"{task.ask}\n{verdict}{hint}"
         if str(box.content) != text:
             box.update(text)
@@ -198,7 +215,7 @@ class LearnView(Widget):
             else:
                 self.lesson = find_lesson(name)
                 self.progress = load_progress(self.lesson.id)
-                self.page_index = self.progress.page
+                self.page_index = self._page_kept()
                 self._open()
 
         self.app.push_screen(Choose("Contents", [*pages, *others]), chosen)

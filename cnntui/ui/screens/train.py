@@ -21,7 +21,7 @@ class TrainScreen(Frame):
     def body(self) -> TrainView:
         """The view, on what the command line gave."""
         opening = cast("CnntuiApp", self.app).opening
-        state = TrainState(opening.network, opening.settings or Settings()) if opening.network else None
+        state = TrainState(opening.network, opening.settings or Settings()) if opening.network is not None else None
         return TrainView(state, opening.run)
 
     def on_screen_resume(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from textual.app import ComposeResult
@@ -63,7 +64,7 @@ class BuildView(Widget):
     BuildView > Horizontal { height: 1fr; }
     BuildView LayerTable { width: 1fr; }
     BuildView ReceptiveFieldMap { width: 34; margin: 1 0 0 1; }
-    BuildView.-narrow ReceptiveFieldMap { width: 30; }
+    BuildView.-narrow ReceptiveFieldMap { width: 29; margin: 1 0 0 0; }
     BuildView > #problem { height: auto; max-height: 3; margin: 0 1; }
     BuildView > Input { display: none; height: 3; border: round $accent; }
     BuildView > Input:focus { border: round $accent; }
@@ -72,6 +73,7 @@ class BuildView(Widget):
 
     BINDINGS = [
         Binding("a", "add", "Add"),
+        Binding("A", "add(True)", "Add before", show=False),
         Binding("enter", "edit", "Edit"),
         Binding("x,delete", "delete", "Delete"),
         Binding("shift+up,K", "move(-1)", "Move up", show=False),
@@ -150,10 +152,16 @@ class BuildView(Widget):
         if wrong or state.analysis.error:
             fixes = "" if wrong else "   ".join(f"{i}: {text}" for i, text in enumerate(state.fixes, start=1))
             line.styles.color = colors.error
-            line.update(f"✗ {wrong or state.analysis.error}" + (f"\n  works there: {fixes}" if fixes else ""))
+            line.update(f"✗ {wrong or self._located(state)}" + (f"\n  works there: {fixes}" if fixes else ""))
         else:
             line.styles.color = colors.dim
-            line.update(state.net.idea or "a adds a layer, enter edits one, ? lists the keys")
+            about = state.net.idea if state.texts else ""
+            line.update(about or "a adds a layer, enter edits one, ? lists the keys")
+
+    def _located(self, state: BuildState) -> str:
+        """The error, with the number that the table gives the layer."""
+        row = state.analysis.failing
+        return f"{state.analysis.rows.index(row) + 1 if row else 0}: {state.analysis.error}"
 
     def _make(self, move: Callable[[BuildState], BuildState]) -> bool:
         """A move that undo takes back; a refused one says why."""
@@ -189,9 +197,11 @@ class BuildView(Widget):
         editor.cursor_position = len(value)
         editor.focus()
 
-    def action_add(self) -> None:
-        """Write a layer after the selected one."""
-        self._edit("add after the selected layer · enter adds, esc leaves", "", BuildState.add)
+    def action_add(self, before: bool = False) -> None:
+        """Write a layer after the selected one, or before it."""
+        where = "before" if before else "after"
+        draft = partial(BuildState.add, before=before)
+        self._edit(f"add {where} layer {self.state.selected + 1} · enter adds, esc leaves", "", draft)
 
     def action_edit(self) -> None:
         """Rewrite the selected layer."""
@@ -308,7 +318,9 @@ class BuildView(Widget):
                 path = Path(text).expanduser()
                 self.history = self.history.amend(open_file(path).select(self.state.selected))
                 self._draw()
-                self.app.notify(f"saved {path}; train it with: cnntui train {path}", markup=False)
+                error = self.state.analysis.error
+                then = f"it cannot be trained yet: {error}" if error else f"train it with: cnntui train {path}"
+                self.app.notify(f"saved {path}; {then}", severity="warning" if error else "information", markup=False)
 
         proposal = str(self.state.path or f"{self.state.network.name}.toml")
         self.app.push_screen(Ask("Save as", proposal, check), saved)

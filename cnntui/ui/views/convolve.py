@@ -6,6 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
@@ -36,6 +37,22 @@ WORDS = {
     "max": "the largest of each window",
     "avg": "the mean of each window",
 }
+
+
+# How roomy the cells are, best first: columns more than the numbers need, at least how many, lines a row.
+FITS = (
+    (3, 6, 3),
+    (2, 5, 3),
+    (2, 4, 2),
+    (1, 4, 2),
+    (0, 3, 2),
+    (0, 3, 1),
+    (-1, 3, 1),
+    (-2, 3, 1),
+    (-9, 4, 1),
+    (-9, 3, 1),
+    (-9, 2, 1),
+)
 
 
 class SettingsLine(Painted):
@@ -73,7 +90,11 @@ class SettingsLine(Painted):
         if window is None:
             return
         rows, columns = window.rows.formula(), window.columns.formula()
-        text = f"size {rows}" if rows == columns else f"rows {rows}   columns {columns}"
+        text = f"size {rows}"
+        if rows != columns and window.rows.size > 1:
+            text = f"rows {rows}   columns {window.columns.outputs}"
+        elif rows != columns:
+            text = f"columns {columns}"
         canvas.put(0, 1, text, ink(colors.dim))
 
 
@@ -163,12 +184,11 @@ class ConvolveView(Widget):
     def _grids(self) -> dict[str, Grid]:
         state = self.state
         values = state.input[0]
-        weights = state.sliding[0, 0]
         if state.window is None or state.output is None:
             blank = values[:0, :0]
             return {
                 "input": Grid(values, self._padding()),
-                "kernel": Grid(weights, weights=True),
+                "kernel": self._kernel_grid(),
                 "output": Grid(blank),
             }
         _, row, column = state.cell
@@ -182,9 +202,15 @@ class ConvolveView(Widget):
         frame = (*map(min, zip(*places, strict=True)), *map(max, zip(*places, strict=True)))
         return {
             "input": Grid(values, self._padding(), frozenset(places), cast("tuple[int, int, int, int]", frame)),
-            "kernel": Grid(weights, weights=True),
+            "kernel": self._kernel_grid(),
             "output": Grid(state.output[0], marked=frozenset({(row, column)}), window=(row, column, row, column)),
         }
+
+    def _kernel_grid(self) -> Grid:
+        """The weights in the order in which they meet the input; a pool has none."""
+        pool = self.state.op in POOLS
+        weights = self.state.sliding[0, 0]
+        return Grid(np.zeros_like(weights) if pool else weights, weights=not pool, blank=pool)
 
     def _padding(self) -> Place:
         """How many cells of padding are drawn: none beyond what windows reach."""
@@ -207,12 +233,22 @@ class ConvolveView(Widget):
         """What stands over each grid."""
         state = self.state
         divided = f" ÷{number(state.divisor)}" if state.divisor != 1 else ""
-        kernel = f"{state.op} pool" if state.op in POOLS else f"{state.name}{divided}"
+        pool = f"{state.op} of {shape_text(state.kernel_size)}"
+        kernel = pool if state.op in POOLS else f"{state.name}{divided}"
         return {
-            "input": f"input {shape_text(state.input.shape[1:])}" + (" · padding" if any(self._padding()) else ""),
-            "kernel": kernel + (" flipped" if state.op == "true-conv" else ""),
+            "input": f"input {shape_text(state.input.shape[1:])}" + self._told("input"),
+            "kernel": kernel + (" flipped" if state.op == "true-conv" else "") + self._told("kernel"),
             "output": f"output {shape_text(state.output.shape[1:])}" if state.output is not None else "no output",
         }
+
+    def _told(self, name: str) -> str:
+        """The cell under the cursor of a grid that is being edited: what is typed, or its exact value."""
+        grid = self.query_one(f"#{name}", CellGrid)
+        if not grid.has_focus or grid.grid.blank:
+            return ""
+        row, column = self.input_cursor if name == "input" else self.weight_cursor
+        values = self.state.input[0] if name == "input" else self.state.sliding[0, 0]
+        return f"  {row},{column}: {grid.typing + '▏' if grid.typing else number(values[row, column], 6)}"
 
     def _fit(self, grids: dict[str, Grid], titles: dict[str, str]) -> None:
         """The most generous cells with which the three grids fit: open with a frame, close, narrower, shades only."""
@@ -220,14 +256,11 @@ class ConvolveView(Widget):
         if width <= 0 or height <= 0:
             return
         natural = {
-            name: 1 + max((len(t) for r in cell_texts(g.values) for t in r), default=1) for name, g in grids.items()
+            name: max(3, min(9, 1 + max((len(text) for row in cell_texts(grid.values) for text in row), default=1)))
+            for name, grid in grids.items()
         }
-        both = max(3, natural["input"], natural["output"])
-        own = max(3, min(natural["kernel"], 7))
-        shapes = [(both + 3, own + 3, 3), (both + 2, own + 2, 3), (both + 2, own + 1, 2), (both + 1, own, 2)]
-        shapes += [(both + 1, own, 1), (both, own, 2), (both, own, 1), (3, own, 1), (2, 3, 1)]
-        for cell, kernel_cell, pitch in shapes:
-            cells = {"input": cell, "kernel": kernel_cell, "output": cell}
+        for extra, least, pitch in FITS:
+            cells = {name: max(least, cell + extra) for name, cell in natural.items()}
             sizes = {name: CellGrid.measure(grid, cells[name], pitch) for name, grid in grids.items()}
             wide = sum(max(size.width, len(titles[name])) for name, size in sizes.items())
             if wide <= width and max(size.height for size in sizes.values()) <= height:
@@ -281,7 +314,7 @@ class ConvolveView(Widget):
         event.stop()
         try:
             value = float(Fraction(event.text))
-        except (ValueError, ZeroDivisionError):
+        except (ValueError, ZeroDivisionError, OverflowError):
             self.app.notify(
                 f"{event.text!r} is not a number; type one like −1, 0.5 or 1/9, or esc", severity="error", markup=False
             )
@@ -290,8 +323,14 @@ class ConvolveView(Widget):
         if self._make(lambda state: change(state, event.row, event.column, value)):
             event.grid.accept()
 
+    def on_cell_grid_typing(self, event: CellGrid.Typing) -> None:
+        """The title has room for all that is typed."""
+        event.stop()
+        self._draw()
+
     def on_descendant_focus(self) -> None:
-        """The title of the grid with the focus stands out."""
+        """The title of the grid with the focus stands out, and tells the cell under the cursor."""
+        self._draw()
         for name in ("input", "kernel", "output"):
             self.query_one(f"#{name}-title").set_class(self.query_one(f"#{name}").has_focus, "-focused")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -16,15 +17,15 @@ from textual.widgets import Static
 
 from cnntui.core.layers import shape_text
 from cnntui.core.network import Network, analyse
-from cnntui.core.notation import join, load_net, network_text, zoo
+from cnntui.core.notation import load_net, network_text, zoo
 from cnntui.labs.plain import duration, percent, size
 from cnntui.labs.train import Looking, TrainState, start
 from cnntui.runs.control import send
 from cnntui.runs.launch import HOW_TO_GET_TORCH, LaunchError, can_train, launch
 from cnntui.runs.listing import row, run_directories
 from cnntui.runs.places import data_root, has_mnist
-from cnntui.runs.reader import RunReader, RunView
-from cnntui.runs.spec import new_spec
+from cnntui.runs.reader import RunReader, RunView, UnreadableRunError
+from cnntui.runs.spec import ENDED, Settings, Spec, new_spec
 from cnntui.ui.clock import Clock
 from cnntui.ui.screens.dialogs import Choose
 from cnntui.ui.theme import ink
@@ -61,7 +62,7 @@ class Setup(Painted):
         canvas.put(
             x, 0, f"  {shape_text(state.network.input)}   {analysis.params:,} parameters   {analysis.macs:,} MACs"
         )
-        words = join(network_text(state.network))
+        words = "; ".join(network_text(state.network))
         for line in range(2):
             canvas.put(0, 1 + line, words[line * canvas.width : (line + 1) * canvas.width], ink(colors.dim))
         for line, name in enumerate(state.names):
@@ -140,8 +141,9 @@ class RunLine(Painted):
             return "? nothing heard for a minute", ink(colors.error, bold=True)
         if view.state == "training" and status and status.progress_age > STALLED_AFTER:
             return f"no progress for {status.progress_age:.0f} s ({status.phase})", ink(colors.error, bold=True)
-        phase = f": {status.phase}" if status and status.phase not in ("", view.state) and not view.ended else ""
-        return f"{view.state}{phase}", ink(colors.accent if not view.ended else colors.text, bold=True)
+        telling = status and status.phase not in ("", view.state) and view.state not in ("paused", *ENDED)
+        phase = f": {status.phase}" if status and telling else ""
+        return f"{view.label}{phase}", ink(colors.accent if not view.ended else colors.text, bold=True)
 
     def _put_progress(self, canvas: Canvas, view: RunView) -> None:
         colors, status = self.palette, view.status
@@ -202,9 +204,13 @@ class TrainView(Widget):
             self.reader = reader
             self.view = view
 
-        def can_replace(self, message: Message) -> bool:
-            """Only the latest counts."""
-            return isinstance(message, TrainView.Polled)
+    class Launched(Message):
+        """A run was started, or could not be."""
+
+        def __init__(self, reader: RunReader | None, problem: str = "") -> None:
+            super().__init__()
+            self.reader = reader
+            self.problem = problem
 
     def __init__(self, state: TrainState | None = None, run: Path | None = None) -> None:
         super().__init__()
@@ -214,6 +220,7 @@ class TrainView(Widget):
         self.looking = Looking()
         self.as_glyphs = False
         self._asked_to_stop = False
+        self._reading = False
 
     @property
     def clock(self) -> Clock:
@@ -250,7 +257,7 @@ class TrainView(Widget):
         """The screen is seen again: poll, if there is something to poll."""
         if self.reader is not None:
             self._poll(self.reader)
-            if self.run_view is None or not self.run_view.ended:
+            if self.run_view is None or not self.run_view.over:
                 self.clock.listen(self, self._poll_now, every=POLL_SECONDS)
 
     def rest(self) -> None:
@@ -261,20 +268,27 @@ class TrainView(Widget):
         if self.reader is not None:
             self._poll(self.reader)
 
-    @work(thread=True, exclusive=True, group="poll")
     def _poll(self, reader: RunReader) -> None:
-        """Read what is new: the file system may be slow, so not on the event loop."""
+        """Read what is new, unless the last reading is still under way: a reader is not for two threads at once."""
+        if not self._reading:
+            self._reading = True
+            self._read(reader)
+
+    @work(thread=True, group="poll")
+    def _read(self, reader: RunReader) -> None:
+        """Off the event loop, since the file system may be slow."""
         self.post_message(self.Polled(reader, reader.poll()))
 
     def on_train_view_polled(self, event: Polled) -> None:
-        """Draw it; an ended run is not polled again."""
+        """Draw it; a run that is over is not polled again."""
         event.stop()
+        self._reading = False
         if event.reader is not self.reader:
             return
         self.run_view = event.view
         cast("CnntuiApp", self.app).going_run = None if event.view.ended else event.view.spec.run
         self._draw()
-        if event.view.ended and (event.view.exit or event.view.alive != "alive"):
+        if event.view.over:
             self.clock.ignore(self)
 
     def _draw(self) -> None:
@@ -285,9 +299,11 @@ class TrainView(Widget):
         self.query_one(RunLine).show(view)
         self.query_one(LossChart).show(view, self.looking.log)
         self.query_one(FeatureMaps).show(view, self.looking, self.as_glyphs)
-        notes = [*view.notices[-1:]]
+        notes = [notice.message for notice in view.notices[-1:]]
         if view.message:
-            notes = [f"{view.state}: {view.message}"]
+            notes = [f"{view.label}: {view.message}"]
+        elif view.answers and not view.answers[-1].accepted:
+            notes.append(f"{view.answers[-1].command} was refused: {view.answers[-1].message}")
         if view.skipped:
             notes.append(f"{view.skipped} records of the log could not be read")
         self._note("   ".join(notes))
@@ -315,13 +331,25 @@ class TrainView(Widget):
             self.app.notify("this run has ended: n begins a new one", markup=False)
 
     def _launch(self) -> None:
+        self._note("starting …")
+        self._start(new_spec(self.state.network, self.state.settings))
+
+    @work(thread=True, exclusive=True, group="launch")
+    def _start(self, spec: Spec) -> None:
+        """Off the event loop: a directory is made and synced, and a process started."""
         try:
-            directory = launch(new_spec(self.state.network, self.state.settings))
-        except LaunchError as error:
-            self._note(f"not started: {error}")
+            self.post_message(self.Launched(RunReader(launch(spec))))
+        except (LaunchError, UnreadableRunError) as error:
+            self.post_message(self.Launched(None, str(error)))
+
+    def on_train_view_launched(self, event: Launched) -> None:
+        """Follow the new run, or say why there is none."""
+        event.stop()
+        if event.reader is None:
+            self._note(f"not started: {event.problem}")
             return
-        cast("CnntuiApp", self.app).going_run = directory.name
-        self._follow(RunReader(directory))
+        cast("CnntuiApp", self.app).going_run = event.reader.spec.run
+        self._follow(event.reader)
 
     def _command(self, command: str) -> None:
         if self.reader is None:
@@ -353,7 +381,11 @@ class TrainView(Widget):
         self.app.exit()
 
     def action_new(self) -> None:
-        """Back to the settings; a run that is going goes on."""
+        """Back to the settings of this run; if it is going, it goes on."""
+        if self.reader is not None:
+            spec = self.reader.spec
+            chosen = {name: getattr(spec, name) for name in Settings.__struct_fields__}
+            self.state = TrainState(spec.network, Settings(**chosen))
         self._follow(None)
 
     def action_net(self) -> None:
@@ -410,7 +442,7 @@ class TrainView(Widget):
 
     def action_log(self) -> None:
         """Loss on a logarithmic scale, or not."""
-        self.looking = Looking(self.looking.layer, self.looking.picture, not self.looking.log)
+        self.looking = replace(self.looking, log=not self.looking.log)
         self._draw()
 
     def action_glyphs(self) -> None:

@@ -10,7 +10,7 @@ from textual.binding import Binding
 from textual.geometry import Size
 from textual.message import Message
 
-from cnntui.core.arithmetic import number
+from cnntui.core.arithmetic import number, short
 from cnntui.core.shading import glyphs, scale_of, shade
 from cnntui.core.windows import Array
 from cnntui.ui.theme import heat, ink, readable_on
@@ -24,7 +24,8 @@ Place = tuple[int, int]
 class Grid:
     """What a grid shows: values (H, W), a border of padding, the marked cells (padding may be among them).
 
-    `window` is the frame around the marked cells: top, left, bottom, right, inclusive.
+    `window` is the frame around the marked cells: top, left, bottom, right, inclusive. A `blank` grid has no values: the
+    window of a pool.
     """
 
     values: Array
@@ -32,6 +33,7 @@ class Grid:
     marked: frozenset[Place] = frozenset()
     window: tuple[int, int, int, int] | None = None
     weights: bool = False
+    blank: bool = False
 
     @property
     def rows(self) -> range:
@@ -44,9 +46,9 @@ class Grid:
         return range(-self.padding[1], self.values.shape[1] + self.padding[1])
 
 
-def cell_texts(values: Array, decimals: int = 2) -> list[list[str]]:
-    """Each number in at most so many decimals."""
-    return [[number(value, decimals) for value in row] for row in values]
+def cell_texts(values: Array) -> list[list[str]]:
+    """Each number in at most two decimals."""
+    return [[number(value, 2) for value in row] for row in values]
 
 
 class CellGrid(Painted, can_focus=True):
@@ -84,7 +86,7 @@ class CellGrid(Painted, can_focus=True):
             return self.grid
 
     class Typed(Message):
-        """A number was typed into a cell. The receiver answers with `accept` or `refuse`."""
+        """A number was typed into a cell. The receiver calls `accept`, or leaves it to be mended."""
 
         def __init__(self, grid: CellGrid, row: int, column: int, text: str) -> None:
             super().__init__()
@@ -97,6 +99,13 @@ class CellGrid(Painted, can_focus=True):
         def control(self) -> CellGrid:
             """The grid."""
             return self.grid
+
+    class Typing(Message):
+        """What is typed, and not yet set, changed."""
+
+        def __init__(self, grid: CellGrid) -> None:
+            super().__init__()
+            self.grid = grid
 
     def __init__(self, grid: Grid, editable: bool = True, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -148,9 +157,11 @@ class CellGrid(Painted, can_focus=True):
         """The cells, then the frame."""
         grid = self.grid
         shades = shade(grid.values, scale_of(grid.values))
-        texts = cell_texts(grid.values)
-        widest = max((len(text) for row in texts for text in row), default=1)
-        inset = max(0, self.cell_width - 1 - widest) // 2 if self.pitch > 2 else 0
+        room = self.cell_width - 1
+        texts = [[short(float(value), room) for value in row] for row in grid.values]
+        whole = all(text is not None for row in texts for text in row)
+        widest = max((len(text or "") for row in texts for text in row), default=1)
+        inset = max(0, room - widest) // 2 if self.pitch > 2 else 0
         signs = glyphs(shades)
         for line, row in enumerate(grid.rows):
             y = self.pitch * line + self.open
@@ -158,10 +169,9 @@ class CellGrid(Painted, can_focus=True):
                 x = column_index * self.cell_width
                 inside = 0 <= row < grid.values.shape[0] and 0 <= column < grid.values.shape[1]
                 if inside:
-                    text, shown = texts[row][column], int(shades[row, column])
-                    room = self.cell_width - 1
-                    if len(text) > room:
-                        text = signs[row][column] * room
+                    # Numbers and glyphs are not mixed: one would read the other into it.
+                    text = (texts[row][column] if whole else None) or signs[row][column] * room
+                    text, shown = "·" if grid.blank else text, int(shades[row, column])
                     self._put_cell(canvas, x, y, (row, column), text + " " * inset, shown)
                 else:
                     self._put_padding(canvas, x, y, (row, column))
@@ -177,7 +187,7 @@ class CellGrid(Painted, can_focus=True):
         text = text.rjust(self.cell_width - 1)
         blank = style
         if at == self.cursor and self.has_focus and self.editable:
-            text = (self.typing or text.strip()).rjust(self.cell_width - 1)[-(self.cell_width - 1) :]
+            text = self.typing.rjust(self.cell_width - 1)[1 - self.cell_width :] if self.typing else text
             style = blank = ink(colors.background, colors.text, bold=True, underline=bool(self.typing))
         canvas.put(x + 1, y, text, style)
         for below in range(y + 1, y + self.pitch - 1):
@@ -226,8 +236,12 @@ class CellGrid(Painted, can_focus=True):
         if self.editable and self.cursor and event.character and event.character in TYPED:
             event.stop()
             event.prevent_default()
-            self.typing += event.character
-            self.repaint()
+            self._type(self.typing + event.character)
+
+    def _type(self, text: str) -> None:
+        self.typing = text
+        self.repaint()
+        self.post_message(self.Typing(self))
 
     def action_commit(self) -> None:
         """Offer the typed text as the cell's new value."""
@@ -236,8 +250,7 @@ class CellGrid(Painted, can_focus=True):
 
     def accept(self) -> None:
         """The typed text became the value."""
-        self.typing = ""
-        self.repaint()
+        self._type("")
 
     def action_cancel(self) -> None:
         """Forget the typed text."""
@@ -245,8 +258,7 @@ class CellGrid(Painted, can_focus=True):
 
     def action_erase(self) -> None:
         """One typed glyph less."""
-        self.typing = self.typing[:-1]
-        self.repaint()
+        self._type(self.typing[:-1])
 
     def action_move(self, rows: int, columns: int) -> None:
         """Ask for the neighbouring cell."""

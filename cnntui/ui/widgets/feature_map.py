@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from cnntui.core.arithmetic import number
@@ -27,13 +29,13 @@ class FeatureMaps(Painted):
         self.looking = Looking()
         self.as_glyphs = False
         self._shades: dict[str, Array] = {}
-        self._step: int | None = None
+        self._probe: tuple[Path, int, int] | None = None  # what the shades are of
 
     def show(self, view: RunView, looking: Looking, as_glyphs: bool) -> None:
         """Show a run's latest probe; the files are read once a probe."""
-        step = view.probe.step if view.probe else None
-        if step != self._step:
-            self._shades, self._step = {}, step
+        probe = (view.directory, view.probe.attempt, view.probe.seq) if view.probe else None
+        if probe != self._probe:
+            self._shades, self._probe = {}, probe
         self.view, self.looking, self.as_glyphs = view, looking, as_glyphs
         self.repaint()
 
@@ -56,22 +58,32 @@ class FeatureMaps(Painted):
         odds = probe.probabilities[index]
         best = max(range(len(odds)), key=odds.__getitem__)
         classes = view.data.classes if view.data else [str(i) for i in range(len(odds))]
-        said = classes[best] if best < len(classes) else str(best)
+
+        def name(index: int) -> str:
+            return classes[index] if index < len(classes) else str(index)
+
         right = best == probe.labels[index]
         x = canvas.put(
-            0, 0, f"test picture {probe.pictures[index]}: a {classes[probe.labels[index]]}, read as ", ink(colors.text)
+            0,
+            0,
+            f"step {probe.step:,}  picture {probe.pictures[index]}: a {name(probe.labels[index])}, read as ",
+            ink(colors.text),
         )
-        canvas.put(x, 0, f"{said} {'✓' if right else '✗'}", ink(colors.accent if right else colors.error, bold=True))
+        canvas.put(
+            x, 0, f"{name(best)} {'✓' if right else '✗'}", ink(colors.accent if right else colors.error, bold=True)
+        )
 
-        tall = max(5, min(14, canvas.height // 2 - 1))
+        # From 17 lines on there is one for each of ten classes.
+        tall = max(10 if canvas.height >= 17 else 5, min(14, canvas.height // 2 - 1))
+        block = min(len(odds), tall)
         pictures = self._maps("input")
         width = 0
         if pictures is not None:
             small = shrink(pictures[index, 0], tall if self._plain else 2 * tall)
             width = self._put_picture(canvas, 0, 1, small)
-            tall = min(tall, -(-small.shape[0] // (1 if self._plain else 2)))
-        self._put_odds(canvas, width + 2, 1, odds, classes, max(tall, 5))
-        self._put_layer(canvas, max(tall, min(len(odds), 5)) + 2, index)
+            block = max(block, -(-small.shape[0] // (1 if self._plain else 2)))
+        self._put_odds(canvas, width + 2, 1, odds, classes, block)
+        self._put_layer(canvas, block + 2, index)
 
     @property
     def _plain(self) -> bool:
@@ -96,8 +108,8 @@ class FeatureMaps(Painted):
         if view is None or view.probe is None or layer is None or shades is None:
             return
         room_lines = canvas.height - y - 1
-        for tall in (shades.shape[2], 16, 8, 4):
-            thumbs = [shrink(channel, tall) for channel in shades[index]]
+        for factor in range(1, 9):
+            thumbs = [shrink(channel, -(-channel.shape[0] // factor)) for channel in shades[index]]
             wide = thumbs[0].shape[1] * (2 if self._plain else 1)
             lines = thumbs[0].shape[0] if self._plain else -(-thumbs[0].shape[0] // 2)
             columns, rows = (canvas.width + 1) // (wide + 1), (room_lines + 1) // (lines + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.text import Text
+from textual.binding import Binding
 from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 
@@ -18,12 +19,17 @@ class LayerTable(DataTable[Text]):
     """Updates the cells that changed; the selected row is the lab's."""
 
     DEFAULT_CSS = """
-    LayerTable { height: 1fr; background: $background; scrollbar-size-vertical: 1; }
+    LayerTable { height: 1fr; background: $background; scrollbar-size-vertical: 1; overflow-x: hidden; }
     LayerTable:focus { background-tint: $foreground 0%; }
     LayerTable > .datatable--header { background: $background; color: $border; text-style: none; }
     LayerTable > .datatable--cursor { background: $panel; color: $accent; text-style: bold; }
     LayerTable:focus > .datatable--cursor { background: $panel; color: $accent; }
     """
+
+    BINDINGS = [
+        Binding("home", "scroll_top", "First layer", show=False),
+        Binding("end", "scroll_bottom", "Last layer", show=False),
+    ]
 
     def __init__(self) -> None:
         super().__init__(cursor_type="row", zebra_stripes=False, cell_padding=1)
@@ -52,10 +58,13 @@ class LayerTable(DataTable[Text]):
             self.move_cursor(row=state.selected, scroll=True)
 
     def _titles(self, wide: bool) -> list[Text]:
-        titles = ["#", "layer", "output", "parameters", "MACs", "field", "share"]
+        titles = ["#", "layer", "output", "parameters", "MACs", "field", "of the parameters"]
         if not wide:
             titles[3] = "params"
-        return [Text(t, justify="left" if t in ("layer", "share") else "right") for t in self._chosen(titles, wide)]
+        return [
+            Text(t, justify="left" if t in ("layer", "of the parameters") else "right")
+            for t in self._chosen(titles, wide)
+        ]
 
     @staticmethod
     def _chosen(cells: list[str], wide: bool) -> list[str]:

@@ -37,8 +37,8 @@ class LossChart(Painted):
     def paint(self, canvas: Canvas) -> None:
         """A line that says which is which, then the chart."""
         colors = self.palette
-        x = canvas.put(0, 0, "loss" + (", log" if self.logarithmic else "") + "  ", ink(colors.dim))
-        brief = canvas.width < 48
+        x = canvas.put(0, 0, "loss by step" + (", log" if self.logarithmic else "") + "  ", ink(colors.dim))
+        brief = canvas.width < 56
         x = canvas.put(x, 0, "─ train", ink(colors.positive))
         if self.train:
             x = canvas.put(x, 0, f" {self.train[-1][1]:.{3 if brief else 4}f}", ink(colors.text))
@@ -70,7 +70,7 @@ class LossChart(Painted):
         for stretch in self._stretches(self.test):
             plot.plot(*zip(*stretch, strict=True), marker="braille", color=_rgb(colors.negative))
             plot.scatter(*zip(*stretch, strict=True), marker="●", color=_rgb(colors.negative))
-        last = self.steps or int(max(x for x, _ in (*self.train, *self.test)))
+        last = max(1, self.steps or 0, *(int(x) for x, _ in (*self.train, *self.test)))
         plot.xlim(0, last)
         ticks = sorted({round(last * quarter / 4) for quarter in range(5)})
         plot.xticks(ticks, [f"{tick:,}" for tick in ticks])

@@ -7,6 +7,7 @@ import numpy as np
 from cnntui.core.images import seven
 from cnntui.core.layers import shape_text
 from cnntui.core.shading import ZERO, shade
+from cnntui.core.windows import Array
 from cnntui.labs.build import BuildState
 from cnntui.ui.theme import heat, ink
 from cnntui.ui.widgets.painted import Canvas, Painted
@@ -35,26 +36,24 @@ class ReceptiveFieldMap(Painted):
             canvas.put(0, 0, "no unit to look from", ink(colors.dim))
             return
         sight = state.sight
-        everything = sight is None
-        rows, columns = sight or (frozenset(range(height)), frozenset(range(width)))
-        if everything:
+        rows, columns = sight or (None, None)
+        if sight is None:
             text = f"{row.node.name} sees the whole image"
         else:
             _, out_height, out_width = row.output
             unit = f"{out_height // 2},{out_width // 2}"
-            text = f"unit {unit} of {row.node.name} sees {shape_text((len(rows), len(columns)))}"
+            text = f"unit {unit} of {row.node.name} sees {shape_text((len(sight[0]), len(sight[1])))}"
         canvas.put(0, 0, text, ink(colors.text))
         self._paint_picture(canvas, height, width, rows, columns)
 
     def _paint_picture(
-        self, canvas: Canvas, height: int, width: int, rows: frozenset[int], columns: frozenset[int]
+        self, canvas: Canvas, height: int, width: int, rows: frozenset[int] | None, columns: frozenset[int] | None
     ) -> None:
         colors = self.palette
         scale = max(1, -(-width // max(1, canvas.width - 2)), -(-height // max(1, 2 * (canvas.height - 2))))
         tall, wide = max(1, height // scale), max(1, width // scale)
         shades = shade(seven(tall, wide)[0], 9.0)
-        seen_rows = np.isin(np.arange(tall) * scale, list(_grown(rows, scale)))
-        seen_columns = np.isin(np.arange(wide) * scale, list(_grown(columns, scale)))
+        seen_rows, seen_columns = _dots(rows, tall, scale), _dots(columns, wide, scale)
         for y in range(0, tall, 2):
             for x in range(wide):
                 upper = self._color(int(shades[y, x]), bool(seen_rows[y] and seen_columns[x]))
@@ -83,9 +82,10 @@ class ReceptiveFieldMap(Painted):
         )
 
 
-def _grown(indices: frozenset[int], scale: int) -> set[int]:
-    """Pixels to the first pixel of the dot that they lie in."""
-    return {index // scale * scale for index in indices}
+def _dots(pixels: frozenset[int] | None, count: int, scale: int) -> Array:
+    """Which of `count` dots hold one of the pixels; all of them for None."""
+    dots = np.ones(count, dtype=bool)
+    return dots if pixels is None else np.isin(np.arange(count), [pixel // scale for pixel in pixels])
 
 
 def _blend(color: str, towards: str, share: float) -> str:
