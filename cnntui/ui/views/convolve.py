@@ -39,6 +39,8 @@ WORDS = {
 }
 
 
+NARROW = 100
+BETWEEN, NARROW_BETWEEN = 5, 2  # columns of the signs between the grids
 # How roomy the cells are, best first: columns more than the numbers need, at least how many, lines a row.
 FITS = (
     (3, 6, 3),
@@ -108,6 +110,7 @@ class ConvolveView(Widget):
     ConvolveView .title { color: $foreground; height: 1; }
     ConvolveView .title.-focused { color: $accent; text-style: bold; }
     ConvolveView .between { width: 5; height: 3; content-align: center bottom; color: $accent; }
+    ConvolveView.-narrow .between { width: 2; }
     ConvolveView > EquationView { margin: 1 0 0 1; }
     ConvolveView > SettingsLine { margin: 0 0 1 1; }
     """
@@ -177,6 +180,7 @@ class ConvolveView(Widget):
 
     def on_resize(self) -> None:
         """Fit the cells to the room."""
+        self.set_class(self.size.width < NARROW, "-narrow")
         self.call_after_refresh(self._draw)
 
     # -- drawing
@@ -252,15 +256,19 @@ class ConvolveView(Widget):
 
     def _fit(self, grids: dict[str, Grid], titles: dict[str, str]) -> None:
         """The most generous cells with which the three grids fit: open with a frame, close, narrower, shades only."""
-        width, height = self.size.width - 10, self.size.height - 3 - min(6, 2 + self.state.kernel_size[0])
+        between = NARROW_BETWEEN if self.has_class("-narrow") else BETWEEN
+        width, height = self.size.width - 2 * between, self.size.height - 3 - min(6, 2 + self.state.kernel_size[0])
         if width <= 0 or height <= 0:
             return
         natural = {
-            name: max(3, min(9, 1 + max((len(text) for row in cell_texts(grid.values) for text in row), default=1)))
+            name: min(9, 1 + max((len(text) for row in cell_texts(grid.values) for text in row), default=1))
             for name, grid in grids.items()
         }
         for extra, least, pitch in FITS:
-            cells = {name: max(least, cell + extra) for name, cell in natural.items()}
+            cells = {
+                name: max(min(cell, least) if extra <= 0 else least, cell + extra) for name, cell in natural.items()
+            }
+            cells["kernel"] = max(cells["kernel"], min(7, natural["kernel"]))
             sizes = {name: CellGrid.measure(grid, cells[name], pitch) for name, grid in grids.items()}
             wide = sum(max(size.width, len(titles[name])) for name, size in sizes.items())
             if wide <= width and max(size.height for size in sizes.values()) <= height:

@@ -63,12 +63,9 @@ class FeatureMaps(Painted):
             return classes[index] if index < len(classes) else str(index)
 
         right = best == probe.labels[index]
-        x = canvas.put(
-            0,
-            0,
-            f"step {probe.step:,}  picture {probe.pictures[index]}: a {name(probe.labels[index])}, read as ",
-            ink(colors.text),
-        )
+        which = f"picture {probe.pictures[index]}: " if canvas.width >= 44 else ""
+        words = f"step {probe.step:,}  {which}a {name(probe.labels[index])}, read as "
+        x = canvas.put(0, 0, words, ink(colors.text))
         canvas.put(
             x, 0, f"{name(best)} {'✓' if right else '✗'}", ink(colors.accent if right else colors.error, bold=True)
         )

@@ -37,8 +37,9 @@ class LossChart(Painted):
     def paint(self, canvas: Canvas) -> None:
         """A line that says which is which, then the chart."""
         colors = self.palette
-        x = canvas.put(0, 0, "loss by step" + (", log" if self.logarithmic else "") + "  ", ink(colors.dim))
         brief = canvas.width < 56
+        what = "loss" if brief else "loss by step, log" if self.logarithmic else "loss by step"
+        x = canvas.put(0, 0, f"{what}  ", ink(colors.dim))
         x = canvas.put(x, 0, "─ train", ink(colors.positive))
         if self.train:
             x = canvas.put(x, 0, f" {self.train[-1][1]:.{3 if brief else 4}f}", ink(colors.text))

@@ -50,7 +50,7 @@ class ReceptiveFieldMap(Painted):
         self, canvas: Canvas, height: int, width: int, rows: frozenset[int] | None, columns: frozenset[int] | None
     ) -> None:
         colors = self.palette
-        scale = max(1, -(-width // max(1, canvas.width - 2)), -(-height // max(1, 2 * (canvas.height - 2))))
+        scale = max(1, -(-width // max(1, canvas.width)), -(-height // max(1, 2 * (canvas.height - 2))))
         tall, wide = max(1, height // scale), max(1, width // scale)
         shades = shade(seven(tall, wide)[0], 9.0)
         seen_rows, seen_columns = _dots(rows, tall, scale), _dots(columns, wide, scale)
