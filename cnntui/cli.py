@@ -17,7 +17,7 @@ from cnntui import __version__
 
 if TYPE_CHECKING:
     from cnntui.core.layers import Shape
-    from cnntui.core.network import Analysis, Row
+    from cnntui.core.network import Analysis
     from cnntui.labs.convolve import ConvolveState
     from cnntui.runs.reader import RunView
 
@@ -140,6 +140,7 @@ def inspect(net: str, shape: str | None, as_json: bool) -> None:
     from cnntui.core.axis import ImpossibleError
     from cnntui.core.network import analyse
     from cnntui.core.notation import NotationError, load_net
+    from cnntui.labs.documents import inspection
 
     try:
         analysis = analyse(load_net(net, read_shape(shape)).network)
@@ -162,38 +163,6 @@ def fix_text(analysis: Analysis) -> str:
     row = analysis.failing
     fixes = ["; ".join(map(layer_text, fix)) for fix in row.problem.fixes] if row and row.problem else []
     return f" (works: {', or '.join(fixes)})" if fixes else ""
-
-
-def inspection(analysis: Analysis) -> dict[str, Any]:
-    """The document of `inspect --json`."""
-    from cnntui.core.notation import layer_text
-
-    def layer(row: Row) -> dict[str, Any]:
-        field, problem = row.field, row.problem
-        return {
-            "name": row.node.name,
-            "op": row.node.layer.op,
-            "text": layer_text(row.node.layer),
-            "inputs": row.node.inputs,
-            "output": row.output,
-            "params": row.params,
-            "macs": row.macs,
-            "rf": field and {key: [getattr(axis, key) for axis in field] for key in ("size", "jump", "start")},
-            "error": problem
-            and {
-                "message": problem.message,
-                "fix": ["; ".join(map(layer_text, fix)) for fix in problem.fixes],
-            },
-        }
-
-    return {
-        "name": analysis.network.name,
-        "input": analysis.network.input,
-        "params": analysis.params,
-        "macs": analysis.macs,
-        "layers": [layer(row) for row in analysis.rows],
-        "error": analysis.error,
-    }
 
 
 def print_table(analysis: Analysis) -> None:
@@ -260,6 +229,7 @@ def convolve(
         fail("give both --input and --kernel")
     from cnntui.core.axis import ImpossibleError
     from cnntui.core.images import GridError
+    from cnntui.labs.documents import convolution_document
     from cnntui.labs.given import GivenError, convolution
 
     try:
@@ -273,24 +243,6 @@ def convolve(
         print_json(convolution_document(state, at is not None))
     else:
         print_convolution(state, at is not None)
-
-
-def convolution_document(state: ConvolveState, with_cell: bool) -> dict[str, Any]:
-    """The document of `convolve --json`; one filter gives (H,W), several (O,H,W)."""
-    output = state.output
-    if output is None:
-        raise ValueError("the settings are impossible")
-    shown = output[0] if len(output) == 1 else output
-    document: dict[str, Any] = {"output": shown.tolist(), "shape": shown.shape}
-    if with_cell:
-        # With the divisor inside the weight, the products and the bias add up to the sum.
-        by = state.cell_divisor
-        document["taps"] = [
-            {"input": tap.input, "value": tap.value, "weight": tap.weight / by, "product": tap.product / by}
-            for tap in state.taps
-        ]
-        document |= {"bias": state.cell_bias, "sum": state.value, "equation": str(state.equation)}
-    return document
 
 
 def print_convolution(state: ConvolveState, with_cell: bool) -> None:

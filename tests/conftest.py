@@ -16,13 +16,15 @@ for name in ("NO_COLOR", "TEXTUAL_THEME", "COLORTERM", "SSH_CONNECTION", "SSH_TT
     os.environ.pop(name, None)
 os.environ["TEXTUAL_ANIMATIONS"] = "none"
 os.environ["TZ"] = "UTC"
-DATA = os.environ.pop("CNNTUI_DATA", None)  # what a test finds must not depend on the machine, unless it asks
+DATA = os.environ.get("CNNTUI_DATA")
 
 
 @pytest.fixture(autouse=True)
 def homes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """State, data and configuration in a directory of this test; what still trains there at its end is killed."""
     home = tmp_path_factory.mktemp("home")
+    for name in ("CNNTUI_DATA", "CNNTUI_RUNS"):  # what a test finds must not depend on the machine, unless it asks
+        monkeypatch.delenv(name, raising=False)
     for name in ("XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(home / name.lower()))
     yield home

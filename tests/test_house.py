@@ -31,7 +31,7 @@ def test_the_command_line_starts_light() -> None:
 
 
 def test_inspecting_needs_no_numpy() -> None:
-    modules = loaded_by("cnntui.core.notation")
+    modules = loaded_by("cnntui.core.notation", "cnntui.labs.documents")
     assert not modules & {"numpy", "PIL", "textual", "torch"}
 
 

@@ -10,7 +10,7 @@ import time
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import psutil
@@ -146,7 +146,7 @@ def boot_id() -> str:
         return str(int(psutil.boot_time()))
 
 
-def process_facts() -> dict[str, str | int | float]:
+def process_facts() -> dict[str, Any]:
     """What lets a viewer know this very process again."""
     return {
         "host": socket.gethostname(),

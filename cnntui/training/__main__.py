@@ -51,11 +51,12 @@ def work(run: Path, spec: Spec, desk: Desk) -> int:
     from cnntui.training.model import build
 
     try:
-        device, desk.progress.device = pick(spec.device)
+        device, name = pick(spec.device)
         desk.torch_device = device
+        desk.update(device=name)
         desk.enter("loading data")
         data = load(spec.data, Path(spec.data_dir) if spec.data_dir else data_root(), desk.notice)
-        desk.progress.data = data.name
+        desk.update(data=data.name)
         torch.manual_seed(spec.seed)
         model = build(spec.network).to(device).to(memory_format=torch.channels_last)
         out_of_memory = False

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,42 +26,23 @@ LISTEN_SECONDS = 0.2
 SMOOTHING = 0.15  # how much a new speed counts in the one that is shown
 
 
-@dataclass
-class Progress:
-    """What the status file says; written by the training thread, read by the status thread."""
-
-    state: State = "starting"
-    phase: str = "starting"
-    message: str = ""
-    epoch: int = 0
-    step: int = 0
-    steps: int | None = None
-    progressed: float = 0.0
-    train_loss: float | None = None
-    test_loss: float | None = None
-    test_accuracy: float | None = None
-    images_per_second: float | None = None
-    data: str | None = None
-    device: str | None = None
-
-
 class Desk:
     """Writes events and status of a run, and reads its commands. Use as a context: leaving it writes the last status."""
 
     def __init__(self, run: Path, attempt: int) -> None:
         self.run = run
-        self.attempt = attempt
-        self.progress = Progress(progressed=time.monotonic())
+        self.status = Status(phase="starting", attempt=attempt, **process_facts())
+        self._progressed = time.monotonic()
         self.set_lr: Callable[[float], None] | None = None
         self.checkpoint: Callable[[], None] | None = None
         self.torch_device: torch.device | None = None
         self._events = EventWriter(run, attempt)
-        self._facts: dict[str, Any] = process_facts()
         self.trouble = ""  # why it paused by itself
         self._paused = False
         self._stopping = False
         self._listened = 0.0
         self._obeyed: set[str] = set()
+        self._writing = threading.Lock()  # both threads write the status
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._keep_status, name="status", daemon=True)
 
@@ -83,6 +64,11 @@ class Desk:
         self._stopping = True
         signal.signal(number, signal.SIG_DFL)
 
+    def update(self, **facts: Any) -> None:
+        """Change what the status says; whoever calls this made progress."""
+        self.status = msgspec.structs.replace(self.status, **facts)
+        self._progressed = time.monotonic()
+
     def tell(self, event: Event, sync: bool = False) -> None:
         """Write an event."""
         self._events.emit(event)
@@ -90,34 +76,28 @@ class Desk:
 
     def notice(self, message: str) -> None:
         """Tell a person something."""
-        self.tell(Notice(step=self.progress.step, message=message))
+        self.tell(Notice(step=self.status.step, message=message))
 
     def enter(self, phase: str, state: State | None = None) -> None:
         """A new phase, and perhaps a new state."""
-        self.progress.phase = phase
-        self.progress.progressed = time.monotonic()
+        self.update(phase=phase)
         if state is not None:
             self._become(state)
 
     def _become(self, state: State, message: str = "") -> None:
-        self.progress.state, self.progress.message = state, message
-        self.tell(StateChange(step=self.progress.step, state=state, message=message), sync=True)
+        self.update(state=state, message=message)
+        self.tell(StateChange(step=self.status.step, state=state, message=message), sync=True)
         self.write_status()
 
     def stepped(self, step: int, loss: float, images_per_second: float) -> None:
         """Progress was made."""
-        progress = self.progress
-        progress.step, progress.progressed = step, time.monotonic()
-        before = progress.images_per_second
+        before = self.status.images_per_second
         smooth = images_per_second if before is None else before + SMOOTHING * (images_per_second - before)
-        progress.images_per_second = smooth
-        progress.train_loss = loss if math.isfinite(loss) else None
+        self.update(step=step, images_per_second=smooth, train_loss=loss if math.isfinite(loss) else None)
 
     def tested(self, loss: float, accuracy: float) -> None:
         """The test set was evaluated."""
-        self.progress.test_loss = loss if math.isfinite(loss) else None
-        self.progress.test_accuracy = accuracy
-        self.progress.progressed = time.monotonic()
+        self.update(test_loss=loss if math.isfinite(loss) else None, test_accuracy=accuracy)
 
     def pause(self, message: str = "") -> None:
         """Pause at this step, until told to resume or stop."""
@@ -132,7 +112,7 @@ class Desk:
         for path, command in control.receive(self.run):
             if command is not None and command.id not in self._obeyed:
                 self._answer(path, command.id, command.command, False, "the run has ended")
-        self.progress.phase = ""
+        self.update(phase="")
         self._become(state, message)
 
     def obey(self) -> bool:
@@ -143,7 +123,7 @@ class Desk:
                 for path, command in control.receive(self.run):
                     self._take(path, command)
             if self._stopping:
-                self._become("stopping", self.progress.message)
+                self._become("stopping", self.status.message)
                 return False
             if not self._paused:
                 return True
@@ -162,12 +142,10 @@ class Desk:
         self._answer(path, ident, word, accepted, message)
 
     def _answer(self, path: Path, ident: str, word: str, accepted: bool, message: str) -> None:
-        answer = Answer(step=self.progress.step, id=ident, command=word, accepted=accepted, message=message)
+        answer = Answer(step=self.status.step, id=ident, command=word, accepted=accepted, message=message)
         self.tell(answer)
-        try:
+        with suppress(OSError):  # else it stays where it is, and is known by its id
             control.settle(path, {"step": answer.step, "accepted": accepted, "message": message})
-        except OSError:
-            return  # it stays where it is, and is known by its id
 
     def _do(self, command: control.Command) -> tuple[bool, str]:
         match command.command:
@@ -185,8 +163,8 @@ class Desk:
                 if lr is None or not 0 < lr < math.inf or self.set_lr is None:
                     return False, f"set takes lr above 0, not {command.values}"
                 self.set_lr(lr)
-                return True, f"learning rate {lr:g} from step {self.progress.step + 1}"
-        return True, f"{command.command} at step {self.progress.step}"
+                return True, f"learning rate {lr:g} from step {self.status.step + 1}"
+        return True, f"{command.command} at step {self.status.step}"
 
     def _keep_status(self) -> None:
         while not self._closed.wait(STATUS_SECONDS):
@@ -194,29 +172,10 @@ class Desk:
 
     def write_status(self) -> None:
         """Replace status.json; a disk that refuses is no reason to stop training."""
-        progress = self.progress
-        status = Status(
-            state=progress.state,
-            phase=progress.phase,
-            message=progress.message,
-            attempt=self.attempt,
-            epoch=progress.epoch,
-            step=progress.step,
-            steps=progress.steps,
-            progress_age=round(time.monotonic() - progress.progressed, 3),
-            train_loss=progress.train_loss,
-            test_loss=progress.test_loss,
-            test_accuracy=progress.test_accuracy,
-            images_per_second=progress.images_per_second,
-            data=progress.data,
-            device=progress.device,
-            memory=self._memory(),
-            **self._facts,
-        )
-        try:
+        with self._writing, suppress(OSError):
+            age = round(time.monotonic() - self._progressed, 3)
+            status = msgspec.structs.replace(self.status, progress_age=age, memory=self._memory())
             write_atomic(self.run / "status.json", msgspec.json.encode(status))
-        except OSError:
-            return
 
     def _memory(self) -> int:
         """Bytes: the device's for CUDA, this process's resident ones otherwise."""

@@ -98,12 +98,13 @@ class Trainer:
     def train(self) -> None:
         """All epochs, or until told to stop."""
         self.desk.checkpoint, self.desk.set_lr = self.checkpoint, self.set_lr
-        self.desk.progress.steps = self.steps
+        self.desk.update(steps=self.steps)
         self.desk.tell(self.facts())
         self.desk.enter("training", state="training")
         self.look()
         for epoch in range(1, self.spec.epochs + 1):
-            self.epoch = self.desk.progress.epoch = epoch
+            self.epoch = epoch
+            self.desk.update(epoch=epoch)
             if not self.train_epoch():
                 self.checkpoint()
                 self.look(now=True)

@@ -102,7 +102,7 @@ def test_atomic_writing_keeps_the_old_file_when_the_disk_refuses(
 
 def status_of(process: psutil.Process) -> Status:
     facts = {**process_facts(), "pid": process.pid, "process_started": process.create_time()}
-    return Status(**facts)  # type: ignore[arg-type]
+    return Status(**facts)
 
 
 def test_liveness_is_of_the_very_process() -> None:

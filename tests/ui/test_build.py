@@ -13,10 +13,11 @@ from cnntui.core.notation import load_net
 from cnntui.labs.build import open_net
 from cnntui.ui.app import CnntuiApp
 from cnntui.ui.screens.dialogs import Ask, Choose
-from cnntui.ui.views.build import BuildView, Totals
+from cnntui.ui.views.build import BuildView
 from cnntui.ui.views.train import TrainView
 from cnntui.ui.widgets.layer_table import LayerTable
 from cnntui.ui.widgets.receptive_field_map import ReceptiveFieldMap
+from cnntui.ui.widgets.totals import Totals
 
 
 @asynccontextmanager

@@ -19,10 +19,12 @@ from cnntui.runs.reader import RunReader
 from cnntui.runs.spec import Settings
 from cnntui.ui.app import CnntuiApp
 from cnntui.ui.screens.dialogs import Choose
-from cnntui.ui.views.train import RunLine, Setup, TrainView
+from cnntui.ui.views.train import TrainView
 from cnntui.ui.widgets.feature_map import FeatureMaps
 from cnntui.ui.widgets.loss_chart import LossChart
 from cnntui.ui.widgets.painted import Painted
+from cnntui.ui.widgets.run_line import RunLine
+from cnntui.ui.widgets.setup import Setup
 from tests.ui.helpers import MeteredApp, write_run
 
 
@@ -172,7 +174,7 @@ async def test_what_a_net_lacks_is_named() -> None:
 
 
 async def test_without_torch_the_screen_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("cnntui.ui.views.train", "cnntui.runs.launch"):
+    for module in ("cnntui.ui.widgets.setup", "cnntui.runs.launch"):
         monkeypatch.setattr(f"{module}.can_train", lambda: False)
     async with opened(CnntuiApp("train")) as (view, pilot):
         assert "pip install 'cnntui[train]'" in text(view.query_one(Setup))

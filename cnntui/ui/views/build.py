@@ -14,46 +14,17 @@ from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import DataTable, Input, Static
 
-from cnntui.core.layers import shape_text
 from cnntui.core.network import Network
 from cnntui.core.notation import VOCABULARY, NotationError, load_net, zoo
 from cnntui.labs.build import EDIT_ERRORS, BuildState, open_file, open_net
 from cnntui.labs.history import History
 from cnntui.ui.screens.dialogs import Ask, Choose
-from cnntui.ui.theme import ink
 from cnntui.ui.widgets.layer_table import NARROW, LayerTable
-from cnntui.ui.widgets.painted import Canvas, Painted
 from cnntui.ui.widgets.receptive_field_map import ReceptiveFieldMap
+from cnntui.ui.widgets.totals import Totals
 
 EXAMPLES = ["conv 16 k3 same", "maxpool 2", "avgpool 2", "linear 10", "dropout 0.5", *VOCABULARY]
 A_FILE = "a file …"
-
-
-class Totals(Painted):
-    """The net's name and totals; below, what is wrong with it and what would work, or what the selected layer is."""
-
-    DEFAULT_CSS = "Totals { height: 1; margin: 0 1; }"
-
-    def __init__(self, state: BuildState) -> None:
-        super().__init__()
-        self.state = state
-
-    def show(self, state: BuildState) -> None:
-        """Show another state."""
-        self.state = state
-        self.repaint()
-
-    def paint(self, canvas: Canvas) -> None:
-        """One line."""
-        colors, analysis = self.palette, self.state.analysis
-        network = analysis.network
-        x = canvas.put(0, 0, network.name, ink(colors.accent, bold=True))
-        x = canvas.put(x, 0, f" · {shape_text(network.input)}", ink(colors.dim))
-        parts = [f"{analysis.params:,} parameters", f"{analysis.macs:,} MACs"]
-        if field := analysis.last_field:
-            parts.append(f"field {shape_text(tuple(dict.fromkeys(axis.size for axis in field)))}")
-        totals = "   ".join(parts)
-        canvas.put(max(x + 2, canvas.width - len(totals)), 0, totals, ink(colors.text, bold=True))
 
 
 class BuildView(Widget):

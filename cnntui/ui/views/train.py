@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from rich.style import Style
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -15,147 +14,26 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
-from cnntui.core.layers import shape_text
-from cnntui.core.network import Network, analyse
-from cnntui.core.notation import load_net, network_text, zoo
-from cnntui.labs.plain import duration, percent, size
+from cnntui.core.network import Network
+from cnntui.core.notation import load_net, zoo
+from cnntui.labs.plain import percent
 from cnntui.labs.train import Looking, TrainState, start
 from cnntui.runs.control import send
-from cnntui.runs.launch import HOW_TO_GET_TORCH, LaunchError, can_train, launch
+from cnntui.runs.launch import LaunchError, launch
 from cnntui.runs.listing import row, run_directories
-from cnntui.runs.places import data_root, has_mnist
 from cnntui.runs.reader import RunReader, RunView, UnreadableRunError
-from cnntui.runs.spec import ENDED, Settings, Spec, new_spec
+from cnntui.runs.spec import Settings, Spec, new_spec
 from cnntui.ui.clock import Clock
 from cnntui.ui.screens.dialogs import Choose
-from cnntui.ui.theme import ink
 from cnntui.ui.widgets.feature_map import FeatureMaps
 from cnntui.ui.widgets.loss_chart import LossChart
-from cnntui.ui.widgets.painted import Canvas, Painted
+from cnntui.ui.widgets.run_line import RunLine
+from cnntui.ui.widgets.setup import Setup
 
 if TYPE_CHECKING:
     from cnntui.ui.app import CnntuiApp
 
 POLL_SECONDS = 0.5
-STALLED_AFTER = 10.0
-
-
-class Setup(Painted):
-    """The net, its settings, and the one key that starts it."""
-
-    DEFAULT_CSS = "Setup { height: 1fr; margin: 1 2; }"
-
-    def __init__(self, state: TrainState) -> None:
-        super().__init__()
-        self.state = state
-
-    def show(self, state: TrainState) -> None:
-        """Show other settings."""
-        self.state = state
-        self.repaint()
-
-    def paint(self, canvas: Canvas) -> None:
-        """Net, settings, key."""
-        colors, state = self.palette, self.state
-        analysis = analyse(state.network)
-        x = canvas.put(0, 0, state.network.name, ink(colors.accent, bold=True))
-        canvas.put(
-            x, 0, f"  {shape_text(state.network.input)}   {analysis.params:,} parameters   {analysis.macs:,} MACs"
-        )
-        words = "; ".join(network_text(state.network))
-        for line in range(2):
-            canvas.put(0, 1 + line, words[line * canvas.width : (line + 1) * canvas.width], ink(colors.dim))
-        for line, name in enumerate(state.names):
-            chosen = line == state.selected
-            value = str(getattr(state.settings, name))
-            y = 4 + line
-            canvas.put(0, y, "▸" if chosen else " ", ink(colors.accent))
-            canvas.put(2, y, f"{name.replace('_', ' '):<11}", ink(colors.text if chosen else colors.dim))
-            text = f"‹ {value} ›" if chosen else f"  {value}"
-            end = canvas.put(14, y, text, ink(colors.accent if chosen else colors.text, bold=chosen))
-            if name == "data":
-                canvas.put(max(end, 24) + 2, y, self._about_data(), ink(colors.dim))
-        y = 5 + len(state.names)
-        if can_train():
-            x = canvas.put(0, y, " space ", ink(colors.on_accent, colors.accent, bold=True))
-            canvas.put(x, y, " starts it, in a process of its own: leave, and it goes on")
-        else:
-            canvas.put(0, y, HOW_TO_GET_TORCH, ink(colors.error, bold=True))
-        canvas.put(0, y + 2, "↑ ↓ choose a setting, ← → change it, e takes another net, o opens a run", ink(colors.dim))
-
-    def _about_data(self) -> str:
-        settings = self.state.settings
-        root = Path(settings.data_dir) if settings.data_dir else data_root()
-        if settings.data == "digits":
-            return "1,797 scans of 8×8, bundled with scikit-learn"
-        if settings.data in ("auto", "mnist"):
-            if has_mnist(root):
-                return f"MNIST is in {root}"
-            return "MNIST, downloaded first" + (", else the bundled digits" if settings.data == "auto" else "")
-        return f"from {root}, or downloaded"
-
-
-class RunLine(Painted):
-    """Where the run is: name, device, state; then progress, time, speed, memory, accuracy."""
-
-    DEFAULT_CSS = "RunLine { height: 3; margin: 0 1; }"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.view: RunView | None = None
-
-    def show(self, view: RunView) -> None:
-        """Show a run."""
-        self.view = view
-        self.repaint()
-
-    def paint(self, canvas: Canvas) -> None:
-        """Three lines."""
-        view, colors = self.view, self.palette
-        if view is None:
-            return
-        status = view.status
-        x = canvas.put(0, 0, view.spec.net, ink(colors.accent, bold=True))
-        x = canvas.put(x, 0, f" on {view.data.name if view.data else view.spec.data}", ink(colors.text))
-        x = canvas.put(x, 0, f"   {(status.device if status else None) or '…'}   ", ink(colors.dim))
-        text, style = self._state(view)
-        x = canvas.put(x, 0, text, style)
-        canvas.put(max(x + 2, canvas.width - len(view.spec.run)), 0, view.spec.run, ink(colors.dim))
-        self._put_progress(canvas, view)
-        facts = []
-        if view.test_accuracy and view.data:
-            facts.append(f"test {percent(view.test_accuracy[-1][1])} of {view.data.test:,}")
-        if status and status.images_per_second and not view.ended:
-            facts.append(f"{status.images_per_second:,.0f} images/s")
-        if status and status.memory and not view.ended:
-            facts.append(size(status.memory))
-        canvas.put(0, 2, "   ".join(facts), ink(colors.text, bold=True))
-
-    def _state(self, view: RunView) -> tuple[str, Style]:
-        colors, status = self.palette, view.status
-        if view.state in ("crashed", "failed"):
-            return f"✗ {view.state}", ink(colors.error, bold=True)
-        if view.alive == "stalled":
-            return "‖ stalled: its process is stopped", ink(colors.error, bold=True)
-        if view.alive == "stale":
-            return "? nothing heard for a minute", ink(colors.error, bold=True)
-        if view.state == "training" and status and status.progress_age > STALLED_AFTER:
-            return f"no progress for {status.progress_age:.0f} s ({status.phase})", ink(colors.error, bold=True)
-        telling = status and status.phase not in ("", view.state) and view.state not in ("paused", *ENDED)
-        phase = f": {status.phase}" if status and telling else ""
-        return f"{view.label}{phase}", ink(colors.accent if not view.ended else colors.text, bold=True)
-
-    def _put_progress(self, canvas: Canvas, view: RunView) -> None:
-        colors, status = self.palette, view.status
-        x = canvas.put(0, 1, f"epoch {status.epoch if status else 0}/{view.spec.epochs} ", ink(colors.text))
-        after = f" {view.progress:4.0%}"
-        if view.seconds_left is not None:
-            after += f"  {duration(view.seconds_left)} left"
-        room = max(8, min(60, canvas.width - x - len(after) - 1))
-        done = round(view.progress * room)
-        x = canvas.put(x, 1, "━" * done, ink(colors.accent))
-        x = canvas.put(x, 1, "─" * (room - done), ink(colors.dim))
-        canvas.put(x, 1, after, ink(colors.text))
 
 
 class TrainView(Widget):

@@ -1,0 +1,76 @@
+"""Where a run is, in three lines."""
+
+from __future__ import annotations
+
+from rich.style import Style
+
+from cnntui.labs.plain import duration, percent, size
+from cnntui.runs.reader import RunView
+from cnntui.runs.spec import ENDED
+from cnntui.ui.theme import ink
+from cnntui.ui.widgets.painted import Canvas, Painted
+
+STALLED_AFTER = 10.0
+
+
+class RunLine(Painted):
+    """Where the run is: name, device, state; then progress, time, speed, memory, accuracy."""
+
+    DEFAULT_CSS = "RunLine { height: 3; margin: 0 1; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.view: RunView | None = None
+
+    def show(self, view: RunView) -> None:
+        """Show a run."""
+        self.view = view
+        self.repaint()
+
+    def paint(self, canvas: Canvas) -> None:
+        """Three lines."""
+        view, colors = self.view, self.palette
+        if view is None:
+            return
+        status = view.status
+        x = canvas.put(0, 0, view.spec.net, ink(colors.accent, bold=True))
+        x = canvas.put(x, 0, f" on {view.data.name if view.data else view.spec.data}", ink(colors.text))
+        x = canvas.put(x, 0, f"   {(status.device if status else None) or '…'}   ", ink(colors.dim))
+        text, style = self._state(view)
+        x = canvas.put(x, 0, text, style)
+        canvas.put(max(x + 2, canvas.width - len(view.spec.run)), 0, view.spec.run, ink(colors.dim))
+        self._put_progress(canvas, view)
+        facts = []
+        if view.test_accuracy and view.data:
+            facts.append(f"test {percent(view.test_accuracy[-1][1])} of {view.data.test:,}")
+        if status and status.images_per_second and not view.ended:
+            facts.append(f"{status.images_per_second:,.0f} images/s")
+        if status and status.memory and not view.ended:
+            facts.append(size(status.memory))
+        canvas.put(0, 2, "   ".join(facts), ink(colors.text, bold=True))
+
+    def _state(self, view: RunView) -> tuple[str, Style]:
+        colors, status = self.palette, view.status
+        if view.state in ("crashed", "failed"):
+            return f"✗ {view.state}", ink(colors.error, bold=True)
+        if view.alive == "stalled":
+            return "‖ stalled: its process is stopped", ink(colors.error, bold=True)
+        if view.alive == "stale":
+            return "? nothing heard for a minute", ink(colors.error, bold=True)
+        if view.state == "training" and status and status.progress_age > STALLED_AFTER:
+            return f"no progress for {status.progress_age:.0f} s ({status.phase})", ink(colors.error, bold=True)
+        telling = status and status.phase not in ("", view.state) and view.state not in ("paused", *ENDED)
+        phase = f": {status.phase}" if status and telling else ""
+        return f"{view.label}{phase}", ink(colors.accent if not view.ended else colors.text, bold=True)
+
+    def _put_progress(self, canvas: Canvas, view: RunView) -> None:
+        colors, status = self.palette, view.status
+        x = canvas.put(0, 1, f"epoch {status.epoch if status else 0}/{view.spec.epochs} ", ink(colors.text))
+        after = f" {view.progress:4.0%}"
+        if view.seconds_left is not None:
+            after += f"  {duration(view.seconds_left)} left"
+        room = max(8, min(60, canvas.width - x - len(after) - 1))
+        done = round(view.progress * room)
+        x = canvas.put(x, 1, "━" * done, ink(colors.accent))
+        x = canvas.put(x, 1, "─" * (room - done), ink(colors.dim))
+        canvas.put(x, 1, after, ink(colors.text))
