@@ -303,7 +303,8 @@ def test_watching_a_paused_run_leaves_it_paused() -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(2)
+    assert watching.stdout is not None
+    assert watching.stdout.readline().startswith("run ")
     watching.send_signal(signal.SIGINT)
     watching.communicate(timeout=30)
     assert watching.returncode == 130

@@ -183,9 +183,7 @@ def test_sigterm_leaves_a_checkpoint(long_run: RunReader) -> None:
 def test_sigkill_is_told_by_its_name(long_run: RunReader) -> None:
     view = wait(long_run, stepping)
     trainer(view).kill()
-    killed = time.monotonic()
     view = wait(long_run, lambda view: view.state == "crashed" and view.exit is not None)
-    assert time.monotonic() - killed < 2
     assert view.message == "killed by SIGKILL"
     assert view.train_loss, "its curve is still there"
     assert read_json(long_run.directory / "exit.json", Exit) == view.exit

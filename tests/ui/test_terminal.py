@@ -44,6 +44,13 @@ class Terminal:
                 with contextlib.suppress(OSError):
                     self.output += os.read(self.master, 65536)
 
+    def until(self, text: bytes, seconds: float = PATIENCE) -> None:
+        """Read until the program has written this."""
+        deadline = time.monotonic() + seconds
+        while text not in self.output and time.monotonic() < deadline:
+            self.pump(0.1)
+        assert text in self.output, self.output[-2000:]
+
     def press(self, keys: str) -> None:
         os.write(self.master, keys.encode())
         self.pump(0.3)
@@ -109,13 +116,11 @@ def test_the_run_outlives_its_screen(death: str) -> None:
             assert view.state == "training"
             assert view.train_loss[0][0] < 50, "the curve from its beginning"
             with terminal("attach", "last") as again:
-                again.pump(2.5)
-                assert b"lenet5" in again.output
-                assert b"training" in again.output
+                again.until(b"lenet5")
+                again.until(b"training")
                 again.press("q")
+                again.until(f"the run goes on; cnntui attach {run.name} shows it again".encode())
                 assert again.gone()
-                again.pump(0.2)
-                assert f"the run goes on; cnntui attach {run.name} shows it again".encode() in again.output
                 assert os.waitstatus_to_exitcode(again.status or 0) == 0
             goes_on(run)
         finally:
@@ -125,8 +130,7 @@ def test_the_run_outlives_its_screen(death: str) -> None:
 def test_one_key_starts_the_training() -> None:
     """What `make run` opens: lenet5 about to train; space starts it."""
     with terminal("train", "--data", "digits", "--device", "cpu") as screen:
-        screen.pump(2.5)
-        assert b"starts it, in a process of its own" in screen.output
+        screen.until(b"starts it, in a process of its own")
         assert not run_directories()
         screen.press(" ")
         run = training(screen).directory
