@@ -11,7 +11,7 @@ import numpy as np
 from cnntui.core import images
 from cnntui.core.arithmetic import Equation, maximum, mean, weighted_sum
 from cnntui.core.axis import Axis, ImpossibleError
-from cnntui.core.kernels import Kernel, load_kernels
+from cnntui.core.kernels import Kernel, kernels_directory, load_kernels, read_kernel
 from cnntui.core.layers import AvgPool, Conv, Layer, MaxPool, Pair, fixes
 from cnntui.core.windows import (
     Array,
@@ -286,9 +286,8 @@ def _changed(array: Array, at: tuple[int, ...], value: float) -> Array:
 
 def start(kernel: str = "sobel-x", picture: str = "square") -> ConvolveState:
     """How the lab opens."""
-    kernels, _ = load_kernels()
     blank = ConvolveState(images.picture(picture), np.ones((1, 1, 1, 1)))
-    return blank.use_kernel(kernels[kernel])
+    return blank.use_kernel(read_kernel(kernels_directory() / f"{kernel}.toml"))
 
 
 # -- moves and facts in words, for lessons
