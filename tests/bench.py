@@ -61,23 +61,11 @@ def beside(ours: Any, theirs: Any, rounds: int = ROUNDS) -> dict[str, float]:
     return {"ours_s": round(one, 3), "beside_s": round(two, 3), "ratio": round(one / two, 2)}
 
 
-async def animation_bytes(size: tuple[int, int]) -> dict[str, float]:
-    """Bytes of each step of a 3×3 kernel over a 12×12 input."""
-    from cnntui.ui.views.convolve import ConvolveView
-    from tests.ui.helpers import MeteredApp
+def step_bytes(size: tuple[int, int]) -> dict[str, float]:
+    """Bytes of the steps of a 3×3 kernel over a 12×12 input."""
+    from tests.ui.helpers import animation_bytes
 
-    app = MeteredApp("convolve")
-    async with app.run_test(size=size) as pilot:
-        await pilot.pause()
-        view = app.screen.query_one(ConvolveView)
-        view.set_state(view.state.use_picture("seven"))
-        await pilot.pause()
-        sent = []
-        for _ in range(view.state.cells):
-            app.sent = 0
-            view.action_step(1)
-            await pilot.pause()
-            sent.append(app.sent)
+    sent = asyncio.run(animation_bytes(size))
     return {"mean": round(statistics.mean(sent)), "largest": max(sent)}
 
 
@@ -179,7 +167,7 @@ def main() -> None:
         ),
     )
     for size in ((120, 40), (80, 24)):
-        measured(f"bytes a step, 12x12, {size[0]}x{size[1]}", "at most 700", asyncio.run(animation_bytes(size)))
+        measured(f"bytes a step, 12x12, {size[0]}x{size[1]}", "at most 700", step_bytes(size))
     measured("edit a layer of 150, all rows new, ms", "at most 10", edit_milliseconds())
     measured("images/s beside the textbook loop", "1.4x CPU, 20x GPU", images_per_second())
     Path("bench.json").write_text(json.dumps(results, indent=1), "utf-8")

@@ -25,6 +25,7 @@ from cnntui.runs.events import EventReader
 from cnntui.runs.launch import launch
 from cnntui.runs.reader import RunReader, RunView
 from cnntui.runs.spec import Exit, Settings, Status, new_spec, read_json
+from cnntui.training.desk import Desk
 
 SMALL = "conv 8 same; relu; maxpool 2; flatten; linear 10"
 PATIENCE = 120.0
@@ -295,15 +296,26 @@ def test_the_trainers_own_prints_go_to_its_log(tmp_path: Path, monkeypatch: pyte
     assert (directory / "stderr.log").read_text() == ""
 
 
-def test_a_command_that_comes_too_late_is_told_so(long_run: RunReader) -> None:
+def test_a_command_that_cannot_be_moved_away_is_no_reason_to_fail(long_run: RunReader) -> None:
     wait(long_run, stepping)
     (long_run.directory / "control" / "in" / "0.json").mkdir()
     send(long_run.directory, "stop")
-    send(long_run.directory, "set", lr=0.5)
     view = wait(long_run, over)
-    assert view.state == "finished", "a command that cannot be moved away is no reason to fail"
-    last = view.answers[-1]
-    assert (last.command, last.accepted) in {("set", True), ("set", False)}
+    assert (view.state, view.label) == ("finished", "stopped")
+    assert [(a.command, a.accepted) for a in view.answers] == [("?", False), ("stop", True)]
+
+
+def test_a_command_that_comes_too_late_is_told_so(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with Desk(tmp_path, 1) as desk:
+            send(tmp_path, "pause")
+            desk.end("finished", "")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    (answer,) = [event for event in EventReader(tmp_path).poll() if isinstance(event, events.Answer)]
+    assert (answer.command, answer.accepted, answer.message) == ("pause", False, "the run has ended")
+    assert len(list((tmp_path / "control" / "done").iterdir())) == 1
 
 
 def test_a_full_disk_keeps_the_old_checkpoint(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from cnntui.core.shading import shade
 from cnntui.runs.events import Data, EventWriter, Notice, Probe, StateChange, Test, Train, to_number
 from cnntui.runs.spec import Exit, Settings, Status, new_spec
 from cnntui.ui.app import CnntuiApp
+from cnntui.ui.views.convolve import ConvolveView
 
 SIZES = {"80x24": (80, 24), "120x40": (120, 40)}
 
@@ -40,6 +41,25 @@ class MeteredApp(CnntuiApp):
                 self.meter.print(renderable, end="")
             self.sent += len(written.get().encode())
         super()._display(screen, renderable)
+
+
+async def animation_bytes(size: tuple[int, int], color: str = "truecolor") -> list[int]:
+    """Bytes of each step of a 3×3 kernel, once round the output of a 12×12 input."""
+    app = MeteredApp("convolve", color=color)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        view = app.screen.query_one(ConvolveView)
+        view.set_state(view.state.use_picture("seven"))
+        await pilot.pause()
+        if view.state.input.shape != (1, 12, 12) or view.state.kernel_size != (3, 3):
+            raise AssertionError("the budget is for 3×3 over 12×12")
+        sent = []
+        for _ in range(view.state.cells):
+            app.sent = 0
+            view.action_step(1)
+            await pilot.pause()
+            sent.append(app.sent)
+    return sent
 
 
 def write_run(directory: Path, net: str = "mnist-3conv", state: str = "finished", nan: bool = False) -> Path:

@@ -13,7 +13,7 @@ from cnntui.ui.screens.dialogs import Choose, Keys
 from cnntui.ui.views.convolve import ConvolveView
 from cnntui.ui.widgets.cell_grid import CellGrid
 from cnntui.ui.widgets.equation import EquationView
-from tests.ui.helpers import MeteredApp
+from tests.ui.helpers import MeteredApp, animation_bytes
 
 
 @asynccontextmanager
@@ -202,19 +202,10 @@ async def test_the_mouse_may_be_used_but_need_not() -> None:
 @pytest.mark.parametrize("color", ["truecolor", "256"])
 async def test_a_step_of_the_animation_stays_within_its_bytes(size: tuple[int, int], color: str) -> None:
     """12×12 input, 3×3 kernel: at most 700 bytes a step, once round the whole output."""
-    app = MeteredApp("convolve", color=color)
-    async with opened(size, app) as (view, pilot):
-        view._make(lambda state: state.use_picture("seven"))
-        await pilot.pause()
-        assert view.state.input.shape == (1, 12, 12)
-        sent = []
-        for _ in range(view.state.cells):
-            app.sent = 0
-            view.action_step(1)
-            await pilot.pause()
-            sent.append(app.sent)
-        assert min(sent) > 0
-        assert max(sent) <= 700, sent
+    sent = await animation_bytes(size, color)
+    assert len(sent) == 100
+    assert min(sent) > 0
+    assert max(sent) <= 700, sent
 
 
 async def test_an_idle_screen_sends_nothing() -> None:

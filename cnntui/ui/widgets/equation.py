@@ -6,22 +6,13 @@ from rich.style import Style
 
 from cnntui.labs.convolve import ConvolveState
 from cnntui.ui.theme import ink
-from cnntui.ui.widgets.painted import Canvas, Painted
+from cnntui.ui.widgets.painted import Canvas, PaintedState
 
 
-class EquationView(Painted):
+class EquationView(PaintedState[ConvolveState]):
     """One line a row of the kernel where they fit, else as many terms a line as there is room for."""
 
     DEFAULT_CSS = "EquationView { height: 1fr; min-height: 3; max-height: 12; }"
-
-    def __init__(self, state: ConvolveState, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(id=id)
-        self.state = state
-
-    def show(self, state: ConvolveState) -> None:
-        """Show another cell's arithmetic."""
-        self.state = state
-        self.repaint()
 
     def paint(self, canvas: Canvas) -> None:
         """Label, terms, result; or why there is none, and what would work."""

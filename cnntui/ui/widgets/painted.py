@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
@@ -11,6 +13,7 @@ from textual.widget import Widget
 from cnntui.ui import theme
 
 Cell = tuple[str, Style]
+S = TypeVar("S")
 
 
 class Canvas:
@@ -102,6 +105,19 @@ class Painted(Widget):
         """The size changed: nothing painted counts any more."""
         self._stale = True
         self.refresh()
+
+
+class PaintedState(Painted, Generic[S]):
+    """Paints one lab's state."""
+
+    def __init__(self, state: S) -> None:
+        super().__init__()
+        self.state = state
+
+    def show(self, state: S) -> None:
+        """Show another state."""
+        self.state = state
+        self.repaint()
 
 
 def _other_width(before: list[Cell], after: list[Cell]) -> bool:

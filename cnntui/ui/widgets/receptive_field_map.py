@@ -10,22 +10,13 @@ from cnntui.core.shading import ZERO, shade
 from cnntui.core.windows import Array
 from cnntui.labs.build import BuildState
 from cnntui.ui.theme import heat, ink
-from cnntui.ui.widgets.painted import Canvas, Painted
+from cnntui.ui.widgets.painted import Canvas, PaintedState
 
 
-class ReceptiveFieldMap(Painted):
+class ReceptiveFieldMap(PaintedState[BuildState]):
     """Half-blocks, two pixels a character; seen pixels are framed by the accent, the others step back."""
 
     DEFAULT_CSS = "ReceptiveFieldMap { width: 1fr; height: 1fr; }"
-
-    def __init__(self, state: BuildState) -> None:
-        super().__init__()
-        self.state = state
-
-    def show(self, state: BuildState) -> None:
-        """Show another selection."""
-        self.state = state
-        self.repaint()
 
     def paint(self, canvas: Canvas) -> None:
         """A line that says what is seen, then the picture."""

@@ -11,22 +11,13 @@ from cnntui.labs.train import TrainState
 from cnntui.runs.launch import HOW_TO_GET_TORCH, can_train
 from cnntui.runs.places import data_root, has_mnist
 from cnntui.ui.theme import ink
-from cnntui.ui.widgets.painted import Canvas, Painted
+from cnntui.ui.widgets.painted import Canvas, PaintedState
 
 
-class Setup(Painted):
+class Setup(PaintedState[TrainState]):
     """The net, its settings, and the one key that starts it."""
 
     DEFAULT_CSS = "Setup { height: 1fr; margin: 1 2; }"
-
-    def __init__(self, state: TrainState) -> None:
-        super().__init__()
-        self.state = state
-
-    def show(self, state: TrainState) -> None:
-        """Show other settings."""
-        self.state = state
-        self.repaint()
 
     def paint(self, canvas: Canvas) -> None:
         """Net, settings, key."""

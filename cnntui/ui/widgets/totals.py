@@ -5,22 +5,13 @@ from __future__ import annotations
 from cnntui.core.layers import shape_text
 from cnntui.labs.build import BuildState
 from cnntui.ui.theme import ink
-from cnntui.ui.widgets.painted import Canvas, Painted
+from cnntui.ui.widgets.painted import Canvas, PaintedState
 
 
-class Totals(Painted):
+class Totals(PaintedState[BuildState]):
     """Name, input, parameters, MACs and the receptive field of the last map."""
 
     DEFAULT_CSS = "Totals { height: 1; margin: 0 1; }"
-
-    def __init__(self, state: BuildState) -> None:
-        super().__init__()
-        self.state = state
-
-    def show(self, state: BuildState) -> None:
-        """Show another state."""
-        self.state = state
-        self.repaint()
 
     def paint(self, canvas: Canvas) -> None:
         """One line."""
