@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from textual.pilot import Pilot
-from textual.widgets import Input, Static
+from textual.widgets import Input, Label, Static
 
 from cnntui.core.notation import load_net
 from cnntui.labs.build import open_net
@@ -148,7 +148,8 @@ async def test_another_input_shape() -> None:
         line = pilot.app.screen.query_one(Input)
         line.value = "1,28"
         await pilot.press("enter")
-        assert "is not channels,height,width" in str(pilot.app.screen.query_one(Static).content)
+        assert str(pilot.app.screen.query_one(Label).content) == "Input: channels, height, width", "the question stays"
+        assert "is not channels,height,width" in str(pilot.app.screen.query_one("#problem", Static).content)
         line.value = "1,28,28"
         await pilot.press("enter")
         await pilot.pause()
@@ -172,7 +173,7 @@ async def test_saving_and_opening(tmp_path: Path) -> None:
         await pilot.pause()
         pilot.app.screen.query_one(Input).value = str(tmp_path / "absent.toml")
         await pilot.press("enter")
-        assert "No such file" in str(pilot.app.screen.query_one(Static).content)
+        assert "No such file" in str(pilot.app.screen.query_one("#problem", Static).content)
         pilot.app.screen.query_one(Input).value = str(path)
         await pilot.press("enter")
         await pilot.pause()
@@ -188,7 +189,7 @@ async def test_a_file_is_not_overwritten_unasked(tmp_path: Path) -> None:
         await pilot.press("w")
         pilot.app.screen.query_one(Input).value = str(path)
         await pilot.press("enter")
-        assert "is there already" in str(pilot.app.screen.query_one(Static).content)
+        assert "is there already" in str(pilot.app.screen.query_one("#problem", Static).content)
     assert path.read_text() == "precious"
 
 
@@ -223,4 +224,4 @@ async def test_an_empty_net_is_not_saved(tmp_path: Path) -> None:
         await pilot.press(*["x"] * 12, "w")
         pilot.app.screen.query_one(Input).value = str(tmp_path / "empty.toml")
         await pilot.press("enter")
-        assert "there is no layer to save" in str(pilot.app.screen.query_one(Static).content)
+        assert "there is no layer to save" in str(pilot.app.screen.query_one("#problem", Static).content)

@@ -59,7 +59,7 @@ class Ask(ModalScreen[str | None]):
     Ask { align: center middle; }
     Ask > Vertical { width: 70; max-width: 95%; height: auto; border: round $accent; padding: 0 1; }
     Ask Label { color: $accent; text-style: bold; }
-    Ask Static { color: $error; height: auto; }
+    Ask #problem { color: $error; height: auto; }
     """
     BINDINGS = [Binding("escape", "dismiss(None)", "Close")]
 
@@ -77,7 +77,7 @@ class Ask(ModalScreen[str | None]):
             line = Input(self.value, placeholder=self.placeholder, select_on_focus=False)
             line.cursor_blink = False
             yield line
-            yield Static("", markup=False)
+            yield Static("", id="problem", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Take it, or say what is wrong."""
@@ -86,7 +86,7 @@ class Ask(ModalScreen[str | None]):
         if problem is None:
             self.dismiss(event.value)
         else:
-            self.query_one(Static).update(problem)
+            self.query_one("#problem", Static).update(problem)
 
 
 class Keys(ModalScreen[None]):
