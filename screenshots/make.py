@@ -9,21 +9,29 @@ import asyncio
 import os
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 os.environ.pop("NO_COLOR", None)
 os.environ["TEXTUAL_ANIMATIONS"] = "none"
 HERE = Path(__file__).parent
 TRAIN_SECONDS = 600
+CHANNELS = ["channels 3", "filters 2", "bias 0.5", "activation relu", "cell 2,2", "pin", "cell 3,3"]
 
 
-async def shoot(name: str, mode: str, keys: list[str], size: tuple[int, int] = (120, 40), **given: object) -> None:
-    """Open the app on `mode`, press the keys, save `NAME.svg`."""
+async def shoot(
+    name: str, mode: str, keys: list[str], size: tuple[int, int] = (120, 40), say: Iterable[str] = (), **given: object
+) -> None:
+    """Open the app on `mode`, say the moves to the convolution lab, press the keys, save `NAME.svg`."""
     from cnntui.ui.app import CnntuiApp
+    from cnntui.ui.views.convolve import ConvolveView
 
     app = CnntuiApp(mode, **given)
     async with app.run_test(size=size) as pilot:
         await pilot.pause(0.5)
+        for words in say:
+            app.screen.query_one(ConvolveView).say(words)
+            await pilot.pause()
         for key in keys:
             await pilot.press(key)
             await pilot.pause()
@@ -62,6 +70,11 @@ async def main() -> None:
         os.environ["XDG_STATE_HOME"] = state
         await shoot("convolve", "convolve", [*["down"] * 1, *["right"] * 3])
         await shoot("convolve-80x24", "convolve", ["p", "down", "right"], (80, 24))
+        await shoot("convolve-channels", "convolve", [], say=CHANNELS)
+        await shoot(
+            "convolve-picture", "convolve", [], say=["picture house", "magnitude sobel-x sobel-y", "cell 41,15"]
+        )
+        await shoot("convolve-patches", "convolve", ["v", "v", "v"], say=["cell 2,1"])
         await shoot("build", "build", [*["down"] * 4], build=open_net("mnist-3conv"))
         await shoot("learn", "learn", ["down", "right", "right"], lesson=find_lesson("sliding-window"))
         mnist = has_mnist(data_root())

@@ -83,6 +83,33 @@ def edit_milliseconds() -> float:
     return round(statistics.median(times) * 1000, 2)
 
 
+def large_picture_milliseconds() -> dict[str, float]:
+    """A weight of a 7×7 kernel over a 512×512 picture changed, until the screen is painted; and one step of the window."""
+    from cnntui.ui.app import CnntuiApp
+    from cnntui.ui.views.convolve import ConvolveView
+
+    async def measure() -> dict[str, float]:
+        app = CnntuiApp("convolve")
+        async with app.run_test(size=(120, 40)) as pilot:
+            view = app.screen.query_one(ConvolveView)
+            for words in ("size kernel 7", "random kernel 1", "picture house 512x512"):
+                view.say(words)
+            await pilot.pause()
+            edits, steps = [], []
+            for value in range(15):
+                began = time.perf_counter()
+                view.say(f"weight 0,0 {value}")
+                await pilot.pause(0)
+                edits.append(time.perf_counter() - began)
+                began = time.perf_counter()
+                view.action_step(1)
+                await pilot.pause(0)
+                steps.append(time.perf_counter() - began)
+        return {"edit": round(statistics.median(edits) * 1000), "step": round(statistics.median(steps) * 1000)}
+
+    return asyncio.run(measure())
+
+
 def images_per_second() -> dict[str, Any]:
     """Our loop beside the textbook one: same net, batch, device and pictures; 3 rounds by turns, the best of each."""
     import torch
@@ -169,6 +196,7 @@ def main() -> None:
     for size in ((120, 40), (80, 24)):
         measured(f"bytes a step, 12x12, {size[0]}x{size[1]}", "at most 700", step_bytes(size))
     measured("edit a layer of 150, all rows new, ms", "at most 10", edit_milliseconds())
+    measured("512x512 under 7x7: edit and step, ms", "at most 100", large_picture_milliseconds())
     measured("images/s beside the textbook loop", "1.4x CPU, 20x GPU", images_per_second())
     Path("bench.json").write_text(json.dumps(results, indent=1), "utf-8")
 

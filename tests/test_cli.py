@@ -114,6 +114,11 @@ def test_a_broken_net_keeps_its_facts_and_exits_1() -> None:
         (["convolve", "--input", "[[1]]", "--kernel", "[[1]]", "--stride", "²"], "at least 1"),
         (["convolve", "--input", "[[1,2", "--kernel", "box"], "is not written like [[1,2],[3,4]]"),
         (["convolve", "--stride", "2"], "give both --input and --kernel"),
+        (["convolve", "--input", "plus", "--kernel", "box", "--padding", "some"], "--padding 'some' is none of valid"),
+        (["convolve", "--input", "plus", "--kernel", "box", "--activation", "tan"], "--activation 'tan' is none of"),
+        (["convolve", "--input", "plus", "--kernel", "box", "--do", "fly"], "--do 'fly': no move is called 'fly'"),
+        (["convolve", "--input", "plus", "--kernel", "2", "--op", "max", "--show", "kernel"], "a pool has no kernel"),
+        (["convolve", "--input", "plus", "--kernel", "2", "--op", "max", "--show", "matrix"], "a pool is no product"),
         (["runs", "--root", "/nowhere"], "/nowhere is no directory"),
         (["train", "lenet5", "--data-dir", "/nowhere"], "data directory /nowhere does not exist"),
         (
@@ -221,6 +226,86 @@ def test_files_as_input(tmp_path: Path) -> None:
         [1, 2],
         [3, 4],
     ]
+
+
+def lab(*arguments: str) -> Any:
+    return document("convolve", "--input", "seven", *arguments, "--json")
+
+
+def test_everything_that_the_screen_can_set() -> None:
+    x = torch.from_numpy(picture("seven"))
+    sobel = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]], dtype=torch.float64)[None, None]
+    cases: dict[tuple[str, ...], torch.Tensor] = {
+        ("--kernel", "sobel-x", "--padding", "same", "--activation", "relu"): F.conv2d(x, sobel, padding="same").relu(),
+        ("--kernel", "sobel-x", "--padding", "1,0,2,0"): F.conv2d(F.pad(x, (1, 0, 2, 0)), sobel),
+        ("--kernel", "sobel-x", "--padding", "full"): F.conv2d(x, sobel, padding=2),
+        ("--kernel", "3", "--op", "max", "--stride", "2", "--ceil"): F.max_pool2d(x, 3, 2, ceil_mode=True),
+        ("--kernel", "3", "--op", "avg", "--padding", "1", "--nopad"): F.avg_pool2d(
+            x, 3, padding=1, count_include_pad=False
+        ),
+        ("--kernel", "5x2", "--op", "adaptive-avg"): F.adaptive_avg_pool2d(x, (5, 2)),
+        ("--kernel", "1", "--op", "adaptive-max"): F.adaptive_max_pool2d(x, 1),
+        ("--kernel", "sobel-x", "--op", "transposed", "--stride", "2", "--output-padding", "1"): F.conv_transpose2d(
+            x, sobel, stride=2, output_padding=1
+        ),
+        ("--kernel", "box", "--do", "magnitude sobel-x sobel-y"): F.conv2d(x, torch.cat([sobel, sobel.transpose(2, 3)]))
+        .square()
+        .sum(0, keepdim=True)
+        .sqrt(),
+    }
+    for arguments, expected in cases.items():
+        found = lab(*arguments)
+        np.testing.assert_allclose(found["output"], expected[0], atol=1e-9, err_msg=str(arguments))
+
+
+def test_an_activation_is_told_apart_from_the_sum() -> None:
+    found = lab("--kernel", "sobel-x", "--activation", "relu", "--at", "3,9")
+    assert found["sum"] < 0
+    assert found["activation"] == {"name": "relu", "value": 0}
+    assert found["output"][3][9] == 0
+
+
+def test_the_other_directions() -> None:
+    pixel = lab("--kernel", "sobel-x", "--do", "pixel 5,6")
+    assert len(pixel["products"]) == 9
+    assert {tuple(product["input"]) for product in pixel["products"]} == {(0, 5, 6)}
+    tap = lab("--kernel", "sobel-x", "--do", "padding 1", "--do", "tap 0,0")
+    assert len(tap["products"]) == 144
+    assert tap["products"][0] == {"output": [0, 0, 0], "input": None, "value": 0, "weight": -1, "product": 0}
+    printed = run("convolve", "--input", "square", "--kernel", "sobel-x", "--do", "pixel 3,3").stdout
+    assert "input 3,3 = 1 goes into 9 output cells, each by another weight:" in printed
+
+
+def test_the_other_grids_and_forms() -> None:
+    arguments = ["convolve", "--input", "square", "--kernel", "sobel-x"]
+    patches = np.array(document(*arguments, "--show", "im2col", "--json")["im2col"])
+    kernel = np.array(document(*arguments, "--show", "kernel", "--json")["kernel"])
+    output = np.array(document(*arguments, "--json")["output"])
+    assert (patches @ kernel.ravel() == output.ravel()).all()
+    matrix = np.array(document(*arguments, "--show", "matrix", "--json")["matrix"])
+    assert (matrix @ picture("square").ravel() == output.ravel()).all()
+    assert run(*arguments, "--csv").stdout.splitlines()[1] == "3,3,0,-3,-3"
+    for code in ("pytorch", "numpy"):
+        names: dict[str, Any] = {}
+        exec(run(*arguments, "--code", code).stdout, names)
+        assert (np.asarray(names["y"])[0] == output).all()
+
+
+def test_a_state_is_saved_and_opened_again(tmp_path: Path) -> None:
+    path = tmp_path / "state.toml"
+    arguments = ["--input", "seven", "--kernel", "box", "--padding", "same", "--do", "cell 2,3"]
+    assert run("convolve", *arguments, "--save", str(path)).stdout == ""
+    assert document("convolve", str(path), "--json") == document("convolve", *arguments[:-2], "--json")
+    assert run("convolve", str(path)).stdout.startswith("1×12×12 -> 1×12×12")
+    for wrong, message in (
+        ([str(path), "--stride", "2"], "says it all already: leave out --stride"),
+        ([str(tmp_path / "none.toml")], "No such file"),
+        ([*arguments, "--save", "/nowhere/x.toml"], "/nowhere/x.toml: No such file"),
+    ):
+        result = run("convolve", *wrong)
+        assert result.exit_code == 1
+        assert message in result.stderr
+        assert result.stderr.count("\n") == 1
 
 
 # -- training

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import cached_property
 from math import floor, log10
 
-from cnntui.core.windows import Tap
+import numpy as np
+
+from cnntui.core.windows import Array, Tap
 
 MINUS = "−"
 TIMES = "×"
@@ -19,23 +22,26 @@ LARGE = Decimal(10) ** 15  # from here on powers of ten are written
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """`terms` joined by their signs, then `=` or `≈`, then `result`; `tail` is what follows the sum (a divisor)."""
+    """`terms` joined by their signs, then `=` or `≈`, then `result`.
+
+    `function` is what is made of all the terms (max, √, relu); `tail` is what follows the sum (a divisor).
+    """
 
     terms: tuple[str, ...]
     relation: str
     result: str
     joint: str = " + "
     tail: str = ""
+    function: str = ""
+
+    @property
+    def brackets(self) -> tuple[str, str]:
+        """What stands before and behind the terms."""
+        return (f"{self.function}(", f"){self.tail}") if self.function or self.tail else ("", "")
 
     def __str__(self) -> str:
-        body = self.joint.join(self.terms)
-        if self.joint == ", ":
-            return f"max({body}) {self.relation} {self.result}"
-        return (
-            f"({body}){self.tail} {self.relation} {self.result}"
-            if self.tail
-            else f"{body} {self.relation} {self.result}"
-        )
+        opening, closing = self.brackets
+        return f"{opening}{self.joint.join(self.terms)}{closing} {self.relation} {self.result}"
 
 
 def number(value: float | Decimal, decimals: int | None = None) -> str:
@@ -92,53 +98,140 @@ def weighted_sum(taps: Sequence[Tap], bias: float = 0.0, divisor: float = 1) -> 
     Take the factors as printed, multiply and add: the printed result is within half a unit of its own last digit, or
     the relation is `≈`. Short numbers are printed in full; others get guard digits until that holds.
     """
-    factors = [(Decimal(repr(tap.weight)), Decimal(repr(tap.value))) for tap in taps]
-    offset, by = Decimal(repr(float(bias))), Decimal(repr(float(divisor)))
-    inputs = [offset, by, *(factor for pair in factors for factor in pair)]
-    total = sum((w * v for w, v in factors), Decimal(0)) / by + offset
-    if any(abs(value) >= LARGE for value in (total, *inputs)):
-        return _equation(factors, offset, by, None, number(total), "≈")
-    if all(_decimals(value) <= EXACT_DECIMALS for value in inputs):
-        decimals = min(_decimals(total), max(EXACT_DECIMALS, sum_decimals(float(total))))
-        return _equation(factors, offset, by, None, number(total, decimals), "=")
-    decimals = sum_decimals(float(total))
-    # A large factor multiplies the other's rounding error, so it buys guard digits.
-    most = GUARD + max(0, max(value.adjusted() for pair in factors for value in pair))
-    for extra in range(3):
-        result = _rounded(total, decimals + extra)
-        for guard in range(1, most + 1):
-            digits = decimals + extra + guard
-            printed = [(_rounded(w, digits), _rounded(v, digits)) for w, v in factors]
-            again = sum((w * v for w, v in printed), Decimal(0)) / by + _rounded(offset, digits)
-            if abs(again - result) <= Decimal(5).scaleb(-(decimals + extra) - 1):
-                return _equation(factors, offset, by, digits, number(result), "=")
-    return _equation(factors, offset, by, decimals + GUARD, number(_rounded(total, decimals)), "≈")
+    return _Sum.of(taps, bias, divisor).written()
 
 
-def _equation(
-    factors: Sequence[tuple[Decimal, Decimal]],
-    offset: Decimal,
-    by: Decimal,
-    digits: int | None,
-    result: str,
-    relation: str,
-) -> Equation:
-    terms = [f"({number(w, digits)}{TIMES}{number(v, digits)})" for w, v in factors]
-    if by == 1:
-        return Equation((*terms, number(offset, digits)) if offset else tuple(terms), relation, result)
-    tail = f" / {number(by)}" + (f" + {number(offset, digits)}" if offset else "")
-    return Equation(tuple(terms), relation, result, tail=tail)
+def channel_sums(channels: Sequence[Sequence[Tap]], bias: float = 0.0, divisor: float = 1) -> list[Equation]:
+    """One equation a channel, then `a + b + … + bias = sum` over their results as printed; each re-adds."""
+    sums = [_Sum.of(taps) for taps in channels]
+    whole = _Sum([(part.total, Decimal(1)) for part in sums], _exact(bias), _exact(divisor))
+    if whole.large or any(part.large for part in sums):
+        return [*(part.written() for part in sums), whole.written(bare=True)]
+    if whole.short and all(part.short for part in sums):
+        return [*(part.in_full() for part in sums), whole.written(bare=True)]
+    digits, total = whole.settled(bare=True)
+    return [*(part.rounded(digits) for part in sums), total]
+
+
+def applied(name: str, argument: str, function: Callable[[Array], Array], value: float) -> Equation:
+    """`relu(−3) = 0`: a function of a number as printed; `≈` where the printed number would give another last digit."""
+    given = float(argument.replace(MINUS, "-"))
+    decimals = sum_decimals(value)
+    result = number(value, decimals)
+    again = float(function(np.array(given)))
+    relation = "=" if number(again, decimals) == result else "≈"
+    return Equation((argument,), relation, result, function=name)
+
+
+def root_of_squares(arguments: Sequence[str], value: float) -> Equation:
+    """`√(3² + (−4)²) = 5`: the magnitude of a gradient from its parts as printed."""
+    parts = [float(argument.replace(MINUS, "-")) for argument in arguments]
+    decimals = sum_decimals(value)
+    result = number(value, decimals)
+    again = float(np.sqrt(np.sum(np.square(parts))))
+    relation = "=" if number(again, decimals) == result else "≈"
+    terms = (f"({argument})²" if argument.startswith(MINUS) else f"{argument}²" for argument in arguments)
+    return Equation(tuple(terms), relation, result, function="√")
+
+
+def _exact(value: float) -> Decimal:
+    return Decimal(repr(float(value)))
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """Products, what is added to them and by what they are divided, exactly."""
+
+    factors: Sequence[tuple[Decimal, Decimal]]
+    offset: Decimal = Decimal(0)
+    by: Decimal = Decimal(1)
+
+    @classmethod
+    def of(cls, taps: Sequence[Tap], bias: float = 0.0, divisor: float = 1) -> _Sum:
+        """The sum over a window."""
+        return cls([(_exact(tap.weight), _exact(tap.value)) for tap in taps], _exact(bias), _exact(divisor))
+
+    @cached_property
+    def total(self) -> Decimal:
+        """Its value."""
+        return sum((w * v for w, v in self.factors), Decimal(0)) / self.by + self.offset
+
+    @property
+    def large(self) -> bool:
+        """Whether a number is too large to be written out."""
+        inputs = (self.total, self.offset, self.by, *(factor for pair in self.factors for factor in pair))
+        return any(abs(value) >= LARGE for value in inputs)
+
+    @property
+    def short(self) -> bool:
+        """Whether every number can be printed in full."""
+        inputs = (self.offset, self.by, *(factor for pair in self.factors for factor in pair))
+        return all(_decimals(value) <= EXACT_DECIMALS for value in inputs)
+
+    def in_full(self) -> Equation:
+        """The equation with every digit."""
+        return self._equation(None, number(self.total), "=")
+
+    def written(self, bare: bool = False) -> Equation:
+        """The equation; `bare` terms are printed without their second factor."""
+        if self.large:
+            return self._equation(None, number(self.total), "≈", bare)
+        if self.short:
+            decimals = min(_decimals(self.total), max(EXACT_DECIMALS, sum_decimals(float(self.total))))
+            return self._equation(None, number(self.total, decimals), "=", bare)
+        return self.settled(bare)[1]
+
+    def settled(self, bare: bool = False) -> tuple[int, Equation]:
+        """As few digits as make it re-add, and the equation with them."""
+        decimals = sum_decimals(float(self.total))
+        for extra in range(3):
+            digits = self._guarded(decimals + extra)
+            if digits is not None:
+                return digits, self._equation(digits, number(_rounded(self.total, decimals + extra)), "=", bare)
+        digits = decimals + GUARD
+        return digits, self._equation(digits, number(_rounded(self.total, decimals)), "≈", bare)
+
+    def rounded(self, decimals: int) -> Equation:
+        """The equation with that many decimals in its result."""
+        result = number(_rounded(self.total, decimals))
+        digits = self._guarded(decimals)
+        return self._equation(digits or decimals + GUARD, result, "=" if digits is not None else "≈")
+
+    def _guarded(self, decimals: int) -> int | None:
+        """The digits with which the printed factors give the result rounded to `decimals`."""
+        result = _rounded(self.total, decimals)
+        # A large factor multiplies the other's rounding error, so it buys guard digits.
+        most = GUARD + max(0, max(value.adjusted() for pair in self.factors for value in pair))
+        for digits in range(decimals + 1, decimals + most + 1):
+            printed = [(_rounded(w, digits), _rounded(v, digits)) for w, v in self.factors]
+            again = sum((w * v for w, v in printed), Decimal(0)) / self.by + _rounded(self.offset, digits)
+            if abs(again - result) <= Decimal(5).scaleb(-decimals - 1):
+                return digits
+        return None
+
+    def _equation(self, digits: int | None, result: str, relation: str, bare: bool = False) -> Equation:
+        terms = [
+            number(w, digits) if bare else f"({number(w, digits)}{TIMES}{number(v, digits)})" for w, v in self.factors
+        ]
+        if self.by == 1:
+            offset = (number(self.offset, digits),) if self.offset else ()
+            return Equation((*terms, *offset), relation, result)
+        tail = f" / {number(self.by)}" + (f" + {number(self.offset, digits)}" if self.offset else "")
+        return Equation(tuple(terms), relation, result, tail=tail)
 
 
 def maximum(taps: Sequence[Tap]) -> Equation:
-    """`max(a, b, …) = m`; padding never wins and is left out."""
+    """`max(a, b, …) = m`; padding never wins and is left out. Rounding keeps the order, so the printed largest is `m`."""
     values = [tap.value for tap in taps if tap.input is not None]
-    return Equation(tuple(number(value) for value in values), "=", number(max(values)), joint=", ")
+    largest = max(values)
+    in_full = all(_decimals(_exact(value)) <= EXACT_DECIMALS for value in values)
+    decimals = None if in_full else max(EXACT_DECIMALS, sum_decimals(largest))
+    terms = tuple(number(value, decimals) for value in values)
+    return Equation(terms, "=", number(largest, decimals), joint=", ", function="max")
 
 
 def mean(taps: Sequence[Tap], divisor: int) -> Equation:
     """`(a + b + …) / n = m`, re-adding as `weighted_sum` does."""
-    written = weighted_sum(taps, divisor=divisor)
-    prefix = len(f"(1{TIMES}")
-    terms = tuple(term[prefix:-1] for term in written.terms)
-    return Equation(terms, written.relation, written.result, tail=f" / {divisor}")
+    pairs = [(_exact(tap.value), Decimal(1)) for tap in taps]
+    written = _Sum(pairs, by=Decimal(divisor)).written(bare=True)
+    return replace(written, tail=f" / {divisor}")

@@ -2,12 +2,14 @@
 
 Every window here is separable, so two axes are a whole 2-D convolution or pool. The same table (output x tap -> input)
 drives the arithmetic, the highlighting on the screens and the exact receptive fields; a transposed convolution is the
-same table with the roles of stepping and reading exchanged.
+same table with the roles of stepping and reading exchanged, an adaptive pool one whose windows differ in length.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 class ImpossibleError(ValueError):
@@ -97,12 +99,22 @@ class Axis:
             )
         return outputs
 
+    def _stepped(self, index: int, tap: int) -> int:
+        return index * self.stride - self.padding[0] + tap * self.dilation
+
+    def _unstepped(self, index: int, tap: int) -> int | None:
+        where, rest = divmod(index + self.padding[0] - tap * self.dilation, self.stride)
+        return None if rest else where
+
     def position(self, output: int, tap: int) -> int | None:
         """Where the tap lies, in input cells; negative or at least `size` means padding. None: between two inputs."""
-        if self.transposed:
-            where, rest = divmod(output + self.padding[0] - tap * self.dilation, self.stride)
-            return None if rest else where
-        return output * self.stride - self.padding[0] + tap * self.dilation
+        return self._unstepped(output, tap) if self.transposed else self._stepped(output, tap)
+
+    def readers(self, index: int) -> list[tuple[int, int]]:
+        """The outputs that read input `index`, each with the tap: the table of `position` turned round."""
+        step = self._stepped if self.transposed else self._unstepped
+        found = [(output, tap) for tap in range(self.kernel) if (output := step(index, tap)) is not None]
+        return sorted((output, tap) for output, tap in found if 0 <= output < self.outputs)
 
     def reads(self, output: int) -> tuple[int | None, ...]:
         """For each tap the input index it reads, or None where it meets padding (or, transposed, nothing)."""
@@ -129,6 +141,74 @@ class Axis:
         left, right = ("⌈", "⌉") if self.ceil else ("⌊", "⌋")
         inner = f"({room})/{self.stride}"
         return f"{left}{inner}{right} + 1 = {self.outputs}" if self.stride > 1 else f"{inner} + 1 = {self.outputs}"
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptiveAxis:
+    """One axis of an adaptive pool: output i has the window `[floor(i·n/o), ceil((i+1)·n/o))` (ATen, AdaptivePooling.h).
+
+    Taps are counted from each window's start; a window shorter than `kernel`, the longest one, lacks the last taps.
+
+    Raises:
+        ImpossibleError: when there is to be no output.
+    """
+
+    size: int
+    outputs: int
+    kernel: int = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.outputs < 1:
+            raise ImpossibleError(f"output size {self.outputs} < 1")
+        object.__setattr__(self, "kernel", max(self.counted(o) for o in range(self.outputs)))
+
+    def _start(self, output: int) -> int:
+        return output * self.size // self.outputs
+
+    def position(self, output: int, tap: int) -> int | None:
+        """The input cell of the tap, or None where the window is shorter."""
+        return self._start(output) + tap if tap < self.counted(output) else None
+
+    def reads(self, output: int) -> tuple[int | None, ...]:
+        """For each tap the input index it reads."""
+        return tuple(self.position(output, tap) for tap in range(self.kernel))
+
+    def readers(self, index: int) -> list[tuple[int, int]]:
+        """The outputs that read input `index`, each with the tap."""
+        first, last = index * self.outputs // self.size, -(-(index + 1) * self.outputs // self.size)
+        around = range(max(0, first - 1), min(last + 1, self.outputs))
+        return [(o, index - self._start(o)) for o in around if 0 <= index - self._start(o) < self.counted(o)]
+
+    def counted(self, output: int) -> int:
+        """The window's length."""
+        return -(-(output + 1) * self.size // self.outputs) - self._start(output)
+
+    def formula(self) -> str:
+        """The windows, written out."""
+        return f"window i from ⌊i·{self.size}/{self.outputs}⌋ to ⌈(i+1)·{self.size}/{self.outputs}⌉ − 1"
+
+
+AnyAxis = Axis | AdaptiveAxis
+
+
+def nearest(setting: str, arguments: Mapping[str, Any]) -> Any | None:
+    """The value of one argument of `Axis` nearest to the given one with which, the others as they are, it is possible."""
+    given = arguments[setting]
+    furthest = arguments["size"] + sum(map(abs, arguments["padding"])) + arguments["kernel"] * arguments["dilation"]
+    candidates: Iterable[Any]
+    if setting == "padding":
+        # Both sides alike, so that the picture stays in the middle.
+        steps = sorted(range(-furthest, furthest + 1), key=abs)
+        candidates = ((max(0, given[0] + step), max(0, given[1] + step)) for step in steps)
+    else:
+        candidates = sorted(range(furthest + 1), key=lambda value: abs(value - given))
+    for value in candidates:
+        try:
+            Axis(**{**arguments, setting: value})
+        except ImpossibleError:
+            continue
+        return value
+    return None
 
 
 def same_padding(kernel: int, dilation: int = 1) -> tuple[int, int]:

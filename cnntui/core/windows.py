@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cnntui.core.axis import Axis, ImpossibleError
+from cnntui.core.axis import AnyAxis, Axis, ImpossibleError
 
 Array = NDArray[Any]
 
@@ -33,12 +33,35 @@ class Tap:
         return self.weight * self.value
 
 
+@dataclass(frozen=True, slots=True)
+class _Regular:
+    """An axis whose windows all lie `stride` apart: each tap is a slice of the padded input."""
+
+    axis: Axis
+
+    @property
+    def margins(self) -> tuple[int, int]:
+        """Cells of fill before and after the input, the overhang of `ceil` included."""
+        axis = self.axis
+        reached = (axis.outputs - 1) * axis.stride + axis.extent
+        return axis.padding[0], max(0, reached - axis.padding[0] - axis.size)
+
+    def slice(self, tap: int) -> slice:
+        """What the outputs read through the tap."""
+        first = tap * self.axis.dilation
+        return slice(first, first + (self.axis.outputs - 1) * self.axis.stride + 1, self.axis.stride)
+
+
+def _regular(axis: AnyAxis) -> _Regular | None:
+    return _Regular(axis) if isinstance(axis, Axis) and not axis.transposed else None
+
+
 @dataclass(frozen=True)
 class Window:
     """Two axes: the geometry of a 2-D convolution or pool."""
 
-    rows: Axis
-    columns: Axis
+    rows: AnyAxis
+    columns: AnyAxis
 
     @property
     def output(self) -> tuple[int, int]:
@@ -60,11 +83,15 @@ class Window:
 
     def gather(self, x: Array, fill: float = 0.0) -> Iterator[tuple[tuple[int, int], Array]]:
         """For each tap (row, column) the input cell that each output cell reads through it: (C, outH, outW)."""
+        taps = [(i, j) for i in range(self.rows.kernel) for j in range(self.columns.kernel)]
+        down, across = _regular(self.rows), _regular(self.columns)
+        if down and across:  # slices of the padded picture, many times faster than picking cell by cell
+            padded = np.pad(x, ((0, 0), down.margins, across.margins), constant_values=fill)
+            yield from (((i, j), padded[:, down.slice(i), across.slice(j)]) for i, j in taps)
+            return
         padded = np.pad(x, ((0, 0), (0, 1), (0, 1)), constant_values=fill)
         rows, columns = self._tables
-        for i in range(self.rows.kernel):
-            for j in range(self.columns.kernel):
-                yield (i, j), padded[:, rows[:, i, None], columns[None, :, j]]
+        yield from (((i, j), padded[:, rows[:, i, None], columns[None, :, j]]) for i, j in taps)
 
     def cells(self, row: int, column: int) -> list[tuple[int, int] | None]:
         """The input cell of each tap of one output cell, in reading order; None for padding."""
@@ -73,9 +100,19 @@ class Window:
 
     def divisor(self, row: int, column: int, count_include_pad: bool = True) -> int:
         """By what average pooling divides the sum of one window."""
-        if count_include_pad:
-            return self.rows.counted(row) * self.columns.counted(column)
-        return sum(cell is not None for cell in self.cells(row, column))
+        return _counted(self.rows, row, count_include_pad) * _counted(self.columns, column, count_include_pad)
+
+    def divisors(self, count_include_pad: bool = True) -> Array:
+        """`divisor` of every output cell: (outH, outW)."""
+        rows, columns = (
+            np.array([_counted(axis, o, count_include_pad) for o in range(axis.outputs)])
+            for axis in (self.rows, self.columns)
+        )
+        return np.asarray(np.outer(rows, columns))
+
+
+def _counted(axis: AnyAxis, output: int, count_include_pad: bool) -> int:
+    return axis.counted(output) if count_include_pad else sum(i is not None for i in axis.reads(output))
 
 
 def conv2d(x: Array, weight: Array, bias: Array | None, window: Window, groups: int = 1) -> Array:
@@ -84,18 +121,29 @@ def conv2d(x: Array, weight: Array, bias: Array | None, window: Window, groups: 
     Raises:
         ImpossibleError: when the channel counts do not fit the groups.
     """
-    _check_channels(x, weight, groups)
-    out_channels, _, *_ = weight.shape
+    check_channels(x, weight, groups)
+    out_channels, per_group = weight.shape[:2]
     out = np.zeros((out_channels, *window.output), dtype=np.result_type(x, weight, np.float32))
     parts_in, parts_out = np.split(np.arange(len(x)), groups), np.split(np.arange(out_channels), groups)
     for (i, j), cells in window.gather(x):
         for inputs, outputs in zip(parts_in, parts_out, strict=True):
-            out[outputs] += np.tensordot(weight[outputs, :, i, j], cells[inputs], axes=1)
+            if per_group == 1:  # one product a cell: no matrix to multiply with
+                for output in outputs:
+                    out[output] += weight[output, 0, i, j] * cells[inputs[0]]
+            else:
+                out[outputs] += np.tensordot(weight[outputs, :, i, j], cells[inputs], axes=1)
     return out if bias is None else out + bias[:, None, None]
 
 
-def _check_channels(x: Array, weight: Array, groups: int) -> None:
+def check_channels(x: Array, weight: Array, groups: int) -> None:
+    """Whether a kernel (O, C/groups, kH, kW) fits a picture (C, H, W).
+
+    Raises:
+        ImpossibleError: with the counts that do not fit.
+    """
     out_channels, per_group = weight.shape[:2]
+    if groups < 1:
+        raise ImpossibleError(f"groups {groups} < 1")
     if len(x) % groups or out_channels % groups:
         raise ImpossibleError(f"groups {groups} must divide {len(x)} input and {out_channels} output channels")
     if per_group * groups != len(x):
@@ -116,7 +164,7 @@ def swap_transposed(weight: Array, groups: int) -> Array:
     Raises:
         ImpossibleError: when groups does not divide the input channels.
     """
-    if len(weight) % groups:
+    if groups < 1 or len(weight) % groups:
         raise ImpossibleError(f"groups {groups} must divide {len(weight)} input channels")
     return np.concatenate([part.swapaxes(0, 1) for part in np.split(weight, groups)])
 
@@ -129,9 +177,7 @@ def max_pool2d(x: Array, window: Window) -> Array:
 def avg_pool2d(x: Array, window: Window, count_include_pad: bool = True) -> Array:
     """The mean of each window; `count_include_pad` as in torch."""
     total = np.add.reduce([cells for _, cells in window.gather(x)])
-    rows, columns = window.output
-    divisors = [[window.divisor(i, j, count_include_pad) for j in range(columns)] for i in range(rows)]
-    return np.asarray(total / np.array(divisors))
+    return np.asarray(total / window.divisors(count_include_pad))
 
 
 def conv_taps(x: Array, weight: Array, window: Window, cell: tuple[int, int, int], groups: int = 1) -> list[Tap]:

@@ -8,6 +8,7 @@ from cnntui.core.network import Analysis, Row
 from cnntui.core.notation import layer_text
 
 if TYPE_CHECKING:  # inspecting a net is to start without numpy
+    from cnntui.core.windows import Array
     from cnntui.labs.convolve import ConvolveState
 
 
@@ -42,19 +43,66 @@ def inspection(analysis: Analysis) -> dict[str, Any]:
     }
 
 
-def convolution_document(state: ConvolveState, with_cell: bool) -> dict[str, Any]:
-    """The document of `convolve --json`; one filter gives (H,W), several (O,H,W)."""
-    output = state.output
-    if output is None:
+def convolution_document(state: ConvolveState, with_cell: bool, show: str = "output") -> dict[str, Any]:
+    """The document of `convolve --json`; one filter gives (H,W), several (O,H,W).
+
+    With an activation, `sum` is what it is given and `activation` holds its name and its value. Where an input cell or a
+    weight is followed, `products` lists what they make, in the output cells that they go into.
+    """
+    operation = state.operation
+    sums = operation.sums
+    if sums is None:
         raise ValueError("the settings are impossible")
-    shown = output[0] if len(output) == 1 else output
-    document: dict[str, Any] = {"output": shown.tolist(), "shape": shown.shape}
-    if with_cell:
-        # With the divisor inside the weight, the products and the bias add up to the sum.
-        by = state.cell_divisor
-        document["taps"] = [
-            {"input": tap.input, "value": tap.value, "weight": tap.weight / by, "product": tap.product / by}
-            for tap in state.taps
+    shown = grid_shown(state, show)
+    shown = shown[0] if len(shown) == 1 else shown
+    document: dict[str, Any] = {show: shown.tolist(), "shape": shown.shape}
+    if not with_cell:
+        return document
+    if state.looking != "output":
+        products = state.reached if state.looking == "input" else state.touched()
+        document["products"] = [
+            {"output": p.output, "input": p.input, "value": p.value, "weight": p.weight, "product": p.weight * p.value}
+            for p in products
         ]
-        document |= {"bias": state.cell_bias, "sum": state.value, "equation": str(state.equation)}
+        return document
+    at = (state.filter, *state.cell)
+    # With the divisor inside the weight, the products and the bias add up to the sum.
+    by = operation.cell_divisor(*state.cell)
+    document["taps"] = [
+        {"input": tap.input, "value": tap.value, "weight": tap.weight / by, "product": tap.product / by}
+        for tap in operation.taps(*at)
+    ]
+    document |= {
+        "bias": operation.cell_bias(state.filter),
+        "sum": float(sums[at]),
+        "equation": str(operation.equation(*at)),
+    }
+    if operation.activation:
+        document["activation"] = {"name": operation.activation, "value": state.value}
     return document
+
+
+def grid_shown(state: ConvolveState, show: str) -> Array:
+    """A grid as (C, H, W): output, input, the kernel of the filter, its patches (im2col) or its sparse matrix.
+
+    Raises:
+        MoveError: when there is no such grid, or it would be too large.
+    """
+    import numpy as np
+
+    from cnntui.labs.convolve import MoveError
+    from cnntui.labs.panels import panels
+
+    operation = state.operation
+    if operation.output is None:
+        raise MoveError(operation.problem or "")
+    match show:
+        case "output":
+            return operation.output
+        case "input":
+            return operation.input
+        case "kernel" if operation.pool:
+            raise MoveError("a pool has no kernel")
+        case "kernel":
+            return np.asarray(operation.sliding[state.filter] / operation.divisor)
+    return panels(state, show)["input"].values[None]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from cnntui.core.images import PICTURES, GridError, as_grid, grid_from_json, picture, read_grid
-from cnntui.core.kernels import load_kernels
-from cnntui.core.layers import Pair
+from cnntui.core.operation import ADAPTIVE, AFTER, OPERATIONS, POOLS, Operation
 from cnntui.core.windows import Array
-from cnntui.labs.convolve import OPERATIONS, POOLS, ConvolveState
+from cnntui.labs.convolve import CUSTOM, ConvolveState, MoveError
+from cnntui.labs.exports import SavedError, from_toml
+from cnntui.labs.words import kernel_named, padding_of, pair_of
 
 
 class GivenError(ValueError):
@@ -27,6 +29,10 @@ def convolution(
     dilation: str = "1",
     groups: int = 1,
     bias: str | None = None,
+    activation: str | None = None,
+    ceil: bool = False,
+    nopad: bool = False,
+    output_padding: str = "0",
     at: str | None = None,
 ) -> ConvolveState:
     """The lab's state for `cnntui convolve`.
@@ -36,30 +42,62 @@ def convolution(
     """
     if op not in OPERATIONS:
         raise GivenError(f"--op {op!r} is none of {', '.join(OPERATIONS)}")
+    if activation not in (None, *AFTER):
+        raise GivenError(f"--activation {activation!r} is none of {', '.join(AFTER)}")
     pooling = op in POOLS
     x = _input(grid)
-    weight, divisor = _kernel(kernel, pooling)
-    step = _pair("stride", stride, 1) if stride else weight.shape[-2:] if pooling else (1, 1)
-    if pooling and _pair("dilation", dilation, 1) != (1, 1):
+    weight, divisor, name = _kernel(kernel, pooling)
+    if pooling and _option("dilation", pair_of, dilation, 1) != (1, 1):
         raise GivenError("--dilation is for convolutions")
+    if pooling and bias is not None:
+        raise GivenError("--bias is for convolutions")
     if groups < 1:
         raise GivenError(f"--groups {groups} < 1")
-    state = ConvolveState(
+    size = (weight.shape[2], weight.shape[3])
+    default = size if pooling else (1, 1)
+    operation = Operation(
         x,
         weight,
         op,
         divisor=divisor,
-        stride=(step[0], step[1]),
-        padding=_pair("padding", padding, 0),
-        dilation=_pair("dilation", dilation, 1),
+        stride=_option("stride", pair_of, stride, 1) if stride else default,
+        padding=_option("padding", padding_of, padding),
+        dilation=_option("dilation", pair_of, dilation, 1),
         groups=groups,
+        ceil_mode=ceil,
+        count_include_pad=not nopad,
+        output_padding=_option("output-padding", pair_of, output_padding),
+        output_size=size if op in ADAPTIVE else (1, 1),
+        activation=activation,
     )
     if bias is not None:
-        if pooling:
-            raise GivenError("--bias is for convolutions")
         filters = weight.shape[1] * groups if op == "transposed" else len(weight)
-        state = replace(state, bias=_bias(bias, filters))
+        operation = replace(operation, bias=_bias(bias, filters))
+    state = ConvolveState(operation, name).settled()
     return _looking_at(state, at) if at else state
+
+
+def saved_state(path: Path, at: str | None = None) -> ConvolveState:
+    """A state that was saved from the screen, or with `--save`.
+
+    Raises:
+        GivenError: with the path and what is wrong.
+    """
+    try:
+        state = from_toml(path.read_text("utf-8"))
+    except SavedError as error:
+        raise GivenError(f"{path}: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise GivenError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from None
+    return _looking_at(state, at) if at else state
+
+
+def _option(name: str, read: Any, text: str, *arguments: int) -> Any:
+    try:
+        return read(text, *arguments)
+    except MoveError as error:
+        message = str(error)
+        raise GivenError(f"--{message}" if message.startswith(name) else f"--{name} {message}") from None
 
 
 def _input(text: str) -> Array:
@@ -71,26 +109,18 @@ def _input(text: str) -> Array:
     return read_grid(Path(text))
 
 
-def _kernel(text: str, pooling: bool) -> tuple[Array, float]:
+def _kernel(text: str, pooling: bool) -> tuple[Array, float, str]:
+    """Weights, divisor, name."""
     if pooling:
-        height, width = _pair("kernel", text, 1)
-        return np.ones((1, 1, height, width)), 1
+        return np.ones((1, 1, *_option("kernel", pair_of, text, 1))), 1, CUSTOM
     if text.lstrip().startswith("["):
         weight = grid_from_json(text, (2, 3, 4))
-        return weight.reshape((1,) * (4 - weight.ndim) + weight.shape), 1
-    kernels, _ = load_kernels()
-    if text not in kernels:
-        raise GivenError(
-            f"no kernel is called {text!r}; there are {', '.join(kernels)}, or give weights such as [[1,0,-1]]"
-        )
-    return as_grid(kernels[text].weights)[None, None], kernels[text].divisor
-
-
-def _pair(name: str, text: str, least: int) -> Pair:
-    parts = text.replace(",", "x").split("x")
-    if len(parts) > 2 or not all(part.isascii() and part.isdigit() and int(part) >= least for part in parts):
-        raise GivenError(f"--{name} {text!r} is not a whole number of at least {least}, or two such as 2x3")
-    return int(parts[0]), int(parts[-1])
+        return weight.reshape((1,) * (4 - weight.ndim) + weight.shape), 1, CUSTOM
+    try:
+        kernel = kernel_named(text)
+    except MoveError as error:
+        raise GivenError(f"{error}, or give weights such as [[1,0,-1]]") from None
+    return as_grid(kernel.weights)[None, None], kernel.divisor, kernel.name
 
 
 def _bias(text: str, filters: int) -> Array:
@@ -107,7 +137,8 @@ def _looking_at(state: ConvolveState, text: str) -> ConvolveState:
     parts = text.split(",")
     if len(parts) not in (2, 3) or not all(part.strip().isascii() and part.strip().isdigit() for part in parts):
         raise GivenError(f"--at {text!r} is not ROW,COLUMN or FILTER,ROW,COLUMN")
-    cell = [0, *map(int, parts)][-3:]
-    if state.output is not None and any(i >= n for i, n in zip(cell, state.output.shape, strict=True)):
-        raise GivenError(f"--at {text} is outside the output of {'×'.join(map(str, state.output.shape))}")
-    return replace(state, cell=(cell[0], cell[1], cell[2]))
+    filter_, row, column = [0, *map(int, parts)][-3:]
+    output = state.operation.output
+    if output is not None and any(i >= n for i, n in zip((filter_, row, column), output.shape, strict=True)):
+        raise GivenError(f"--at {text} is outside the output of {'×'.join(map(str, output.shape))}")
+    return state.to_filter(filter_).look("output", row, column)

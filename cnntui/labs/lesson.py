@@ -17,7 +17,8 @@ from typing import Any, TypeGuard
 
 from cnntui.core.arithmetic import number
 from cnntui.core.layers import shape_text
-from cnntui.labs.convolve import ConvolveState, Fact, MoveError, fact, play, start
+from cnntui.labs.convolve import ConvolveState, MoveError, start
+from cnntui.labs.words import Fact, fact, play
 
 
 class LessonError(ValueError):

@@ -30,3 +30,8 @@ def has_mnist(root: Path) -> bool:
     raw = root / "MNIST" / "raw"
     names = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
     return all((raw / name).is_file() for name in names)
+
+
+def kernels_root() -> Path:
+    """The user's own convolution kernels."""
+    return Path(platformdirs.user_config_dir("cnntui")) / "kernels"

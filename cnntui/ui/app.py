@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.app import App
 from textual.binding import Binding
 from textual.screen import Screen
+from textual.widgets import Input
 
 from cnntui.ui.clock import Clock
 from cnntui.ui.tabs import TABS
@@ -17,16 +18,26 @@ from cnntui.ui.theme import THEMES
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from textual.command import Provider
+
     from cnntui.core.network import Network
     from cnntui.labs.build import BuildState
+    from cnntui.labs.convolve import ConvolveState
     from cnntui.labs.lesson import Lesson
     from cnntui.runs.spec import Settings
+
+
+def _key_commands() -> type[Provider]:
+    from cnntui.ui.commands import KeyCommands
+
+    return KeyCommands
 
 
 @dataclass(frozen=True)
 class Opening:
     """What the command line asked to see first."""
 
+    convolve: ConvolveState | None = None
     build: BuildState | None = None
     network: Network | None = None
     settings: Settings | None = None
@@ -38,6 +49,7 @@ class CnntuiApp(App[None]):
     """cnntui in a terminal."""
 
     TITLE = "cnntui"
+    COMMANDS = App.COMMANDS | {_key_commands}
     BINDINGS: ClassVar[list[Any]] = [
         *(
             Binding(f"{tab.name[0]},{tab.key}", f"switch_mode('{tab.mode}')", f"{tab.name} screen", show=False)
@@ -62,6 +74,11 @@ class CnntuiApp(App[None]):
         """The screen of a mode: `ui/screens/MODE.py` holds one called ModeScreen."""
         screen: Screen[Any] = getattr(import_module(f"cnntui.ui.screens.{mode}"), f"{mode.title()}Screen")()
         return screen
+
+    def on_command_palette_opened(self) -> None:
+        """Nothing blinks: an idle screen sends nothing."""
+        for line in self.screen.query(Input):
+            line.cursor_blink = False
 
     async def offer(self, network: Network) -> None:
         """Show the Train screen with another net, ready to start."""

@@ -6,22 +6,21 @@ each stretch, and every segment with its style and a reset. Over a thin link tha
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from rich.cells import cell_len
 from rich.color import ColorSystem
 from rich.console import Console
 from rich.style import Style
 from textual._compositor import ChopsUpdate, Compositor
+from textual.strip import Strip
 
 RESET = "\x1b[0m"
 
 
-@lru_cache(maxsize=4096)
-def _opening(style: Style | None, colors: ColorSystem | None) -> str:
+def _opening(style: Style | None, colors: ColorSystem) -> str:
     """The escape sequence that begins a style, from a clean slate."""
-    opening = style.render("x", color_system=colors).partition("x")[0] if style else ""
-    return f"\x1b[0;{opening[2:]}" if opening.startswith("\x1b[") else RESET
+    # Rich's own Style.render keeps the codes of the colour system that it was first asked for.
+    codes = Strip.render_ansi(style, colors) if style else ""
+    return f"\x1b[0;{codes}m" if codes else RESET
 
 
 class TightUpdate(ChopsUpdate):
@@ -29,6 +28,7 @@ class TightUpdate(ChopsUpdate):
 
     def render_segments(self, console: Console) -> str:
         """The update as a terminal gets it."""
+        colors = console._color_system or ColorSystem.TRUECOLOR
         styled: dict[str, list[tuple[int, int, str]]] = {}
         for y, x1, x2 in self.spans:
             for end, (x, strip) in zip(self.chop_ends[y], self.chops[y].items(), strict=False):
@@ -36,7 +36,7 @@ class TightUpdate(ChopsUpdate):
                 if strip is None or left >= right:
                     continue
                 for text, style, _ in strip.crop(left - x, right - x):
-                    styled.setdefault(_opening(style, console._color_system), []).append((y, left, text))
+                    styled.setdefault(_opening(style, colors), []).append((y, left, text))
                     left += cell_len(text)
         written: list[str] = []
         at = (-1, -1)

@@ -2,43 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from decimal import Decimal
-
 import numpy as np
 import pytest
 
 from cnntui.core.arithmetic import maximum, mean, number, short, weighted_sum
 from cnntui.core.windows import Tap
-
-
-def decimal(text: str) -> Decimal:
-    return Decimal(text.replace("−", "-"))
-
-
-def readd(text: str) -> tuple[Decimal, str]:
-    """The sum of the printed terms, and the printed result."""
-    body, result = text.split(" = ")
-    bias = Decimal(0)
-    by = Decimal(1)
-    if " / " in body:
-        body, tail = body.rsplit(" / ", 1)
-        body = body[1:-1]
-        divisor, _, offset = tail.partition(" + ")
-        by, bias = decimal(divisor), decimal(offset or "0")
-    total = Decimal(0)
-    for term in body.split(" + "):
-        product = Decimal(1)
-        for factor in re.findall(r"[−\d.]+", term):
-            product *= decimal(factor)
-        total += product
-    return total / by + bias, result
-
-
-def check(text: str) -> None:
-    total, result = readd(text)
-    unit = Decimal(1).scaleb(decimal(result).as_tuple().exponent)  # type: ignore[arg-type]
-    assert abs(total - decimal(result)) <= unit / 2, text
+from tests.core.readding import decimal, readd
 
 
 @pytest.mark.parametrize("seed", range(200))
@@ -61,7 +30,7 @@ def test_random_sums_readd(seed: int) -> None:
         written = weighted_sum(taps, bias, divisor)
         assert written.relation == "="
         assert len(written.terms) == size + (bias != 0 and divisor == 1)
-        check(str(written))
+        readd(str(written))
         true = sum(w * v for w, v in zip(weights, values, strict=True)) / divisor + bias
         assert float(decimal(written.result)) == pytest.approx(true, rel=2e-3, abs=1e-3)
 
@@ -77,7 +46,7 @@ def test_pools() -> None:
     taps = [Tap((0, 0, 0), 1, 1), Tap((0, 0, 1), 5, 1), Tap(None, 0, 1)]
     assert str(maximum(taps)) == "max(1, 5) = 5"
     assert str(mean(taps, 4)) == "(1 + 5 + 0) / 4 = 1.5"
-    check(str(mean([Tap((0, 0, 0), 0.1 + 0.2, 1), Tap((0, 0, 1), 1 / 3, 1)], 3)))
+    readd(str(mean([Tap((0, 0, 0), 0.1 + 0.2, 1), Tap((0, 0, 1), 1 / 3, 1)], 3)))
 
 
 @pytest.mark.parametrize(

@@ -51,10 +51,10 @@ async def animation_bytes(size: tuple[int, int], color: str = "truecolor") -> li
         view = app.screen.query_one(ConvolveView)
         view.set_state(view.state.use_picture("seven"))
         await pilot.pause()
-        if view.state.input.shape != (1, 12, 12) or view.state.kernel_size != (3, 3):
+        if view.state.operation.input.shape != (1, 12, 12) or view.state.operation.kernel_size != (3, 3):
             raise AssertionError("the budget is for 3×3 over 12×12")
         sent = []
-        for _ in range(view.state.cells):
+        for _ in range(view.state.steps):
             app.sent = 0
             view.action_step(1)
             await pilot.pause()

@@ -56,7 +56,7 @@ async def test_hint_and_solution() -> None:
         await pilot.press("h")
         assert "hint: The left of the window must be bright" in task(view)
         await pilot.press("x")
-        assert view.query_one(ConvolveView).state.cell == (0, 2, 3)
+        assert view.query_one(ConvolveView).state.cell == (2, 3)
         assert "✓ that is it. z, then do it yourself" in task(view)
         assert done_tasks("sliding-window") == frozenset()
         await pilot.press("z")
@@ -84,7 +84,7 @@ async def test_at_80x24_text_and_lab_alternate_by_one_key() -> None:
         assert lab.display
         assert not view.query_one("#reader").display
         await pilot.press("right")
-        assert lab.state.cell == (0, 0, 1)
+        assert lab.state.cell == (0, 1)
         verdict = view.query_one("#verdict", Label)
         assert verdict.display
         assert "○ the output cell under the window is" in str(verdict.content)
@@ -138,7 +138,7 @@ solution = ["stride 2"]
         ('+++\nid = "x"\n+++\n## P\n', ":1: number = ... is missing"),
         (FRONT + "text\n", ":7: there is no page"),
         (FRONT + "## P\n\n{nothing}\n", ":9: no fact is called 'nothing'"),
-        (FRONT + "## P\n\n{output.shape after stride two}\n", ":9: 'stride two' is not understood"),
+        (FRONT + "## P\n\n{output.shape after stride two}\n", ":9: 'two' is not a whole number of at least 1"),
         (FRONT + "## P\n```setup\nkernel sobel-x\njump 3\n```\n", ":10: no move is called 'jump'"),
         (FRONT + "## P\n```setup\nkernel sobel-z\n```\n", ":9: no kernel is called 'sobel-z'"),
         (FRONT + "## P\n```python\nimport os\n```\n", "a block is called setup or task, not 'python'"),

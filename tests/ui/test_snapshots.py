@@ -44,7 +44,7 @@ def test_convolve_a_drawn_seven(snap_compare: Any, size: str) -> None:
     async def choose(pilot: Pilot[None]) -> None:
         await settled(pilot)
         view = pilot.app.screen.query_one(ConvolveView)
-        view._make(lambda state: state.use_picture("seven").to_cell(4, 5))
+        view.make(lambda state: state.use_picture("seven").to_cell(4, 5))
         await settled(pilot)
 
     assert snap_compare(CnntuiApp("convolve"), terminal_size=SIZES[size], run_before=choose)
@@ -55,12 +55,51 @@ def test_convolve_impossible(snap_compare: Any, size: str) -> None:
     assert snap_compare(CnntuiApp("convolve"), terminal_size=SIZES[size], run_before=pressing("d", "d", "d"))
 
 
+def saying(*words: str, then: tuple[str, ...] = ()) -> Any:
+    async def run(pilot: Pilot[None]) -> None:
+        await settled(pilot)
+        for move in words:
+            pilot.app.screen.query_one(ConvolveView).say(move)
+            await settled(pilot)
+        await pilot.press(*then)
+        await settled(pilot)
+
+    return run
+
+
+VIEWS = {
+    "input-cell-followed": saying("padding 1", "pixel 3,4"),
+    "weight-followed": saying("stride 2", "padding 1", "tap 0,2"),
+    "channels-filters": saying("channels 3", "filters 2", "bias 0.5", "activation relu", "cell 2,2", "pin", "cell 3,3"),
+    "stamping": saying("op transposed", "stride 2", "pixel 3,3"),
+    "dilation": saying("dilation 2", "cell 1,1"),
+    "large-pool": saying("picture rings", "op avg", "kernel box", "op max", "stride 2", "ceil on"),
+    "picture": saying("picture house", "magnitude sobel-x sobel-y", "cell 40,30"),
+    "part": saying("picture house", "cell 62,30", then=("V",)),
+    "glyphs": saying("picture house", then=("v",)),
+    "patches": saying("cell 2,1", then=("v", "v", "v")),
+    "matrix": saying("cell 1,2", then=("V",)),
+}
+
+
+@sizes
+@pytest.mark.parametrize("view", VIEWS)
+def test_convolve_views(snap_compare: Any, size: str, view: str) -> None:
+    assert snap_compare(CnntuiApp("convolve"), terminal_size=SIZES[size], run_before=VIEWS[view])
+
+
+def test_convolve_every_term(snap_compare: Any) -> None:
+    run = saying("kernel gaussian-5", "channels 2", then=("enter",))
+    assert snap_compare(CnntuiApp("convolve"), terminal_size=(80, 24), run_before=run)
+
+
 def test_convolve_choosing_a_kernel(snap_compare: Any) -> None:
     assert snap_compare(CnntuiApp("convolve"), terminal_size=(80, 24), run_before=pressing("k", "down"))
 
 
-def test_convolve_keys(snap_compare: Any) -> None:
-    assert snap_compare(CnntuiApp("convolve"), terminal_size=(120, 40), run_before=pressing("question_mark"))
+@sizes
+def test_convolve_keys(snap_compare: Any, size: str) -> None:
+    assert snap_compare(CnntuiApp("convolve"), terminal_size=SIZES[size], run_before=pressing("question_mark"))
 
 
 @sizes

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
+from textual.suggester import SuggestFromList
 from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
+
+from cnntui.labs.account import account
+from cnntui.ui.theme import palette
+from cnntui.ui.widgets.equation import style_of
+
+if TYPE_CHECKING:
+    from cnntui.labs.convolve import ConvolveState
 
 
 class Choose(ModalScreen[str | None]):
@@ -63,8 +73,16 @@ class Ask(ModalScreen[str | None]):
     """
     BINDINGS = [Binding("escape", "dismiss(None)", "Close")]
 
-    def __init__(self, title: str, value: str, check: Callable[[str], str | None], placeholder: str = "") -> None:
+    def __init__(
+        self,
+        title: str,
+        value: str,
+        check: Callable[[str], str | None],
+        placeholder: str = "",
+        suggestions: Sequence[str] = (),
+    ) -> None:
         super().__init__()
+        self.suggestions = suggestions
         self.heading = title
         self.value = value
         self.check = check
@@ -74,7 +92,8 @@ class Ask(ModalScreen[str | None]):
         """A heading, the line, and what is wrong with it."""
         with Vertical():
             yield Label(self.heading, markup=False)
-            line = Input(self.value, placeholder=self.placeholder, select_on_focus=False)
+            suggester = SuggestFromList(self.suggestions) if self.suggestions else None
+            line = Input(self.value, placeholder=self.placeholder, select_on_focus=False, suggester=suggester)
             line.cursor_blink = False
             yield line
             yield Static("", id="problem", markup=False)
@@ -89,12 +108,40 @@ class Ask(ModalScreen[str | None]):
             self.query_one("#problem", Static).update(problem)
 
 
+class Lines(ModalScreen[None]):
+    """The whole arithmetic of what the convolution lab looks at: every term, scrolled."""
+
+    CSS = """
+    Lines { align: center middle; }
+    Lines > VerticalScroll { width: 95%; height: auto; max-height: 90%; border: round $accent; padding: 0 1; }
+    Lines Static { width: auto; }
+    """
+    BINDINGS = [Binding("escape,q,enter", "dismiss(None)", "Close")]
+
+    def __init__(self, state: ConvolveState) -> None:
+        super().__init__()
+        self.state = state
+
+    def compose(self) -> ComposeResult:
+        """The lines."""
+        colors = palette(self.app)
+        width = max(20, round(self.app.size.width * 0.95) - 6)
+        text = Text("\n").join(
+            Text.assemble(*((piece.text, style_of(piece.kind, colors)) for piece in line))
+            for line in account(self.state, width)
+        )
+        with VerticalScroll() as scroll:
+            scroll.border_title = "every term · esc closes"
+            yield Static(text)
+
+
 class Keys(ModalScreen[None]):
-    """Every key that works here, from the bindings themselves, under a line on what the screen is for."""
+    """Every key that works here, from the bindings themselves, under a line on what the screen is for: one page."""
 
     CSS = """
     Keys { align: center middle; }
-    Keys > VerticalScroll { width: 76; max-width: 95%; height: auto; max-height: 95%; border: round $accent; padding: 0 1; }
+    Keys > VerticalScroll { width: 116; max-width: 98%; height: auto; max-height: 100%; }
+    Keys > VerticalScroll { border: round $accent; padding: 0 1; }
     """
     BINDINGS = [Binding("escape,q,question_mark", "dismiss(None)", "Close")]
 
@@ -104,8 +151,15 @@ class Keys(ModalScreen[None]):
         self.keys = keys
 
     def compose(self) -> ComposeResult:
-        """The line, and the table."""
-        width = max((len(key) for key, _ in self.keys), default=0)
-        table = "\n".join(f"{key:>{width}}   {what}" for key, what in self.keys)
-        with VerticalScroll():
-            yield Static(Content(f"esc closes, ↓ scrolls\n\n{self.about}\n\n{table}"))
+        """The line, and the table in as many columns as there is room for."""
+        with VerticalScroll() as scroll:
+            scroll.border_title = "every key · esc closes"
+            yield Static(Content(f"{self._table(min(116, round(self.app.size.width * 0.98)) - 5)}\n\n{self.about}"))
+
+    def _table(self, width: int) -> str:
+        keys = max((len(key) for key, _ in self.keys), default=0)
+        entries = [f"{key:>{keys}}  {what}" for key, what in self.keys]
+        widest = max(map(len, entries), default=1)
+        columns = max(1, (width + 2) // (widest + 2))
+        rows = -(-len(entries) // columns)
+        return "\n".join("  ".join(entry.ljust(widest) for entry in entries[row::rows]).rstrip() for row in range(rows))

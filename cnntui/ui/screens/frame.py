@@ -11,7 +11,7 @@ from cnntui.ui.compositor import TightCompositor
 from cnntui.ui.screens.dialogs import Keys
 from cnntui.ui.tabs import TABS
 from cnntui.ui.theme import ink
-from cnntui.ui.widgets.key_line import KeyLine, listed
+from cnntui.ui.widgets.key_line import KeyLine, joined, listed
 from cnntui.ui.widgets.painted import Canvas, Painted
 
 
@@ -65,14 +65,19 @@ class Frame(Screen[None]):
 
     def action_keys(self) -> None:
         """Every key of this screen."""
-        keys: dict[str, str] = {}
+        keys: dict[str, list[str]] = {}
         for _, name, what, _ in listed(self.active_bindings):
-            keys[what] = f"{keys[what]}, {name}" if what in keys else name
+            keys.setdefault(what, []).append(name)
         view = self.query_one("#view")
-        self.app.push_screen(Keys(getattr(view, "HELP", ""), [(key, what) for what, key in keys.items()]))
+        self.app.push_screen(Keys(getattr(view, "HELP", ""), [(joined(names), what) for what, names in keys.items()]))
 
     def on_screen_suspend(self) -> None:
         """Nothing moves behind another screen."""
         view = self.query_one("#view")
         if rest := getattr(view, "rest", None):
             rest()
+
+    def on_screen_resume(self) -> None:
+        """What moved goes on."""
+        if wake := getattr(self.query_one("#view"), "wake", None):
+            wake()

@@ -10,9 +10,9 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Label, Markdown, Static
 
-from cnntui.labs.convolve import play
 from cnntui.labs.lesson import Lesson, Page, find_lesson, load_lessons
 from cnntui.labs.progress import LessonProgress, load_progress, save_progress
+from cnntui.labs.words import play
 from cnntui.ui.screens.dialogs import Choose
 from cnntui.ui.screens.frame import Frame
 from cnntui.ui.views.convolve import ConvolveView
@@ -228,11 +228,16 @@ class LearnView(Widget):
         """Covered or left: nothing moves."""
         self.query_one(ConvolveView).rest()
 
+    def wake(self) -> None:
+        """Seen again: what moved goes on."""
+        self.query_one(ConvolveView).wake()
+
 
 class LearnScreen(Frame):
     """The lessons."""
 
     MODE = "learn"
+    AUTO_FOCUS = ""  # the view gives it to what is looked at
 
     def body(self) -> LearnView:
         """The view, on the lesson that the command line gave, else the first."""

@@ -2,62 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from fractions import Fraction
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-import numpy as np
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
-from textual.widget import Widget
 from textual.widgets import Label
 
 from cnntui.core.arithmetic import number
-from cnntui.core.images import PICTURES
-from cnntui.core.kernels import load_kernels
-from cnntui.core.layers import shape_text
-from cnntui.labs.convolve import OPERATIONS, POOLS, ConvolveState, MoveError, start
-from cnntui.labs.history import History
+from cnntui.core.images import GridError, grid_from_text
+from cnntui.labs.convolve import ConvolveState, MoveError, start
+from cnntui.labs.panels import PICTURES, VIEWS, Panels, looked_at, moved, panels
+from cnntui.labs.words import number_of
 from cnntui.ui.clock import Clock
-from cnntui.ui.screens.dialogs import Choose
-from cnntui.ui.widgets.cell_grid import CellGrid, Grid, Place, cell_texts
-from cnntui.ui.widgets.equation import EquationView
+from cnntui.ui.views.convolve_moves import ConvolveMoves
+from cnntui.ui.widgets.cell_grid import CellGrid
+from cnntui.ui.widgets.equation import MENDING_KEYS, EquationView
+from cnntui.ui.widgets.grids import BETWEEN, NARROW, NARROW_BETWEEN, fitted
+from cnntui.ui.widgets.picture_view import PictureView
 from cnntui.ui.widgets.settings_line import SettingsLine
+from cnntui.ui.widgets.timeline import Timeline
 
 if TYPE_CHECKING:
     from cnntui.ui.app import CnntuiApp
 
 SPEEDS = (1, 2, 4, 8)
-WORDS = {
-    "conv": "correlation, what frameworks call convolution",
-    "true-conv": "convolution proper: the kernel flipped",
-    "max": "the largest of each window",
-    "avg": "the mean of each window",
-}
+LARGE = 48  # from this many rows or columns on, the input is first shown as a picture
+GRIDS = ("input", "kernel", "output")
 
 
-NARROW = 100
-BETWEEN, NARROW_BETWEEN = 5, 2  # columns of the signs between the grids
-# How roomy the cells are, best first: columns more than the numbers need, at least how many, lines a row.
-FITS = (
-    (3, 6, 3),
-    (2, 5, 3),
-    (2, 4, 2),
-    (1, 4, 2),
-    (0, 3, 2),
-    (1, 4, 1),
-    (0, 3, 1),
-    (-1, 3, 1),
-    (-2, 3, 1),
-    (-9, 4, 1),
-    (-9, 3, 1),
-    (-9, 2, 1),
-)
-
-
-class ConvolveView(Widget):
+class ConvolveView(ConvolveMoves):
     """Draws one convolution lab and turns keys into its moves."""
 
     DEFAULT_CSS = """
@@ -68,34 +44,58 @@ class ConvolveView(Widget):
     ConvolveView .title.-focused { color: $accent; text-style: bold; }
     ConvolveView .between { width: 5; height: 3; content-align: center bottom; color: $accent; }
     ConvolveView.-narrow .between { width: 2; }
-    ConvolveView > EquationView { margin: 1 0 0 1; }
+    ConvolveView > Timeline { margin: 0 0 0 1; }
+    ConvolveView > EquationView { margin: 0 0 0 1; }
     ConvolveView > SettingsLine { margin: 0 0 1 1; }
+    ConvolveView.-picture > #grids { display: none; }
+    ConvolveView.-picture > EquationView { height: auto; max-height: 5; }
+    ConvolveView > PictureView { display: none; margin: 0 1; }
+    ConvolveView.-picture > PictureView { display: block; }
     """
 
     BINDINGS = [
         Binding("space", "play", "Play"),
-        Binding("k", "kernels", "Kernel"),
-        Binding("i", "pictures", "Picture"),
-        Binding("s", "change('stride', 1)", "Stride +", show=False),
-        Binding("S", "change('stride', -1)", "Stride −", show=False),
-        Binding("p", "change('padding', 1)", "Padding +", show=False),
-        Binding("P", "change('padding', -1)", "Padding −", show=False),
-        Binding("d", "change('dilation', 1)", "Dilation +", show=False),
-        Binding("D", "change('dilation', -1)", "Dilation −", show=False),
-        Binding("o", "operation", "Next operation", show=False),
-        Binding("m", "mend", "Take the nearest settings that work", show=False),
-        Binding("u", "undo", "Undo"),
-        Binding("r", "redo", "Redo", show=False),
         Binding("n", "step(1)", "Step"),
         Binding("b", "step(-1)", "Step back", show=False),
-        Binding("greater_than_sign", "speed(1)", "Faster", show=False),
-        Binding("less_than_sign", "speed(-1)", "Slower", show=False),
+        Binding("greater_than_sign", "speed(1)", "Faster, slower", show=False),
+        Binding("less_than_sign", "speed(-1)", "Faster, slower", show=False),
+        Binding("l", "loop", "Loop or once", show=False),
+        Binding("j", "jump", "Jump to a cell", show=False),
+        Binding("t", "pin", "Pin the cell", show=False),
+        Binding("k", "kernels", "Kernel"),
+        Binding("i", "pictures", "Input"),
+        Binding("o", "operations", "Operation"),
+        Binding("s", "change('stride', 1)", "Stride", show=False),
+        Binding("S", "change('stride', -1)", "Stride", show=False),
+        Binding("p", "change('padding', 1)", "Padding", show=False),
+        Binding("P", "change('padding', -1)", "Padding", show=False),
+        Binding("d", "change('dilation', 1)", "Dilation", show=False),
+        Binding("D", "change('dilation', -1)", "Dilation", show=False),
+        Binding("g", "groups", "Groups", show=False),
+        Binding("plus", "bias", "Bias", show=False),
+        Binding("a", "activations", "Activation", show=False),
+        *(Binding(key, f"mend({place})", "Take what works", show=False) for place, key in enumerate(MENDING_KEYS)),
+        Binding("v", "view(1)", "View"),
+        Binding("V", "view(-1)", "View", show=False),
+        Binding("left_square_bracket", "channel(-1)", "Channel", show=False),
+        Binding("right_square_bracket", "channel(1)", "Channel", show=False),
+        Binding("left_curly_bracket", "filter(-1)", "Filter", show=False),
+        Binding("right_curly_bracket", "filter(1)", "Filter", show=False),
+        Binding("e", "edits", "Edit"),
+        *(
+            Binding(f"ctrl+{key}", f"shift({rows}, {columns})", "Shift the grid", show=False)
+            for key, rows, columns in (("left", 0, -1), ("right", 0, 1), ("up", -1, 0), ("down", 1, 0))
+        ),
+        Binding("u", "undo", "Undo"),
+        Binding("r", "redo", "Redo", show=False),
+        Binding("w", "exports", "Save"),
+        Binding("colon", "words", "Say it in words", show=False),
     ]
 
     HELP = (
-        "A window slides over the input. Each output cell is the sum of the products under it. "
-        "Tab goes from grid to grid, arrows move in it, typing a number changes a cell (enter sets it). "
-        "On the output, arrows move the window."
+        "A window slides over the input. Each output cell is the sum of the products under it. Tab goes from grid to grid: "
+        "on the output, arrows move the window; on the input, they follow a cell to the outputs it reaches; on the kernel, "
+        "a weight to the cells it meets. Typing a number changes a cell (enter sets it); a copied block can be pasted."
     )
 
     class Changed(Message):
@@ -106,34 +106,30 @@ class ConvolveView(Widget):
             self.state = state
 
     def __init__(self, state: ConvolveState | None = None) -> None:
-        super().__init__()
-        self.history = History(state or start())
-        self.input_cursor: Place = (0, 0)
-        self.weight_cursor: Place = (0, 0)
+        super().__init__(state or start())
+        self.view = "cells"
         self.speed = 2
         self.playing = False
-
-    @property
-    def state(self) -> ConvolveState:
-        """The lab's present state."""
-        return self.history.present
+        self.loop = True
 
     def compose(self) -> ComposeResult:
-        """Three grids with their titles, the arithmetic, the settings."""
+        """The settings, three grids with their titles, where the window is, the arithmetic."""
         yield SettingsLine(self.state)
+        shown = panels(self.state)
         with Horizontal(id="grids"):
-            for name, between in (("input", "∗"), ("kernel", "="), ("output", "")):
+            for name, between in zip(GRIDS, ("∗", "=", ""), strict=True):
                 with Vertical(classes="grid"):
                     yield Label("", classes="title", id=f"{name}-title", markup=False)
-                    yield CellGrid(self._grids()[name], editable=name != "output", id=name)
+                    yield CellGrid(shown[name], id=name)
                 if between:
                     yield Label(between, classes="between")
+        yield Timeline(self.state)
         yield EquationView(self.state)
 
     def on_mount(self) -> None:
         """Draw the first state; the output has the focus, so that arrows step at once."""
-        self.query_one("#output", CellGrid).focus()
-        self.call_after_refresh(self._draw)
+        self._focus_looked_at()
+        self.call_after_refresh(self._show_large)
 
     def on_resize(self) -> None:
         """Fit the cells to the room."""
@@ -142,150 +138,95 @@ class ConvolveView(Widget):
 
     # -- drawing
 
-    def _grids(self) -> dict[str, Grid]:
-        state = self.state
-        values = state.input[0]
-        if state.window is None or state.output is None:
-            blank = values[:0, :0]
-            return {
-                "input": Grid(values, self._padding()),
-                "kernel": self._kernel_grid(),
-                "output": Grid(blank),
-            }
-        _, row, column = state.cell
-        window = state.window
-        places = [
-            (y, x)
-            for i in range(window.rows.kernel)
-            for j in range(window.columns.kernel)
-            if (y := window.rows.position(row, i)) is not None and (x := window.columns.position(column, j)) is not None
-        ]
-        frame = (*map(min, zip(*places, strict=True)), *map(max, zip(*places, strict=True)))
-        return {
-            "input": Grid(values, self._padding(), frozenset(places), cast("tuple[int, int, int, int]", frame)),
-            "kernel": self._kernel_grid(),
-            "output": Grid(state.output[0], marked=frozenset({(row, column)}), window=(row, column, row, column)),
-        }
-
-    def _kernel_grid(self) -> Grid:
-        """The weights in the order in which they meet the input; a pool has none."""
-        pool = self.state.op in POOLS
-        weights = self.state.sliding[0, 0]
-        return Grid(np.zeros_like(weights) if pool else weights, weights=not pool, blank=pool)
-
-    def _padding(self) -> Place:
-        """How many cells of padding are drawn: none beyond what windows reach."""
-        return self.state.padding if self.state.op != "transposed" else (0, 0)
-
     def _draw(self) -> None:
         """Show the state on every widget; each sends only what changed."""
-        state, grids, titles = self.state, self._grids(), self._titles()
-        cursors = {"input": self.input_cursor, "kernel": self.weight_cursor, "output": state.cell[1:]}
-        self._fit(grids, titles)
-        for name, grid in grids.items():
-            label = self.query_one(f"#{name}-title", Label)
-            if str(label.content) != titles[name]:
-                label.update(titles[name])
-            self.query_one(f"#{name}", CellGrid).show(grid, cursors[name])
-        self.query_one(EquationView).show(state)
-        self.query_one(SettingsLine).show(state, SPEEDS[self.speed] if self.playing else None)
-
-    def _titles(self) -> dict[str, str]:
-        """What stands over each grid."""
         state = self.state
-        divided = f" ÷{number(state.divisor)}" if state.divisor != 1 else ""
-        pool = f"{state.op} of {shape_text(state.kernel_size)}"
-        kernel = pool if state.op in POOLS else f"{state.name}{divided}"
-        return {
-            "input": f"input {shape_text(state.input.shape[1:])}" + self._told("input"),
-            "kernel": kernel + (" flipped" if state.op == "true-conv" else "") + self._told("kernel"),
-            "output": f"output {shape_text(state.output.shape[1:])}" if state.output is not None else "no output",
-        }
+        try:
+            shown = panels(state, self.view)
+        except MoveError as error:
+            self.app.notify(str(error), severity="warning", markup=False)
+            self.view = "cells"
+            shown = panels(state)
+        self.set_class(self.view in PICTURES, "-picture")
+        if self.view in PICTURES:
+            self.query_one(PictureView).show(shown, self.view == "ascii" or self.app.no_color)
+        else:
+            self._draw_grids(shown)
+        self.query_one(SettingsLine).show(state)
+        self.query_one(Timeline).show(state, SPEEDS[self.speed] if self.playing else None, self.loop)
+        self.query_one(EquationView).show(state)
 
-    def _told(self, name: str) -> str:
-        """The cell under the cursor of a grid that is being edited: what is typed, or its exact value."""
-        grid = self.query_one(f"#{name}", CellGrid)
-        if not grid.has_focus or grid.grid.blank:
-            return ""
-        row, column = self.input_cursor if name == "input" else self.weight_cursor
-        values = self.state.input[0] if name == "input" else self.state.sliding[0, 0]
-        return f"  {row},{column}: {grid.typing + '▏' if grid.typing else number(values[row, column], 6)}"
-
-    def _fit(self, grids: dict[str, Grid], titles: dict[str, str]) -> None:
-        """The most generous cells with which the three grids fit: open with a frame, close, narrower, shades only."""
+    def _draw_grids(self, shown: Panels) -> None:
         between = NARROW_BETWEEN if self.has_class("-narrow") else BETWEEN
-        width, height = self.size.width - 2 * between, self.size.height - 3 - min(6, 2 + self.state.kernel_size[0])
-        if width <= 0 or height <= 0:
+        titles = {name: shown[name].title + self._told(name, shown) for name in GRIDS}
+        room = (self.size.width - 2 * between, self.size.height - 5 - min(6, 2 + self.state.operation.kernel_size[0]))
+        if min(room) <= 0:
             return
-        natural = {
-            name: min(9, 1 + max((len(text) for row in cell_texts(grid.values) for text in row), default=1))
-            for name, grid in grids.items()
-        }
-        for extra, least, pitch in FITS:
-            cells = {
-                name: max(min(cell, least) if extra <= 0 else least, cell + extra) for name, cell in natural.items()
-            }
-            cells["kernel"] = max(cells["kernel"], min(7, natural["kernel"]))
-            sizes = {name: CellGrid.measure(grid, cells[name], pitch) for name, grid in grids.items()}
-            wide = sum(max(size.width, len(titles[name])) for name, size in sizes.items())
-            if wide <= width and max(size.height for size in sizes.values()) <= height:
-                break
-        for name in grids:
-            self.query_one(f"#{name}", CellGrid).fit(cells[name], pitch)
+        fits = fitted(shown, titles, *room)
+        for name in GRIDS:
+            grid = self.query_one(f"#{name}", CellGrid)
+            grid.show(shown[name], fits[name])
+            label = self.query_one(f"#{name}-title", Label)
+            title = titles[name] + grid.part(CellGrid.measure(shown[name], fits[name]).width - len(titles[name]))
+            if str(label.content) != title:
+                label.update(title)
+
+    def _told(self, name: str, shown: Panels) -> str:
+        """The cell under the cursor of a grid that has the focus: what is typed, or its exact value."""
+        grid, panel = self.query_one(f"#{name}", CellGrid), shown[name]
+        if not (grid.has_focus and panel.editable and panel.values.size):
+            return ""
+        row, column = panel.cursor
+        typed = grid.typing + "▏" if grid.typing else number(panel.values[row, column], 6)
+        return f"  {row},{column}: {typed}"
 
     # -- moves
 
-    def _make(self, move: Callable[[ConvolveState], ConvolveState]) -> bool:
-        """A move that undo takes back; a refused one says why."""
-        try:
-            state = move(self.state)
-        except MoveError as error:
-            self.app.notify(str(error), severity="error", markup=False)
-            return False
-        self.history = self.history.push(state)
-        self._changed()
-        return True
+    def changed(self, before: ConvolveState) -> None:
+        """Draw the new state; the focus follows what is looked at."""
+        state = self.state
+        if state.operation.input.shape != before.operation.input.shape:
+            self._show_large()
+        else:
+            self._draw()
+        self.post_message(self.Changed(state))
+        if state.looking != before.looking:
+            self._focus_looked_at()
 
-    def _look(self, state: ConvolveState) -> None:
-        """Another output cell: nothing to undo."""
-        self.history = self.history.amend(state)
-        self._changed()
-
-    def set_state(self, state: ConvolveState) -> None:
-        """Another state altogether, which undo takes back."""
-        self.history = self.history.push(state)
-        self._changed()
-
-    def _changed(self) -> None:
+    def _show_large(self) -> None:
+        """A large input is first seen as a picture, a small one as cells."""
+        large = max(self.state.operation.input.shape[1:]) >= LARGE
+        if large == (self.view not in PICTURES):
+            self._set_view("picture" if large else "cells")
         self._draw()
-        self.post_message(self.Changed(self.state))
+
+    def _focus_looked_at(self) -> None:
+        """The focus follows when a move changes what is looked at."""
+        if self.view in PICTURES:
+            self.query_one(PictureView).focus()
+            return
+        at = next((name for name in GRIDS if looked_at(self.view, name) == self.state.looking), "output")
+        if self.app.focused is None or self.app.focused.id in GRIDS or self.app.focused is self:
+            self.query_one(f"#{at}", CellGrid).focus()
 
     def on_cell_grid_moved(self, event: CellGrid.Moved) -> None:
         """The cursor of a grid: on the output it is the window."""
         event.stop()
-        height, width = event.grid.grid.values.shape
+        height, width = event.grid.panel.values.shape
         row, column = min(max(0, event.row), height - 1), min(max(0, event.column), width - 1)
-        if event.grid.id == "output":
-            self._look(self.state.to_cell(row, column))
-            return
-        if event.grid.id == "input":
-            self.input_cursor = (row, column)
-        else:
-            self.weight_cursor = (row, column)
-        self._draw()
+        if row >= 0 and column >= 0:
+            self.look(moved(self.state, self.view, str(event.grid.id), row, column))
 
     def on_cell_grid_typed(self, event: CellGrid.Typed) -> None:
         """A number for a cell; what is no number stays in the cell to be mended."""
         event.stop()
         try:
-            value = float(Fraction(event.text))
-        except (ValueError, ZeroDivisionError, OverflowError):
-            self.app.notify(
-                f"{event.text!r} is not a number; type one like −1, 0.5 or 1/9, or esc", severity="error", markup=False
-            )
+            value = number_of(event.text)
+        except MoveError as error:
+            self.app.notify(f"{error}, or press esc", severity="error", markup=False)
             return
         change = ConvolveState.set_input if event.grid.id == "input" else ConvolveState.set_weight
-        if self._make(lambda state: change(state, event.row, event.column, value)):
+        if self.make(lambda state: change(state, event.row, event.column, value)):
             event.grid.accept()
 
     def on_cell_grid_typing(self, event: CellGrid.Typing) -> None:
@@ -293,65 +234,81 @@ class ConvolveView(Widget):
         event.stop()
         self._draw()
 
+    def on_cell_grid_pasted(self, event: CellGrid.Pasted) -> None:
+        """A block of numbers, from the cell on."""
+        event.stop()
+        try:
+            block = grid_from_text(event.text)
+        except GridError as error:
+            self.app.notify(f"nothing pasted: {error}", severity="error", markup=False)
+            return
+        self.make(lambda state: state.pasted(str(event.grid.id), event.row, event.column, block))
+
+    def on_cell_grid_opened(self, event: CellGrid.Opened) -> None:
+        """Every term."""
+        event.stop()
+        self.show_all_terms()
+
+    def on_picture_view_opened(self, event: PictureView.Opened) -> None:
+        """Every term."""
+        event.stop()
+        self.show_all_terms()
+
+    def on_picture_view_moved(self, event: PictureView.Moved) -> None:
+        """The window, over the whole picture."""
+        event.stop()
+        row, column = self.state.cell
+        self.look(self.state.look("output", row + event.rows, column + event.columns))
+
+    def on_picture_view_clicked(self, event: PictureView.Clicked) -> None:
+        """The window, to where the mouse is."""
+        event.stop()
+        self.look(self.state.look("output", event.row, event.column))
+
+    def on_timeline_sought(self, event: Timeline.Sought) -> None:
+        """A place on the bar."""
+        event.stop()
+        state = self.state
+        self.look(state.step(round(event.share * (state.steps - 1)) - state.index))
+
     def on_descendant_focus(self) -> None:
-        """The title of the grid with the focus stands out, and tells the cell under the cursor."""
+        """What has the focus is what is looked at; its title stands out and tells the cell under the cursor."""
+        focused = next((name for name in GRIDS if self.query_one(f"#{name}").has_focus), None)
+        for name in GRIDS:
+            self.query_one(f"#{name}-title").set_class(name == focused, "-focused")
+        at = looked_at(self.view, focused) if focused else self.state.looking
+        if at != self.state.looking and not (self.view == "im2col" and focused == "input"):
+            self.look(replace(self.state, looking=at))
+        else:
+            self._draw()
+
+    @property
+    def edited(self) -> str:
+        """The grid that editing is about: the kernel where it has the focus, else the input."""
+        return "kernel" if self.view == "cells" and self.query_one("#kernel").has_focus else "input"
+
+    def action_view(self, by: int) -> None:
+        """Cells, pictures, pictures in glyphs, patches, matrix."""
+        names = list(VIEWS)
+        for distance in range(1, len(names)):
+            name = names[(names.index(self.view) + by * distance) % len(names)]
+            try:
+                panels(self.state, name)
+            except MoveError as error:
+                self.app.notify(str(error), severity="warning", markup=False)
+                continue
+            self._set_view(name)
+            break
         self._draw()
-        for name in ("input", "kernel", "output"):
-            self.query_one(f"#{name}-title").set_class(self.query_one(f"#{name}").has_focus, "-focused")
 
-    def action_change(self, setting: str, by: int) -> None:
-        """Stride, padding or dilation, by one."""
-        before = getattr(self.state, setting)[0]
-        after = max(0 if setting == "padding" else 1, before + by)
-        if after != before:
-            self._make(lambda state: getattr(state, f"with_{setting}")(after))
-
-    def action_operation(self) -> None:
-        """The next operation."""
-        shown = list(WORDS)
-        op = shown[(shown.index(self.state.op) + 1) % len(shown)] if self.state.op in shown else OPERATIONS[0]
-        self._make(lambda state: state.with_op(op))
-
-    def action_mend(self) -> None:
-        """The nearest settings that work."""
-        if self.state.mended:
-            self._make(lambda state: state.mended[0][1])
-
-    def action_undo(self) -> None:
-        """Take the last change back."""
-        self.history = self.history.undo()
-        self._changed()
-
-    def action_redo(self) -> None:
-        """Make it again."""
-        self.history = self.history.redo()
-        self._changed()
-
-    def action_kernels(self) -> None:
-        """Choose a kernel."""
-        kernels, errors = load_kernels()
-        for error in errors:
-            self.app.notify(str(error), severity="warning", markup=False)
-
-        def chosen(name: str | None) -> None:
-            if name:
-                self._make(lambda state: state.use_kernel(kernels[name]))
-
-        self.app.push_screen(
-            Choose("Which kernel?", [(k.name, k.finds) for k in kernels.values()], self.state.name),
-            chosen,
-        )
-
-    def action_pictures(self) -> None:
-        """Choose an input."""
-
-        def chosen(name: str | None) -> None:
-            if name:
-                self.input_cursor = (0, 0)
-                self._make(lambda state: state.use_picture(name))
-
-        pictures = [(name, f"{height}×{width}") for name, (_, height, width) in PICTURES.items()]
-        self.app.push_screen(Choose("Which input?", pictures), chosen)
+    def _set_view(self, name: str) -> None:
+        if name in PICTURES and not self.query(PictureView):
+            self.mount(PictureView(panels(self.state)), after="#grids")
+        self.view = name
+        self.set_class(name in PICTURES, "-picture")
+        if name in PICTURES and self.state.looking != "output":
+            self.history = self.history.amend(replace(self.state, looking="output"))
+        self.call_after_refresh(self._focus_looked_at)
 
     # -- time
 
@@ -361,8 +318,12 @@ class ConvolveView(Widget):
         return cast("CnntuiApp", self.app).clock
 
     def action_step(self, cells: int) -> None:
-        """The window one cell on, or back."""
-        self._look(self.state.step(cells))
+        """One cell on, or back, in the grid that is looked at."""
+        state = self.state
+        if self.playing and not self.loop and state.index == state.steps - 1:
+            self.action_play()
+            return
+        self.look(state.step(cells))
 
     def action_play(self) -> None:
         """Let the window slide, or stop it."""
@@ -370,20 +331,32 @@ class ConvolveView(Widget):
             self.app.notify("motion is off (TEXTUAL_ANIMATIONS=none): n and b step", markup=False)
             return
         self.playing = not self.playing
+        if self.playing and not self.loop and self.state.index == self.state.steps - 1:
+            self.history = self.history.amend(self.state.to(0, 0))
+        self._run()
+        self._draw()
+
+    def _run(self) -> None:
         if self.playing:
             self.clock.listen(self, lambda: self.action_step(1), every=1 / SPEEDS[self.speed])
         else:
             self.clock.ignore(self)
-        self._draw()
 
     def action_speed(self, by: int) -> None:
         """Faster or slower."""
         self.speed = min(max(0, self.speed + by), len(SPEEDS) - 1)
-        if self.playing:
-            self.clock.listen(self, lambda: self.action_step(1), every=1 / SPEEDS[self.speed])
+        self._run()
+        self._draw()
+
+    def action_loop(self) -> None:
+        """Round and round, or once."""
+        self.loop = not self.loop
         self._draw()
 
     def rest(self) -> None:
-        """Stop sliding: the screen is covered or left."""
-        if self.playing:
-            self.action_play()
+        """Stand still: the screen is covered or left."""
+        self.clock.ignore(self)
+
+    def wake(self) -> None:
+        """Go on sliding, if it was."""
+        self._run()

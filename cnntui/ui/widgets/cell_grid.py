@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from rich.style import Style
 from textual import events
 from textual.binding import Binding
@@ -11,49 +12,52 @@ from textual.geometry import Size
 from textual.message import Message
 
 from cnntui.core.arithmetic import number, short
-from cnntui.core.shading import glyphs, scale_of, shade
-from cnntui.core.windows import Array
+from cnntui.core.layers import Pair
+from cnntui.core.shading import glyphs, shade
+from cnntui.labs.panels import Frame, Marks, Panel
 from cnntui.ui.theme import heat, ink, readable_on
 from cnntui.ui.widgets.painted import Canvas, Painted
 
 TYPED = frozenset("0123456789.-/")
-Place = tuple[int, int]
+WIDEST = 9
+SAMPLE = 1024  # cells of a large grid whose numbers are measured
+HEAVY, LIGHT = "┏━┓┃┗┛", "┌─┐│└┘"
 
 
 @dataclass(frozen=True)
-class Grid:
-    """What a grid shows: values (H, W), a border of padding, the marked cells (padding may be among them).
+class Fit:
+    """How a grid is laid out: columns a cell, lines a row, rows and columns shown (None: all of them).
 
-    `window` is the frame around the marked cells: top, left, bottom, right, inclusive. A `blank` grid has no values: the
-    window of a pool.
+    From 2 lines a row on, one is left between rows, and frames are drawn on it; at 1 the window's cells are tinted.
     """
 
-    values: Array
-    padding: Place = (0, 0)
-    marked: frozenset[Place] = frozenset()
-    window: tuple[int, int, int, int] | None = None
-    weights: bool = False
-    blank: bool = False
+    cell_width: int = 4
+    pitch: int = 1
+    rows: int | None = None
+    columns: int | None = None
 
     @property
-    def rows(self) -> range:
-        """Row numbers, the padding's included."""
-        return range(-self.padding[0], self.values.shape[0] + self.padding[0])
-
-    @property
-    def columns(self) -> range:
-        """Column numbers, the padding's included."""
-        return range(-self.padding[1], self.values.shape[1] + self.padding[1])
+    def open(self) -> bool:
+        """Whether there are lines between the rows."""
+        return self.pitch > 1
 
 
-def cell_texts(values: Array) -> list[list[str]]:
-    """Each number in at most two decimals."""
-    return [[number(value, 2) for value in row] for row in values]
+def lines_of(panel: Panel) -> Pair:
+    """Rows and columns of a panel, its padding's included."""
+    (top, bottom), (left, right) = panel.sides
+    return panel.values.shape[0] + top + bottom, panel.values.shape[1] + left + right
+
+
+def widest(panel: Panel) -> int:
+    """Columns that its numbers take, in at most two decimals."""
+    values = panel.values.ravel()
+    if values.size > SAMPLE:
+        values = np.concatenate([values[:: values.size // SAMPLE], [values.min(), values.max()]])
+    return min(WIDEST, max((len(number(value, 2)) for value in values), default=1))
 
 
 class CellGrid(Painted, can_focus=True):
-    """One grid, `pitch` lines a row. From 2 on a line is left between rows, and a heavy frame drawn around the window;
-    at 1 the window's cells are tinted instead."""
+    """One grid, or the part of it that there is room for: it follows what is marked, and the cursor."""
 
     DEFAULT_CSS = """
     CellGrid { width: auto; height: auto; }
@@ -64,11 +68,15 @@ class CellGrid(Painted, can_focus=True):
         Binding("down", "move(1, 0)", "Move", show=False),
         Binding("left", "move(0, -1)", "Move", show=False),
         Binding("right", "move(0, 1)", "Move", show=False),
-        Binding("home", "move_to(0, 0)", "First cell", show=False),
-        Binding("end", "move_to(-1, -1)", "Last cell", show=False),
-        Binding("enter", "commit", "Set the typed number", show=False),
-        Binding("escape", "cancel", "Forget the typed number", show=False),
-        Binding("backspace", "erase", "Erase a typed digit", show=False),
+        Binding("shift+up", "move(-8, 0)", "Move fast", show=False),
+        Binding("shift+down", "move(8, 0)", "Move fast", show=False),
+        Binding("shift+left", "move(0, -8)", "Move fast", show=False),
+        Binding("shift+right", "move(0, 8)", "Move fast", show=False),
+        Binding("home", "move_to(0, 0)", "First, last cell", show=False),
+        Binding("end", "move_to(-1, -1)", "First, last cell", show=False),
+        Binding("enter", "commit", "Set; every term", show=False),
+        Binding("escape", "cancel", "Forget the number", show=False),
+        Binding("backspace", "erase", "Erase a digit", show=False),
     ]
 
     class Moved(Message):
@@ -107,118 +115,184 @@ class CellGrid(Painted, can_focus=True):
             super().__init__()
             self.grid = grid
 
-    def __init__(self, grid: Grid, editable: bool = True, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(id=id)
-        self.grid = grid
-        self.editable = editable
-        self.cursor: Place | None = (0, 0)
-        self.typing = ""
-        self.cell_width = 4
-        self.pitch = 1
+    class Pasted(Message):
+        """Text was pasted at a cell."""
 
-    def show(self, grid: Grid, cursor: Place | None) -> None:
-        """Show another grid; asks for a new layout only when its size changed."""
-        resized = (grid.rows, grid.columns) != (self.grid.rows, self.grid.columns)
-        if cursor != self.cursor:
-            self.typing = ""
-        self.grid, self.cursor = grid, cursor
-        if resized:
-            self.refresh(layout=True)
-        self.repaint()
+        def __init__(self, grid: CellGrid, row: int, column: int, text: str) -> None:
+            super().__init__()
+            self.grid = grid
+            self.row = row
+            self.column = column
+            self.text = text
+
+    class Opened(Message):
+        """Enter where there is nothing to set: show all there is about the cell."""
+
+        def __init__(self, grid: CellGrid) -> None:
+            super().__init__()
+            self.grid = grid
+
+    def __init__(self, panel: Panel, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.panel = panel
+        self.typing = ""
+        self.fit = Fit()
+        self.corner: Pair = (0, 0)  # the first row and column shown
 
     @property
-    def open(self) -> bool:
-        """Whether there are lines between the rows."""
-        return self.pitch > 1
+    def editable(self) -> bool:
+        """Whether its cells can be typed over."""
+        return self.panel.editable
 
-    def fit(self, cell_width: int, pitch: int) -> None:
-        """How wide a cell is, and how many lines a row takes."""
-        if (cell_width, pitch) != (self.cell_width, self.pitch):
-            self.cell_width, self.pitch = cell_width, pitch
+    @property
+    def cursor(self) -> Pair:
+        """The cell that typing changes."""
+        return self.panel.cursor
+
+    def show(self, panel: Panel, fit: Fit) -> None:
+        """Show another panel; asks for a new layout only when its size changes."""
+        before = self._extent()
+        if panel.cursor != self.panel.cursor:
+            self.typing = ""
+        self.panel, self.fit = panel, fit
+        if self._extent() != before:
             self._stale = True
             self.refresh(layout=True)
+        self.corner = self._followed()
+        self.repaint()
+
+    def _followed(self) -> Pair:
+        """The corner moved as little as shows what is to be seen, and then by half a page at a time."""
+        frame = self.panel.marked.frame
+        seen = frame if frame and not self.has_focus else (*self.cursor, *self.cursor)
+        row, column = self._shown()
+        (top, _), (left, _) = self.panel.sides
+        lines, across = lines_of(self.panel)
+        return (
+            _follow(self.corner[0], row, lines, seen[0] + top, seen[2] + top),
+            _follow(self.corner[1], column, across, seen[1] + left, seen[3] + left),
+        )
+
+    def _shown(self) -> Pair:
+        """How many rows and columns there is room for."""
+        rows, columns = lines_of(self.panel)
+        return min(rows, self.fit.rows or rows), min(columns, self.fit.columns or columns)
+
+    def part(self, room: int) -> str:
+        """Which part of a larger grid is shown, where there is room to say it: `, 4–15 × 10–21`."""
+        (all_rows, all_columns), (rows, columns) = lines_of(self.panel), self._shown()
+        said = f", {self.rows.start}–{self.rows.stop - 1}" if (rows, columns) != (all_rows, all_columns) else ""
+        if columns != all_columns:
+            said += f" × {self.columns.start}–{self.columns.stop - 1}"
+        return said if len(said) <= max(0, room) else ""
+
+    @property
+    def rows(self) -> range:
+        """The row numbers shown; the padding's are negative, or at least the height."""
+        first = self.corner[0] - self.panel.sides[0][0]
+        return range(first, first + self._shown()[0])
+
+    @property
+    def columns(self) -> range:
+        """The column numbers shown."""
+        first = self.corner[1] - self.panel.sides[1][0]
+        return range(first, first + self._shown()[1])
 
     @staticmethod
-    def measure(grid: Grid, cell_width: int, pitch: int) -> Size:
-        """Columns and lines that a grid takes."""
-        return Size(len(grid.columns) * cell_width + 1, len(grid.rows) * pitch + (pitch > 1))
+    def measure(panel: Panel, fit: Fit) -> Size:
+        """Columns and lines that a panel takes."""
+        rows, columns = lines_of(panel)
+        rows, columns = min(rows, fit.rows or rows), min(columns, fit.columns or columns)
+        return Size(columns * fit.cell_width + 1, rows * fit.pitch + fit.open)
+
+    def _extent(self) -> Size:
+        return self.measure(self.panel, self.fit)
 
     def get_content_width(self, container: Size, viewport: Size) -> int:
         """As many columns as the cells need."""
-        return self.measure(self.grid, self.cell_width, self.pitch).width
+        return self._extent().width
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """As many lines as the cells need."""
-        return self.measure(self.grid, self.cell_width, self.pitch).height
+        return self._extent().height
 
     # -- drawing
 
     def paint(self, canvas: Canvas) -> None:
-        """The cells, then the frame."""
-        grid = self.grid
-        shades = shade(grid.values, scale_of(grid.values))
-        room = self.cell_width - 1
-        texts = [[short(float(value), room) for value in row] for row in grid.values]
+        """The cells, then the frames."""
+        panel, fit = self.panel, self.fit
+        height, width = panel.values.shape
+        top, left = max(0, self.rows.start), max(0, self.columns.start)
+        values = panel.values[top : max(0, self.rows.stop), left : max(0, self.columns.stop)]
+        shades = shade(values, panel.scale)
+        room = fit.cell_width - 1
+        texts = [[short(float(value), room) for value in row] for row in values]
         whole = all(text is not None for row in texts for text in row)
-        widest = max((len(text or "") for row in texts for text in row), default=1)
-        inset = max(0, room - widest) // 2 if self.pitch > 2 else 0
+        longest = max((len(text or "") for row in texts for text in row), default=1)
+        inset = " " * (max(0, room - longest) // 2 if fit.pitch > 2 else 0)
         signs = glyphs(shades)
-        for line, row in enumerate(grid.rows):
-            y = self.pitch * line + self.open
-            for column_index, column in enumerate(grid.columns):
-                x = column_index * self.cell_width
-                inside = 0 <= row < grid.values.shape[0] and 0 <= column < grid.values.shape[1]
-                if inside:
+        for line, row in enumerate(self.rows):
+            for place, column in enumerate(self.columns):
+                x, y = place * fit.cell_width, fit.pitch * line + fit.open
+                if 0 <= row < height and 0 <= column < width:
+                    i, j = row - top, column - left
                     # Numbers and glyphs are not mixed: one would read the other into it.
-                    text = (texts[row][column] if whole else None) or signs[row][column] * room
-                    text, shown = "·" if grid.blank else text, int(shades[row, column])
-                    self._put_cell(canvas, x, y, (row, column), text + " " * inset, shown)
+                    text = (texts[i][j] if whole else None) or signs[i][j] * room
+                    if panel.blank or (panel.holes is not None and panel.holes[row, column]):
+                        text = "·"
+                    self._put_cell(canvas, x, y, (row, column), text + inset, int(shades[i, j]))
                 else:
                     self._put_padding(canvas, x, y, (row, column))
-        if self.open and grid.window:
-            self._put_frame(canvas, grid.window)
+        if fit.open:
+            self._put_frame(canvas, panel.pinned, LIGHT, ink(self.palette.dim))
+            self._put_frame(canvas, panel.marked, HEAVY, ink(self.palette.accent))
 
-    def _put_cell(self, canvas: Canvas, x: int, y: int, at: Place, text: str, shown: int) -> None:
-        colors = self.palette
+    def _tint(self, at: Pair) -> Style | None:
+        """What a frame cannot show: cells that are marked with gaps between them, or without lines to draw on."""
+        colors, panel = self.palette, self.panel
+        if at in panel.marked and (not self.fit.open or panel.marked.gaps):
+            return ink(colors.on_accent, colors.accent)
+        if at in panel.pinned and not self.fit.open:
+            return ink(colors.on_accent, colors.dim)
+        return None
+
+    def _put_cell(self, canvas: Canvas, x: int, y: int, at: Pair, text: str, shown: int) -> None:
+        colors, fit = self.palette, self.fit
         background = heat(shown, colors)
-        style = ink(readable_on(background) if background != colors.background else colors.text, background)
-        if at in self.grid.marked and not self.open:
-            style = ink(colors.on_accent, colors.accent)
-        text = text.rjust(self.cell_width - 1)
+        plain = colors.dim if text.strip() == "·" else colors.text
+        style = ink(readable_on(background) if background != colors.background else plain, background)
+        style = self._tint(at) or style
+        text = text.rjust(fit.cell_width - 1)
         blank = style
         if at == self.cursor and self.has_focus and self.editable:
-            text = self.typing.rjust(self.cell_width - 1)[1 - self.cell_width :] if self.typing else text
+            text = self.typing.rjust(fit.cell_width - 1)[1 - fit.cell_width :] if self.typing else text
             style = blank = ink(colors.background, colors.text, bold=True, underline=bool(self.typing))
         canvas.put(x + 1, y, text, style)
-        for below in range(y + 1, y + self.pitch - 1):
-            canvas.put(x + 1, below, " " * (self.cell_width - 1), blank)
-        if self.grid.weights:
+        for below in range(y + 1, y + fit.pitch - 1):
+            canvas.put(x + 1, below, " " * (fit.cell_width - 1), blank)
+        if self.panel.weights:
             digits = text.strip()
             canvas.put(x + 1 + text.index(digits), y, digits, style + Style(underline=True))
 
-    def _put_padding(self, canvas: Canvas, x: int, y: int, at: Place) -> None:
-        colors = self.palette
-        marked = at in self.grid.marked
-        style = (
-            ink(colors.on_accent, colors.accent)
-            if marked and not self.open
-            else ink(colors.accent if marked else colors.dim)
-        )
-        canvas.put(x + 1, y, "·".rjust(self.cell_width - 1), style)
+    def _put_padding(self, canvas: Canvas, x: int, y: int, at: Pair) -> None:
+        style = self._tint(at) or ink(self.palette.accent if at in self.panel.marked else self.palette.dim)
+        canvas.put(x + 1, y, "·".rjust(self.fit.cell_width - 1), style)
 
-    def _put_frame(self, canvas: Canvas, window: tuple[int, int, int, int]) -> None:
-        """A heavy box around the window, on the lines and columns between the cells."""
-        top, left, bottom, right = window
-        rows, columns, width = self.grid.rows, self.grid.columns, self.cell_width
-        first_y, last_y = self.pitch * (top - rows.start), self.pitch * (bottom - rows.start + 1)
+    def _put_frame(self, canvas: Canvas, marked: Marks, box: str, style: Style) -> None:
+        """A box around marked cells, on the lines and columns between the cells."""
+        frame: Frame | None = marked.frame
+        if frame is None:
+            return
+        top, left, bottom, right = frame
+        rows, columns, (width, pitch) = self.rows, self.columns, (self.fit.cell_width, self.fit.pitch)
+        first_y, last_y = pitch * (top - rows.start), pitch * (bottom - rows.start + 1)
         first_x, last_x = (left - columns.start) * width, (right - columns.start + 1) * width
-        style = ink(self.palette.accent)
-        bar = "━" * (last_x - first_x - 1)
-        canvas.put(first_x, first_y, f"┏{bar}┓", style)
-        canvas.put(first_x, last_y, f"┗{bar}┛", style)
-        for y in range(first_y + 1, last_y):
-            canvas.put(first_x, y, "┃", style)
-            canvas.put(last_x, y, "┃", style)
+        bar = box[1] * (last_x - first_x - 1)
+        canvas.put(first_x, first_y, f"{box[0]}{bar}{box[2]}", style)
+        canvas.put(first_x, last_y, f"{box[4]}{bar}{box[5]}", style)
+        for y in range(max(0, first_y + 1), min(last_y, canvas.height)):
+            canvas.put(first_x, y, box[3], style)
+            canvas.put(last_x, y, box[3], style)
 
     # -- keys
 
@@ -228,15 +302,24 @@ class CellGrid(Painted, can_focus=True):
 
     def on_blur(self) -> None:
         """The cursor goes; a number half typed is set."""
-        self.action_commit()
+        self._offer()
         self.repaint()
 
     def on_key(self, event: events.Key) -> None:
         """Digits, sign, point and slash edit the cell."""
-        if self.editable and self.cursor and event.character and event.character in TYPED:
+        if self.editable and event.character and event.character in TYPED:
             event.stop()
             event.prevent_default()
             self._type(self.typing + event.character)
+
+    def on_paste(self, event: events.Paste) -> None:
+        """A number goes on being typed; a block of them goes where the cursor is."""
+        event.stop()
+        text = event.text.strip()
+        if self.editable and text and set(text) <= TYPED:
+            self._type(self.typing + text)
+        elif self.editable:
+            self.post_message(self.Pasted(self, *self.cursor, event.text))
 
     def _type(self, text: str) -> None:
         self.typing = text
@@ -244,8 +327,14 @@ class CellGrid(Painted, can_focus=True):
         self.post_message(self.Typing(self))
 
     def action_commit(self) -> None:
-        """Offer the typed text as the cell's new value."""
-        if self.typing and self.cursor:
+        """Offer the typed text as the cell's new value; without any, open the cell."""
+        if self.typing:
+            self._offer()
+        else:
+            self.post_message(self.Opened(self))
+
+    def _offer(self) -> None:
+        if self.typing:
             self.post_message(self.Typed(self, *self.cursor, self.typing))
 
     def accept(self) -> None:
@@ -262,20 +351,31 @@ class CellGrid(Painted, can_focus=True):
 
     def action_move(self, rows: int, columns: int) -> None:
         """Ask for the neighbouring cell."""
-        self.action_commit()
-        if self.cursor:
-            self.post_message(self.Moved(self, self.cursor[0] + rows, self.cursor[1] + columns))
+        self._offer()
+        self.post_message(self.Moved(self, self.cursor[0] + rows, self.cursor[1] + columns))
 
     def action_move_to(self, row: int, column: int) -> None:
         """Ask for a cell; -1 is the last."""
-        height, width = self.grid.values.shape
-        self.action_commit()
-        self.post_message(self.Moved(self, row % height, column % width))
+        height, width = self.panel.values.shape
+        self._offer()
+        if height and width:
+            self.post_message(self.Moved(self, row % height, column % width))
 
     def on_click(self, event: events.Click) -> None:
         """Ask for the cell under the mouse."""
-        line = (event.y - self.open) // self.pitch
-        row, column = line + self.grid.rows.start, (event.x - 1) // self.cell_width + self.grid.columns.start
-        height, width = self.grid.values.shape
+        line = (event.y - self.fit.open) // self.fit.pitch
+        row, column = line + self.rows.start, (event.x - 1) // self.fit.cell_width + self.columns.start
+        height, width = self.panel.values.shape
         if 0 <= row < height and 0 <= column < width:
             self.post_message(self.Moved(self, row, column))
+
+
+def _follow(corner: int, room: int, total: int, first: int, last: int) -> int:
+    """Where `room` of `total` lines begin, so that `first` to `last` are among them."""
+    if room >= total:
+        return 0
+    if last - first >= room:
+        last = first
+    if not corner <= first <= last < corner + room:
+        corner = first - max(0, (room - (last - first + 1)) // 2)
+    return min(max(0, corner), total - room)

@@ -13,6 +13,7 @@ from cnntui.labs.train import Looking
 from cnntui.runs.reader import RunView
 from cnntui.ui.theme import heat, ink
 from cnntui.ui.widgets.painted import Canvas, Painted
+from cnntui.ui.widgets.picture import put_picture, shrink
 
 ENOUGH = 6  # maps that are to be seen at once, if need be smaller
 RAMP = (1, 43, 85, ZERO, 170, 213, 255)
@@ -77,7 +78,7 @@ class FeatureMaps(Painted):
         width = 0
         if pictures is not None:
             small = shrink(pictures[index, 0], tall if self._plain else 2 * tall)
-            width = self._put_picture(canvas, 0, 1, small)
+            width = put_picture(canvas, 0, 1, small, self.palette, self._plain)
             block = max(block, -(-small.shape[0] // (1 if self._plain else 2)))
         self._put_odds(canvas, width + 2, 1, odds, classes, block)
         self._put_layer(canvas, block + 2, index)
@@ -121,29 +122,4 @@ class FeatureMaps(Painted):
         canvas.put(x, y, f" {scale}", ink(colors.dim))
         for number_, thumb in enumerate(thumbs[:shown]):
             row, column = divmod(number_, columns)
-            self._put_picture(canvas, column * (wide + 1), y + 1 + row * (lines + 1), thumb)
-
-    def _put_picture(self, canvas: Canvas, x: int, y: int, shades: Array) -> int:
-        """Draw a picture with its corner at (x, y); returns its width in columns."""
-        colors = self.palette
-        height, width = (int(n) for n in shades.shape)
-        if self._plain:
-            for line, text in enumerate(glyphs(shades)):
-                canvas.put(x, y + line, "".join(glyph * 2 for glyph in text))
-            return 2 * width
-        for line in range(0, height, 2):
-            for column in range(width):
-                upper = heat(int(shades[line, column]), colors)
-                lower = heat(int(shades[line + 1, column]), colors) if line + 1 < height else colors.background
-                canvas.put(x + column, y + line // 2, "▀", ink(upper, lower))
-        return width
-
-
-def shrink(shades: Array, tall: int) -> Array:
-    """Average whole blocks until the picture is at most `tall` high; shades about 128 average like values about zero."""
-    factor = -(-shades.shape[0] // tall)
-    if factor <= 1:
-        return shades
-    height, width = (size // factor * factor for size in shades.shape)
-    blocks = shades[:height, :width].reshape(height // factor, factor, width // factor, factor)
-    return np.asarray(blocks.mean((1, 3)).round(), dtype=np.uint8)
+            put_picture(canvas, column * (wide + 1), y + 1 + row * (lines + 1), thumb, colors, self._plain)

@@ -13,22 +13,42 @@ KEY_NAMES = {
     "greater_than_sign": ">",
     "less_than_sign": "<",
     "question_mark": "?",
+    "plus": "+",
+    "colon": ":",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "left_curly_bracket": "{",
+    "right_curly_bracket": "}",
     "escape": "esc",
     "pageup": "page up",
     "pagedown": "page down",
-    "shift+up": "shift+↑",
-    "shift+down": "shift+↓",
     "up": "↑",
     "down": "↓",
     "left": "←",
     "right": "→",
 }
+ARROWS = ["↑", "↓", "←", "→"]
+
+
+def key_name(key: str) -> str:
+    """A key as it is printed: shift+↑."""
+    *modifiers, last = key.split("+")
+    return "+".join([*modifiers, KEY_NAMES.get(last, last)])
+
+
+def joined(names: list[str]) -> str:
+    """Several keys that do the same; all four arrows are one word."""
+    for modifier in ("", "shift+", "ctrl+"):
+        four = [modifier + arrow for arrow in ARROWS]
+        if set(four) <= set(names):
+            names = [f"{modifier}arrows", *(name for name in names if name not in four)]
+    return ", ".join(names)
 
 
 def listed(active: dict[str, ActiveBinding]) -> list[tuple[str, str, str, bool]]:
     """Key, its name, what it does, and whether it belongs on the last line; in the order of the bindings."""
     return [
-        (a.binding.key, KEY_NAMES.get(a.binding.key, a.binding.key), a.binding.description, a.binding.show)
+        (a.binding.key, key_name(a.binding.key), a.binding.description, a.binding.show)
         for a in active.values()
         if a.binding.description and not a.binding.system
     ]

@@ -2,50 +2,68 @@
 
 from __future__ import annotations
 
-from cnntui.core.layers import shape_text
+from cnntui.core.arithmetic import number
+from cnntui.core.operation import ADAPTIVE, Operation, setting_text
 from cnntui.labs.convolve import ConvolveState
 from cnntui.ui.theme import ink
-from cnntui.ui.widgets.painted import Canvas, Painted
+from cnntui.ui.widgets.painted import Canvas, PaintedState
 
 
-class SettingsLine(Painted):
-    """The settings with their keys, and how the output's size comes about."""
+class SettingsLine(PaintedState[ConvolveState]):
+    """Two lines: each setting behind the key that changes it; the size formula."""
 
     DEFAULT_CSS = "SettingsLine { height: 2; }"
 
-    def __init__(self, state: ConvolveState) -> None:
-        super().__init__()
-        self.state = state
-        self.speed: int | None = None
-
-    def show(self, state: ConvolveState, speed: int | None) -> None:
-        """Show other settings; `speed` in steps a second, None while nothing plays."""
-        self.state, self.speed = state, speed
-        self.repaint()
-
     def paint(self, canvas: Canvas) -> None:
-        """Two lines."""
-        colors, state = self.palette, self.state
+        """What does not fit is left out; `:` reaches all of them."""
+        colors = self.palette
         x = 0
-        for key, name, value in (
-            ("s", "stride", state.stride),
-            ("p", "padding", state.padding),
-            ("d", "dilation", state.dilation),
-            ("o", "operation", state.op),
-        ):
+        for key, name, value in settings(self.state):
+            if x + len(key) + len(name) + len(value) + 2 > canvas.width:
+                break
             x = canvas.put(x, 0, key, ink(colors.accent, bold=True))
-            shown = value if isinstance(value, str) else shape_text(tuple(dict.fromkeys(value)))
             x = canvas.put(x, 0, f" {name} ", ink(colors.dim))
-            x = canvas.put(x, 0, f"{shown}   ", ink(colors.text, bold=True))
-        playing = f"▶ {self.speed} a second" if self.speed else "❚❚ paused"
-        canvas.put(x, 0, playing, ink(colors.accent if self.speed else colors.dim))
-        window = state.window
-        if window is None:
-            return
-        rows, columns = window.rows.formula(), window.columns.formula()
-        text = f"size {rows}"
-        if rows != columns and window.rows.size > 1:
-            text = f"rows {rows}   columns {window.columns.outputs}"
-        elif rows != columns:
-            text = f"columns {columns}"
-        canvas.put(0, 1, text, ink(colors.dim))
+            x = canvas.put(x, 0, f"{value}   ", ink(colors.text, bold=True))
+        canvas.put(0, 1, size_formula(self.state.operation), ink(colors.dim))
+
+
+def settings(state: ConvolveState) -> list[tuple[str, str, str]]:
+    """Key, name and value of what can be set here, the usual first."""
+    operation = state.operation
+    shown = [("o", "op", operation.op)]
+    if operation.op in ADAPTIVE:
+        return [*shown, (":", "output size", setting_text(operation.output_size))]
+    shown += [("s", "stride", setting_text(operation.stride))]
+    shown += [("p", "padding", padding_text(operation))]
+    if operation.pool:
+        shown += [(":", "ceil", "on")] if operation.ceil_mode else []
+        shown += [(":", "counted", "off")] if operation.op == "avg" and not operation.count_include_pad else []
+    else:
+        shown += [("d", "dilation", setting_text(operation.dilation))]
+        if operation.transposed and operation.output_padding != (0, 0):
+            shown += [(":", "output padding", setting_text(operation.output_padding))]
+        if len(operation.input) > 1 or operation.groups > 1:
+            shown += [("g", "groups", str(operation.groups))]
+        shown += [("+", "bias", number(0 if operation.problem else operation.cell_bias(state.filter), 3))]
+    return [*shown, ("a", "then", operation.activation or "nothing")]
+
+
+def padding_text(operation: Operation) -> str:
+    """The padding in cells, behind its name where it has one."""
+    cells = setting_text(operation.sides)
+    named = isinstance(operation.padding, str) and operation.padding != "valid"
+    return f"{operation.padding} {cells}" if named else cells
+
+
+def size_formula(operation: Operation) -> str:
+    """How the output's size comes about, once where rows and columns are alike."""
+    window = operation.window
+    if window is None:
+        return ""
+    rows, columns = window.rows.formula(), window.columns.formula()
+    if rows == columns:
+        return f"size {rows}"
+    if window.rows.size == window.rows.outputs == 1:
+        return f"columns {columns}"
+    both = f"rows {rows}   columns {columns}"
+    return both if len(both) < 100 else f"rows {rows}   columns {window.columns.outputs}"

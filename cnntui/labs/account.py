@@ -1,0 +1,241 @@
+"""The arithmetic of what is looked at, in lines of marked pieces: the screens colour them, the tests add them up."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from cnntui.core.arithmetic import TIMES, Equation, number
+from cnntui.core.operation import Part, Product
+from cnntui.core.windows import Tap
+from cnntui.labs.convolve import ConvolveState
+
+PADDING = "·"
+DECIMALS = 6
+MOST_TERMS = 20_000  # written out at most, when everything is asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some text and what it is: plain, dim, positive, negative, zero, padding, label, result."""
+
+    text: str
+    kind: str = "plain"
+
+
+Line = list[Piece]
+
+
+def account(state: ConvolveState, width: int, height: int | None = None) -> list[Line]:
+    """What an output cell is made of, where an input cell goes, or what a weight touches, by what is looked at.
+
+    At most `height` lines; what is folded away is counted. Without `height` every term is there.
+    """
+    if state.operation.problem:
+        return []
+    pinned = _pinned(state)
+    room = None if height is None else max(1, height - len(pinned))
+    if state.looking == "output":
+        return _made_of(state, width, room) + pinned
+    limit = MOST_TERMS if room is None else width * room
+    if state.looking == "input":
+        return _reaches(state, width, room) + pinned
+    return _touches(state, width, room, limit) + pinned
+
+
+def _pinned(state: ConvolveState) -> list[Line]:
+    output = state.operation.output
+    if state.pinned is None or output is None:
+        return []
+    value = float(output[(state.output_cell[0], *state.pinned)])
+    return [[Piece(f"pinned {_at(state.pinned)} = {number(value, DECIMALS)}", "dim")]]
+
+
+def _at(place: Sequence[int]) -> str:
+    return ",".join(map(str, place))
+
+
+# -- an output cell
+
+
+def _made_of(state: ConvolveState, width: int, height: int | None) -> list[Line]:
+    parts = state.parts
+    title = f"output {_at(state.cell)} = "
+    if len(parts) == 1:
+        return _part(state, parts[0], title, width, height)
+    plain = {"max": "max", "avg": "mean"}.get(state.operation.op.removeprefix("adaptive-"), "sum")
+    indent = max(len(part.name or plain) for part in parts) + 2
+    labels = [f"{part.name or plain:>{indent - 2}}  " for part in parts]
+    blocks = [_part(state, part, label, width, height) for part, label in zip(parts, labels, strict=True)]
+    if height is not None and sum(map(len, blocks)) > height:  # a line each, then fewer of them
+        blocks = [_part(state, part, label, width, 1) for part, label in zip(parts, labels, strict=True)]
+        ends = 1 + sum(part.name not in ("sum", "") and not part.taps for part in parts)
+        over = len(blocks) - height
+        if over > 0:
+            keep = max(0, len(blocks) - ends - over - 1)
+            hidden = len(blocks) - ends - keep
+            more = [[Piece(f"{'… ':>{indent}}{hidden} more lines", "dim")]]
+            blocks = [*blocks[:keep], more, *blocks[len(blocks) - ends :]]
+    return [line for block in blocks for line in block][: height or None]
+
+
+def _part(state: ConvolveState, part: Part, label: str, width: int, height: int | None) -> list[Line]:
+    """One equation, wrapped: a row of the kernel a line where that fits."""
+    equation = part.equation
+    opening, closing = equation.brackets
+    terms = [_term(equation, part.taps, i) for i in range(len(equation.terms))]
+    result = f" {equation.relation} {equation.result} "
+    indent = len(label) + len(opening)
+    rows = _rows(terms, state, part, width - indent, height)
+    widths = [max(len(row[i].text) for row in rows if i < len(row)) for i in range(max(map(len, rows)))]
+    shown = rows if height is None else rows[: max(1, height)]
+    hidden = sum(map(len, rows[len(shown) :]))
+    joint = equation.joint
+    lines: list[Line] = []
+    for number_, row in enumerate(shown):
+        line = [Piece(label, "label"), Piece(opening)] if not number_ else []
+        if number_ and joint == ", ":
+            lines[-1].append(Piece(",", "dim"))
+            line = [Piece(" " * indent)]
+        elif number_:
+            line = [Piece(" " * (indent - len(joint))), Piece(joint, "dim")]
+        for i, term in enumerate(row):
+            line += [Piece(joint, "dim")] if i else []
+            aligned = len(rows) > 1 and len(row) > 1
+            line.append(Piece(term.text.rjust(widths[i]) if aligned else term.text, term.kind))
+        lines.append(line)
+    ending = [Piece(closing), Piece(" "), Piece(result, "result")]
+    needed = _length(ending)
+    if hidden:
+        lines[-1], hidden = _folded(lines[-1], width - needed, hidden, joint)
+        lines[-1] += ending
+    elif _length(lines[-1]) + needed <= width:
+        lines[-1] += ending
+    elif height is None or len(lines) < height:
+        lines.append([Piece(" " * (indent - 1)), *ending])
+    else:
+        lines[-1], _ = _folded(lines[-1], width - needed, 0, joint)
+        lines[-1] += ending
+    return lines
+
+
+def _length(line: Line) -> int:
+    return sum(len(piece.text) for piece in line)
+
+
+def _folded(line: Line, room: int, hidden: int, joint: str) -> tuple[Line, int]:
+    """A line with as many terms fewer as make room for the number of those that are not shown."""
+    line = list(line)
+    while True:
+        more = [Piece(f"{joint}… {hidden} more", "dim")] if hidden else []
+        if _length(line + more) <= room or len(line) <= 3:
+            return line + more, hidden
+        line.pop()
+        if line[-1].text == joint:
+            line.pop()
+        hidden += 1
+
+
+def _term(equation: Equation, taps: Sequence[Tap], index: int) -> Piece:
+    """A term as it is shown: padding with the sign that the grid has for it."""
+    text = equation.terms[index]
+    if index >= len(taps):
+        return Piece(text)
+    tap = taps[index]
+    if tap.input is None:
+        return Piece(text.removesuffix("0)") + f"{PADDING})" if TIMES in text else PADDING, "padding")
+    if TIMES not in text:
+        return Piece(text)
+    return Piece(text, "zero" if tap.product == 0 else "positive" if tap.product > 0 else "negative")
+
+
+def _rows(terms: list[Piece], state: ConvolveState, part: Part, room: int, height: int | None) -> list[list[Piece]]:
+    joint = len(part.equation.joint)
+    longest = max((len(term.text) for term in terms), default=1)
+    fitting = max(1, (room + joint) // (longest + joint))
+    across = state.operation.kernel_size[1]
+    whole = part.taps and across <= fitting and (height is None or -(-len(terms) // across) < max(2, height))
+    per_line = across if whole and height != 1 else fitting
+    return [terms[i : i + per_line] for i in range(0, len(terms), per_line)] or [[]]
+
+
+# -- an input cell, a weight
+
+
+def _reaches(state: ConvolveState, width: int, height: int | None) -> list[Line]:
+    operation, products = state.operation, state.reached
+    value = number(float(operation.input[(state.channel, *state.pixel)]), DECIMALS)
+    times = f"{len(products)} output cell{'' if len(products) == 1 else 's'}"
+    of_filter = f" of filter {state.filter}" if state.filters > 1 and not operation.pool else ""
+    if operation.transposed:
+        verb = f"stamps the kernel on {times}{of_filter}"
+    elif operation.op in ("max", "adaptive-max"):
+        best = sum(_wins(state, product) for product in products)
+        verb = f"is under {times}, and the largest in {best}"
+    else:
+        verb = f"goes into {times}{of_filter}" + (
+            ", each by another weight" if len(products) > 1 and not operation.pool else ""
+        )
+    title = _title(f"input {_at(state.pixel)} = {value}", verb + (":" if products else ""), width)
+    return title + _columns(products, len(products), width, None if height is None else height - len(title))
+
+
+def _title(label: str, words: str, width: int) -> list[Line]:
+    """What is followed, and a sentence about it."""
+    first, *rest = textwrap.wrap(f"{label} {words}", max(width, len(label) + 10))
+    return [[Piece(label, "label"), Piece(first[len(label) :])], *([Piece(line)] for line in rest)]
+
+
+def _wins(state: ConvolveState, product: Product) -> bool:
+    sums = state.operation.sums
+    return sums is not None and float(sums[product.output]) == product.value
+
+
+def _touches(state: ConvolveState, width: int, height: int | None, limit: int) -> list[Line]:
+    operation = state.operation
+    if operation.pool:
+        return [[Piece("a pool has no weights: every cell of its window counts alike", "dim")]]
+    products = list(islice(state.touched(), limit))
+    total = operation.sums[0].size if operation.sums is not None else 0
+    weight = number(products[0].weight if products else 0, DECIMALS)
+    verb = f"is the same for all {total} output cells, each time with another input cell:"
+    title = _title(f"weight {_at(state.tap)} = {weight}", verb, width)
+    return title + _columns(products, total, width, None if height is None else height - len(title))
+
+
+def _columns(products: Sequence[Product], total: int, width: int, height: int | None) -> list[Line]:
+    """`row,column: weight×value = product` for each output cell, in columns."""
+    if not products or (height is not None and height < 1):
+        return []
+    entries = [_entry(product) for product in products]
+    widths = [max(len(entry[i].text) for entry in entries) for i in range(3)]
+    across = max(1, (width + 3) // (sum(widths) + 3))
+    room = len(entries) if height is None else across * height
+    shown = entries[:room]
+    rows = [shown[i : i + across] for i in range(0, len(shown), across)]
+    lines: list[Line] = []
+    for row in rows:
+        line: Line = []
+        for place, entry in enumerate(row):
+            line += [Piece("   ")] if place else []
+            line += [Piece(piece.text.rjust(wide), piece.kind) for piece, wide in zip(entry, widths, strict=True)]
+        lines.append(line)
+    if total > len(shown):
+        lines[-1] = lines[-1][: -4 if len(rows[-1]) > 1 else None]
+        hidden = total - len(shown) + (1 if len(rows[-1]) > 1 else 0)
+        lines[-1].append(Piece(f"   … {hidden} more", "dim"))
+    return lines
+
+
+def _entry(product: Product) -> tuple[Piece, Piece, Piece]:
+    weight, value = number(product.weight, 3), number(product.value, 3)
+    made = product.weight * product.value
+    kind = "padding" if product.input is None else "zero" if made == 0 else "positive" if made > 0 else "negative"
+    shown = PADDING if product.input is None else value
+    return (
+        Piece(f"{_at(product.output[1:])}: ", "dim"),
+        Piece(f"{weight}{TIMES}{shown}", kind),
+        Piece(f" = {number(made, 3)}", kind),
+    )
