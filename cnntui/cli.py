@@ -176,6 +176,7 @@ def print_table(analysis: Analysis) -> None:
 
     from cnntui.core.layers import shape_text
     from cnntui.core.notation import network_text
+    from cnntui.core.receptive_field import field_text
 
     network = analysis.network
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title=None, show_footer=True)
@@ -189,7 +190,7 @@ def print_table(analysis: Analysis) -> None:
     ):
         table.add_column(name, justify="right", footer=footer)
     for row, text in zip(analysis.rows, network_text(network), strict=True):
-        field = "×".join(map(str, dict.fromkeys(axis.size for axis in row.field))) if row.field else "image"
+        field = field_text(row.field) if row.field else "image"
         output = shape_text(row.output) if row.output else "impossible" if row.problem else "waits"
         table.add_row(
             escape(row.node.name),

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import prod
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from cnntui.core.axis import Axis, ImpossibleError, same_padding
+from cnntui.core.axis import AdaptiveAxis, AnyAxis, Axis, ImpossibleError, nearest, same_padding
 
 Shape = tuple[int, ...]
 Pair = tuple[int, int]
@@ -41,7 +41,7 @@ class Layer:
         """Multiply-accumulates for one picture."""
         return 0
 
-    def window(self, shape: Shape) -> tuple[Axis, Axis] | None:
+    def window(self, shape: Shape) -> tuple[AnyAxis, AnyAxis] | None:
         """The axes of the window it slides (rows, columns), or None: element by element, or the whole input."""
         return None
 
@@ -78,6 +78,15 @@ def _picture(op: str, shape: Shape) -> tuple[int, int, int]:
     return shape[0], shape[1], shape[2]
 
 
+def _check_groups(groups: int, in_channels: int, out_channels: int) -> None:
+    if groups < 1 or in_channels % groups or out_channels % groups:
+        raise ImpossibleError(
+            f"groups {groups} must divide both {in_channels} input and {out_channels} output channels"
+        )
+    if out_channels < 1:
+        raise ImpossibleError(f"output channels {out_channels} < 1")
+
+
 @dataclass(frozen=True, slots=True)
 class Conv(Layer):
     """torch.nn.Conv2d. Parameters `out * (in/g) * kh * kw (+ out)`; MACs that times the output's height and width."""
@@ -91,7 +100,7 @@ class Conv(Layer):
     groups: int = 1
     bias: bool = True
 
-    def window(self, shape: Shape) -> tuple[Axis, Axis]:
+    def window(self, shape: Shape) -> tuple[AnyAxis, AnyAxis]:
         """Its rows and columns."""
         _, *sizes = _picture(self.op, shape)
         rows, columns = (self._axis(sizes[dimension], dimension) for dimension in (0, 1))
@@ -110,12 +119,7 @@ class Conv(Layer):
     def output(self, shape: Shape) -> Shape:
         """(out_channels, outH, outW)."""
         in_channels, *_ = _picture(self.op, shape)
-        if self.groups < 1 or in_channels % self.groups or self.out_channels % self.groups:
-            raise ImpossibleError(
-                f"groups {self.groups} must divide both {in_channels} input and {self.out_channels} output channels"
-            )
-        if self.out_channels < 1:
-            raise ImpossibleError(f"output channels {self.out_channels} < 1")
+        _check_groups(self.groups, in_channels, self.out_channels)
         rows, columns = self.window(shape)
         return self.out_channels, rows.outputs, columns.outputs
 
@@ -153,6 +157,112 @@ class Conv(Layer):
 
 
 @dataclass(frozen=True, slots=True)
+class DepthwiseConv(Layer):
+    """torch.nn.Conv2d with as many groups as channels: one filter a channel."""
+
+    op: ClassVar[str] = "dwconv"
+    kernel_size: Pair = (3, 3)
+    stride: Pair = (1, 1)
+    padding: Pair | str = (0, 0)
+    dilation: Pair = (1, 1)
+    bias: bool = True
+
+    def conv(self, shape: Shape) -> Conv:
+        """The same as a convolution of that input."""
+        channels, *_ = _picture(self.op, shape)
+        return Conv(channels, self.kernel_size, self.stride, self.padding, self.dilation, channels, self.bias)
+
+    def window(self, shape: Shape) -> tuple[AnyAxis, AnyAxis]:
+        """Its rows and columns."""
+        return self.conv(shape).window(shape)
+
+    def output(self, shape: Shape) -> Shape:
+        """(C, outH, outW)."""
+        return self.conv(shape).output(shape)
+
+    def params(self, shape: Shape) -> int:
+        """C · kh · kw (+ C)."""
+        return self.conv(shape).params(shape)
+
+    def macs(self, shape: Shape) -> int:
+        """As the convolution."""
+        return self.conv(shape).macs(shape)
+
+    def variants(self, shape: Shape) -> Iterator[tuple[Layer, ...]]:
+        """As the convolution's."""
+        if len(shape) == 3:
+            for (other,) in self.conv(shape).variants(shape):
+                if isinstance(other, Conv):
+                    settings = {name: getattr(other, name) for name in ("kernel_size", "stride", "padding", "dilation")}
+                    yield (replace(self, **settings),)
+
+
+@dataclass(frozen=True, slots=True)
+class TransposedConv(Layer):
+    """torch.nn.ConvTranspose2d: every input cell stamps the kernel. Parameters `in * (out/g) * kh * kw (+ out)`."""
+
+    op: ClassVar[str] = "tconv"
+    out_channels: int
+    kernel_size: Pair = (3, 3)
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+    bias: bool = True
+    output_padding: Pair = (0, 0)
+
+    def _arguments(self, shape: Shape, dimension: int) -> dict[str, Any]:
+        return {
+            "size": shape[1 + dimension],
+            "kernel": self.kernel_size[dimension],
+            "stride": self.stride[dimension],
+            "padding": (self.padding[dimension],) * 2,
+            "dilation": self.dilation[dimension],
+            "transposed": True,
+            "output_padding": self.output_padding[dimension],
+        }
+
+    def window(self, shape: Shape) -> tuple[AnyAxis, AnyAxis]:
+        """Its rows and columns."""
+        _picture(self.op, shape)
+        return Axis(**self._arguments(shape, 0)), Axis(**self._arguments(shape, 1))
+
+    def output(self, shape: Shape) -> Shape:
+        """(out_channels, outH, outW)."""
+        in_channels, *_ = _picture(self.op, shape)
+        _check_groups(self.groups, in_channels, self.out_channels)
+        rows, columns = self.window(shape)
+        return self.out_channels, rows.outputs, columns.outputs
+
+    def weights(self, shape: Shape) -> int:
+        """Weights without the bias."""
+        return shape[0] * (self.out_channels // self.groups) * prod(self.kernel_size)
+
+    def params(self, shape: Shape) -> int:
+        """Weights, and one bias an output channel."""
+        return self.weights(shape) + self.out_channels * self.bias
+
+    def macs(self, shape: Shape) -> int:
+        """Each weight is used once for every input position of its channel."""
+        return self.weights(shape) * prod(shape[1:])
+
+    def variants(self, shape: Shape) -> Iterator[tuple[Layer, ...]]:
+        """Each setting at the nearest value that is possible; groups that divide."""
+        if len(shape) == 3:
+            arguments = [self._arguments(shape, dimension) for dimension in (0, 1)]
+            for setting, name in (
+                ("padding", "padding"), ("output_padding", "output_padding"), ("kernel", "kernel_size"), ("stride", "stride")
+            ):  # fmt: skip
+                rows, columns = (nearest(setting, each) for each in arguments)
+                if rows is not None and columns is not None:
+                    value = (rows[0], columns[0]) if setting == "padding" else (rows, columns)
+                    change: dict[str, Any] = {name: value}
+                    yield (replace(self, **change),)
+        for groups in range(max(self.groups, 1), 0, -1):
+            yield (replace(self, groups=groups),)
+
+
+@dataclass(frozen=True, slots=True)
 class Pool(Layer):
     """What maximum and average pooling share: one window a channel, by default without overlap."""
 
@@ -161,7 +271,7 @@ class Pool(Layer):
     padding: Pair = (0, 0)
     ceil_mode: bool = False
 
-    def window(self, shape: Shape) -> tuple[Axis, Axis]:
+    def window(self, shape: Shape) -> tuple[AnyAxis, AnyAxis]:
         """Its rows and columns."""
         _, *sizes = _picture(self.op, shape)
         strides = self.stride or self.kernel_size
@@ -220,6 +330,104 @@ class GlobalAvgPool(Layer):
 
 
 @dataclass(frozen=True, slots=True)
+class AdaptiveAvgPool(Layer):
+    """torch.nn.AdaptiveAvgPool2d: means over windows chosen for an output size."""
+
+    op: ClassVar[str] = "adaptiveavgpool"
+    output_size: Pair
+
+    def window(self, shape: Shape) -> tuple[AnyAxis, AnyAxis]:
+        """Its rows and columns."""
+        _, height, width = _picture(self.op, shape)
+        return AdaptiveAxis(height, self.output_size[0]), AdaptiveAxis(width, self.output_size[1])
+
+    def output(self, shape: Shape) -> Shape:
+        """(C, outH, outW)."""
+        rows, columns = self.window(shape)
+        return shape[0], rows.outputs, columns.outputs
+
+    def sees_everything(self) -> bool:
+        """Only with one output."""
+        return self.output_size == (1, 1)
+
+    def variants(self, shape: Shape) -> Iterator[tuple[Layer, ...]]:
+        """At least one output."""
+        yield (replace(self, output_size=(max(1, self.output_size[0]), max(1, self.output_size[1]))),)
+
+
+@dataclass(frozen=True, slots=True)
+class Subsample(Layer):
+    """LeNet's subsampling of 1998: the mean of each window, times one trainable weight a channel, plus a bias."""
+
+    op: ClassVar[str] = "subsample"
+    kernel_size: Pair
+
+    def pool(self) -> AvgPool:
+        """The same without its weight and bias."""
+        return AvgPool(self.kernel_size)
+
+    def window(self, shape: Shape) -> tuple[AnyAxis, AnyAxis]:
+        """Its rows and columns."""
+        return self.pool().window(shape)
+
+    def output(self, shape: Shape) -> Shape:
+        """(C, outH, outW)."""
+        return self.pool().output(shape)
+
+    def params(self, shape: Shape) -> int:
+        """2C."""
+        return 2 * shape[0]
+
+    def variants(self, shape: Shape) -> Iterator[tuple[Layer, ...]]:
+        """A window that fits."""
+        if len(shape) == 3:
+            height, width = (max(1, min(k, n)) for k, n in zip(self.kernel_size, shape[1:], strict=True))
+            yield (replace(self, kernel_size=(height, width)),)
+
+
+@dataclass(frozen=True, slots=True)
+class Upsample(Layer):
+    """torch.nn.Upsample, nearest: each cell becomes a block."""
+
+    op: ClassVar[str] = "upsample"
+    scale_factor: int
+
+    def window(self, shape: Shape) -> tuple[AnyAxis, AnyAxis]:
+        """The same table as a transposed convolution whose stamps touch without overlap."""
+        _, height, width = _picture(self.op, shape)
+        n = self.scale_factor
+        return Axis(height, n, n, transposed=True), Axis(width, n, n, transposed=True)
+
+    def output(self, shape: Shape) -> Shape:
+        """(C, N·H, N·W)."""
+        rows, columns = self.window(shape)
+        return shape[0], rows.outputs, columns.outputs
+
+    def variants(self, shape: Shape) -> Iterator[tuple[Layer, ...]]:
+        """At least 1."""
+        yield (replace(self, scale_factor=max(1, self.scale_factor)),)
+
+
+@dataclass(frozen=True, slots=True)
+class Pad(Layer):
+    """torch.nn.ZeroPad2d: zeros on the left, right, top and bottom."""
+
+    op: ClassVar[str] = "pad"
+    padding: tuple[int, int, int, int]
+
+    def window(self, shape: Shape) -> tuple[AnyAxis, AnyAxis]:
+        """One tap, and cells of padding."""
+        _, height, width = _picture(self.op, shape)
+        left, right, top, bottom = self.padding
+        return Axis(height, 1, padding=(top, bottom)), Axis(width, 1, padding=(left, right))
+
+    def output(self, shape: Shape) -> Shape:
+        """(C, top + H + bottom, left + W + right)."""
+        rows, columns = self.window(shape)
+        return shape[0], rows.outputs, columns.outputs
+
+
+@dataclass(frozen=True, slots=True)
 class Flatten(Layer):
     """(C, H, W) -> (C·H·W,), channel by channel, row by row."""
 
@@ -262,46 +470,3 @@ class Linear(Layer):
         """flatten, where the input is still a picture."""
         if len(shape) == 3:
             yield Flatten(), self
-
-
-@dataclass(frozen=True, slots=True)
-class BatchNorm(Layer):
-    """torch.nn.BatchNorm2d on pictures, BatchNorm1d on vectors: a weight and a bias a channel."""
-
-    op: ClassVar[str] = "bn"
-
-    def params(self, shape: Shape) -> int:
-        """2C; the running mean and variance are buffers."""
-        return 2 * shape[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Dropout(Layer):
-    """torch.nn.Dropout with probability `p`."""
-
-    op: ClassVar[str] = "dropout"
-    p: float = 0.5
-
-    def output(self, shape: Shape) -> Shape:
-        """As its input."""
-        if not 0 <= self.p <= 1:
-            raise ImpossibleError(f"dropout {self.p} is not a probability from 0 to 1")
-        return shape
-
-    def variants(self, shape: Shape) -> Iterator[tuple[Layer, ...]]:
-        """The usual half."""
-        yield (Dropout(),)
-
-
-@dataclass(frozen=True, slots=True)
-class ReLU(Layer):
-    """max(0, x)."""
-
-    op: ClassVar[str] = "relu"
-
-
-@dataclass(frozen=True, slots=True)
-class Tanh(Layer):
-    """The hyperbolic tangent."""
-
-    op: ClassVar[str] = "tanh"

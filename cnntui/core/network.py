@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from cnntui.core.axis import Axis, ImpossibleError
+from cnntui.core.axis import AnyAxis, ImpossibleError
 from cnntui.core.layers import Layer, Shape, fixes
 from cnntui.core.receptive_field import Field, seen
 
@@ -163,7 +163,7 @@ def fields_of(analysis: Analysis, index: int) -> tuple[frozenset[int], frozenset
     if row.field is None or row.output is None:
         return None
     by_name = {other.node.name: other for other in analysis.rows}
-    axes: tuple[list[Axis], list[Axis]] = ([], [])
+    axes: tuple[list[AnyAxis], list[AnyAxis]] = ([], [])
     step: Row | None = row
     while step is not None:
         if step.input and (window := step.node.layer.window(step.input)):

@@ -12,7 +12,7 @@ from typing import Any
 
 import tomli_w
 
-from cnntui.core import layers
+from cnntui.core import layers, pointwise
 from cnntui.core.axis import ImpossibleError
 from cnntui.core.layers import Layer, Shape
 from cnntui.core.network import Network, sequential
@@ -51,7 +51,35 @@ def _pair_text(value: Any) -> str:
     return str(value[0]) if value[0] == value[1] else f"{value[0]}x{value[1]}"
 
 
+def _four(text: str) -> tuple[int, int, int, int]:
+    parts = text.split(",")
+    if len(parts) != 4:
+        raise ValueError(f"{text!r} is not left,right,top,bottom such as 1,1,0,0")
+    left, right, top, bottom = (_integer(part) for part in parts)
+    return left, right, top, bottom
+
+
+def _value_text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return _pair_text(value) if len(value) == 2 else ",".join(map(str, value))
+    return format(Decimal(repr(value)), "f") if isinstance(value, float) else str(value)
+
+
+EXAMPLES = {
+    "out_channels": "16",
+    "out_features": "10",
+    "kernel_size": "2",
+    "p": "0.5",
+    "output_size": "7",
+    "scale_factor": "2",
+    "padding": "1,1,0,0",
+    "num_groups": "4",
+}
 Reader = Callable[[str], Any]
+ACTIVATIONS = (
+    pointwise.ReLU, pointwise.ReLU6, pointwise.LeakyReLU, pointwise.ELU, pointwise.GELU, pointwise.SiLU,
+    pointwise.Hardswish, pointwise.Tanh, pointwise.Sigmoid, pointwise.Softmax,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,38 +93,43 @@ class _Form:
 
     @property
     def example(self) -> str:
-        leading = {"out_channels": "16", "out_features": "10", "kernel_size": "2", "p": "0.5"}
         words = [self.layer.op]
         if self.leading:
-            words.append(leading[self.leading[0]])
+            words.append(EXAMPLES[self.leading[0]])
         return " ".join(words)
 
 
-_STRIDE = {"s": ("stride", _pair), "p": ("padding", _pair)}
+_SLIDES: dict[str, tuple[str, Reader]] = {"s": ("stride", _pair), "p": ("padding", _pair)}
+_CONV: dict[str, tuple[str, Reader]] = {"k": ("kernel_size", _pair), **_SLIDES, "d": ("dilation", _pair)}
+_NAMED: dict[str, tuple[str, Any]] = {"same": ("padding", "same"), "valid": ("padding", (0, 0))}
+_OUT, _GROUPS, _NOBIAS = ("out_channels", _integer), ("groups", _integer), ("bias", False)
+_WINDOW = ("kernel_size", _pair)
 
 VOCABULARY: dict[str, _Form] = {
     form.layer.op: form
     for form in (
+        _Form(layers.Conv, _OUT, {**_CONV, "g": _GROUPS}, {**_NAMED, "nobias": _NOBIAS}),
+        _Form(layers.DepthwiseConv, None, _CONV, {**_NAMED, "nobias": _NOBIAS}),
         _Form(
-            layers.Conv,
-            ("out_channels", _integer),
-            {"k": ("kernel_size", _pair), **_STRIDE, "d": ("dilation", _pair), "g": ("groups", _integer)},
-            {"same": ("padding", "same"), "valid": ("padding", (0, 0)), "nobias": ("bias", False)},
+            layers.TransposedConv, _OUT, {**_CONV, "g": _GROUPS, "op": ("output_padding", _pair)}, {"nobias": _NOBIAS}
         ),
-        _Form(layers.MaxPool, ("kernel_size", _pair), _STRIDE, {"ceil": ("ceil_mode", True)}),
-        _Form(
-            layers.AvgPool,
-            ("kernel_size", _pair),
-            _STRIDE,
-            {"ceil": ("ceil_mode", True), "nopad": ("count_include_pad", False)},
-        ),
+        _Form(layers.MaxPool, _WINDOW, _SLIDES, {"ceil": ("ceil_mode", True)}),
+        _Form(layers.AvgPool, _WINDOW, _SLIDES, {"ceil": ("ceil_mode", True), "nopad": ("count_include_pad", False)}),
         _Form(layers.GlobalAvgPool),
+        _Form(layers.AdaptiveAvgPool, ("output_size", _pair)),
+        _Form(layers.Upsample, ("scale_factor", _integer)),
+        _Form(layers.Pad, ("padding", _four)),
+        _Form(layers.Subsample, _WINDOW),
+        _Form(pointwise.BatchNorm),
+        _Form(pointwise.LayerNorm),
+        _Form(pointwise.InstanceNorm),
+        _Form(pointwise.GroupNorm, ("num_groups", _integer)),
+        _Form(pointwise.LocalResponseNorm),
+        *(_Form(activation) for activation in ACTIVATIONS),
+        _Form(pointwise.Dropout, ("p", _number)),
         _Form(layers.Flatten),
-        _Form(layers.Linear, ("out_features", _integer), {}, {"nobias": ("bias", False)}),
-        _Form(layers.BatchNorm),
-        _Form(layers.Dropout, ("p", _number)),
-        _Form(layers.ReLU),
-        _Form(layers.Tanh),
+        _Form(layers.Linear, ("out_features", _integer), {}, {"nobias": _NOBIAS}),
+        _Form(pointwise.Identity),
     )
 }
 
@@ -131,9 +164,10 @@ def parse_layer(text: str) -> Layer:
 def _argument(form: _Form, word: str, values: Mapping[str, Any]) -> tuple[str, Any]:
     if word in form.flags:
         return form.flags[word]
-    if word[0] in form.options:
-        name, read = form.options[word[0]]
-        return name, read(word[1:])
+    letters = (re.match(r"[a-z]*", word) or [""])[0]
+    if letters in form.options:
+        name, read = form.options[letters]
+        return name, read(word[len(letters) :])
     if form.leading and form.leading[0] not in values and (word[0].isdigit() or word[0] == "."):
         name, read = form.leading
         return name, read(word)
@@ -150,13 +184,7 @@ def layer_text(layer: Layer) -> str:
     changed = {name: value for name in defaults if (value := getattr(layer, name)) != defaults[name]}
     if form.leading and (form.leading[0] in changed or defaults[form.leading[0]] is MISSING):
         value = changed.pop(form.leading[0])
-        words.append(
-            _pair_text(value)
-            if isinstance(value, tuple)
-            else format(Decimal(repr(value)), "f")
-            if isinstance(value, float)
-            else str(value)
-        )
+        words.append(_value_text(value))
     for word, (name, value) in form.flags.items():
         if changed.get(name) == value:
             words.append(word)

@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from cnntui.core import layers
+from cnntui.core import layers, pointwise
 from cnntui.core.layers import Layer, Shape
 from cnntui.core.network import Network, analyse
+
+SAME_NAME: dict[type[Layer], str] = {
+    pointwise.Identity: "Identity",
+    pointwise.ReLU: "ReLU",
+    pointwise.ReLU6: "ReLU6",
+    pointwise.LeakyReLU: "LeakyReLU",
+    pointwise.ELU: "ELU",
+    pointwise.GELU: "GELU",
+    pointwise.SiLU: "SiLU",
+    pointwise.Hardswish: "Hardswish",
+    pointwise.Tanh: "Tanh",
+    pointwise.Sigmoid: "Sigmoid",
+}
+
+
+class Scale(nn.Module):
+    """One trainable weight and one bias a channel: what LeNet's subsampling adds to the mean."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Times the weight, plus the bias."""
+        return x * self.weight + self.bias
 
 
 def build(network: Network) -> nn.Sequential:
@@ -52,12 +79,42 @@ def module(layer: Layer, shape: Shape) -> nn.Module:
             return nn.Flatten()
         case layers.Linear():
             return nn.Linear(shape[0], layer.out_features, layer.bias)
-        case layers.BatchNorm():
+        case pointwise.BatchNorm():
             return nn.BatchNorm2d(shape[0]) if len(shape) == 3 else nn.BatchNorm1d(shape[0])
-        case layers.Dropout():
+        case pointwise.Dropout():
             return nn.Dropout(layer.p)
-        case layers.ReLU():
-            return nn.ReLU()
-        case layers.Tanh():
-            return nn.Tanh()
+        case layers.DepthwiseConv():
+            return module(layer.conv(shape), shape)
+        case layers.TransposedConv():
+            return nn.ConvTranspose2d(
+                shape[0],
+                layer.out_channels,
+                layer.kernel_size,
+                layer.stride,
+                layer.padding,
+                layer.output_padding,
+                layer.groups,
+                layer.bias,
+                layer.dilation,
+            )
+        case layers.AdaptiveAvgPool():
+            return nn.AdaptiveAvgPool2d(layer.output_size)
+        case layers.Subsample():
+            return nn.Sequential(nn.AvgPool2d(layer.kernel_size), Scale(shape[0]))
+        case layers.Upsample():
+            return nn.Upsample(scale_factor=layer.scale_factor)
+        case layers.Pad():
+            return nn.ZeroPad2d(layer.padding)
+        case pointwise.LayerNorm():
+            return nn.LayerNorm(shape)
+        case pointwise.InstanceNorm():
+            return nn.InstanceNorm2d(shape[0])
+        case pointwise.GroupNorm():
+            return nn.GroupNorm(layer.num_groups, shape[0])
+        case pointwise.LocalResponseNorm():
+            return nn.LocalResponseNorm(5)
+        case pointwise.Softmax():
+            return nn.Softmax(dim=1)
+    if type(layer) in SAME_NAME:
+        return getattr(nn, SAME_NAME[type(layer)])()  # type: ignore[no-any-return]
     raise ValueError(f"no module for the layer {layer.op}")

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from cnntui.core.axis import Axis, ImpossibleError
-from cnntui.core.network import Row, analyse, sequential
+from cnntui.core.network import Row, analyse, fields_of, sequential
 from cnntui.core.notation import layer_text, load_net, parse, parse_layer, zoo
 from cnntui.core.receptive_field import Field, seen
 from cnntui.training.model import build, module
@@ -20,6 +20,12 @@ def torch_module(row: Row) -> nn.Module:
     """The layer of a row alone, given the input that we say it has."""
     assert row.input is not None
     return module(row.node.layer, row.input)
+
+
+POINTWISE = (
+    "relu", "relu6", "leakyrelu", "elu", "gelu", "silu", "hardswish", "tanh", "sigmoid", "softmax", "id", "bn",
+    "dropout 0.3", "ln", "in", "lrn",
+)  # fmt: skip
 
 
 def random_stack(rng: random.Random) -> str:
@@ -41,10 +47,19 @@ def random_stack(rng: random.Random) -> str:
                     f"conv {2 * rng.randint(1, 5)} {kernel} s{rng.randint(1, 3)} p{rng.randint(0, 2)}",
                     f"maxpool {rng.choice(['2', '3 s2 p1', '3 s2 ceil', '2x3 p1'])}",
                     f"avgpool {rng.choice(['2', '3 s1 p1', '3 s2 p1 nopad ceil'])}",
-                    "relu",
-                    "tanh",
-                    "bn",
-                    "dropout 0.3",
+                    f"dwconv {kernel} {rng.choice(['same', 'p1', 's2 p1', 'd2 p2'])} {rng.choice(['', 'nobias'])}",
+                    " ".join(
+                        [
+                            f"tconv {2 * rng.randint(1, 4)} {kernel} s{rng.randint(1, 3)} p{rng.randint(0, 1)}",
+                            rng.choice(["", "op1", "d2", "g2", "nobias"]),
+                        ]
+                    ),
+                    f"adaptiveavgpool {rng.randint(1, 9)}x{rng.randint(2, 9)}",
+                    f"upsample {rng.randint(1, 2)}",
+                    f"pad {rng.randint(0, 2)},{rng.randint(0, 2)},0,1",
+                    f"subsample {rng.randint(1, 3)}",
+                    f"gn {rng.randint(1, 3)}",
+                    *rng.sample(POINTWISE, 4),
                 ]
             )
         )
@@ -53,7 +68,7 @@ def random_stack(rng: random.Random) -> str:
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
-@pytest.mark.parametrize("seed", range(200))
+@pytest.mark.parametrize("seed", range(600))
 def test_a_random_stack_has_torchs_shapes_and_parameters(seed: int) -> None:
     """Where torch runs the stack, every row agrees with its layer; where torch refuses, so do we."""
     rng = random.Random(seed)
@@ -230,3 +245,62 @@ def test_macs_of_a_stride_7_stem() -> None:
 
 def test_layers_are_values() -> None:
     assert parse_layer("conv 6 k5") == parse_layer("conv 6 k5x5 s1 valid d1")
+
+
+LINEAR = (
+    "conv 2 k3 s2 p1", "conv 2 k2x3 d2 p2", "conv 2 same k4", "dwconv k3 p1", "dwconv k2 s2", "tconv 2 k4 s2 p1",
+    "tconv 2 k3 s3", "tconv 2 k2 d2", "avgpool 2", "avgpool 3 s2 p1 ceil", "subsample 2", "upsample 2", "pad 2,0,1,3",
+    "adaptiveavgpool 5x4", "adaptiveavgpool 3", "id",
+)  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+@pytest.mark.parametrize("seed", range(150))
+def test_what_a_unit_sees_is_where_its_gradient_is(seed: int) -> None:
+    """Exact rows and columns of the middle unit of every layer of a random stack of everything that slides."""
+    rng = random.Random(seed)
+    while True:
+        network = parse(
+            "; ".join(rng.choices(LINEAR, k=rng.randint(1, 5))), (2, rng.randint(9, 20), rng.randint(9, 20))
+        )
+        analysis = analyse(network)
+        if analysis.error is None:
+            break
+    model = build(network).double().eval()
+    for parameter in model.parameters():
+        nn.init.ones_(parameter)
+    x = torch.ones(1, *network.input, dtype=torch.float64, requires_grad=True)
+    y = x
+    for index, part in enumerate(model):
+        y = part(y)
+        found = fields_of(analysis, index)
+        (gradient,) = torch.autograd.grad(y[0, :, y.shape[2] // 2, y.shape[3] // 2].sum(), x, retain_graph=True)
+        touched = torch.nonzero(gradient[0].abs().sum(0))
+        if found is None:
+            assert network.nodes[index].layer.sees_everything() or analysis.rows[index].field is None
+        else:
+            rows, columns = found
+            assert rows == set(touched[:, 0].tolist())
+            assert columns == set(touched[:, 1].tolist())
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "expected"),
+    [
+        ("tconv 1 k4 s2 p1", 5, Field(2, 0.5, -0.25)),
+        ("upsample 2", 5, Field(1, 0.5, -0.25)),
+        ("upsample 2; conv 1 k3 p1", 5, Field(2, 0.5, -0.25)),
+        ("pad 1,1,1,1; conv 1 k3", 5, Field(3, 1, 0)),
+        ("adaptiveavgpool 2", 8, Field(4, 4, 1.5)),
+        ("conv 1 k3 s2 p1; tconv 1 k2 s2", 8, Field(3, 1, -0.5)),
+    ],
+)
+def test_the_recursion_where_maps_grow(text: str, size: int, expected: Field) -> None:
+    assert analyse(parse(text, (1, size, size))).last_field == (expected, expected)
+
+
+def test_multiply_accumulates() -> None:
+    """Of a transposed convolution, each weight once for every input position; of a depthwise one, no cross terms."""
+    analysis = analyse(parse("tconv 4 k3 s2; dwconv k5 p2; adaptiveavgpool 3; subsample 3", (2, 7, 6)))
+    assert [row.macs for row in analysis.rows] == [2 * 4 * 9 * 7 * 6, 4 * 25 * 15 * 13, 0, 0]
+    assert [row.params for row in analysis.rows] == [2 * 4 * 9 + 4, 4 * 25 + 4, 0, 8]

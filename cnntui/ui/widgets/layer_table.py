@@ -9,6 +9,7 @@ from textual.widgets import DataTable
 
 from cnntui.core.layers import shape_text
 from cnntui.core.network import Row
+from cnntui.core.receptive_field import field_text
 from cnntui.labs.build import BuildState
 from cnntui.ui.theme import palette
 
@@ -91,7 +92,7 @@ def _facts(row: Row, total: int) -> list[str]:
         return ["impossible" if row.problem else "waits", "", "", "", ""]
     field = "image"
     if row.field:
-        field = shape_text(tuple(dict.fromkeys(axis.size for axis in row.field)))
+        field = field_text(row.field)
     share = row.params / total
     bar = "█" * int(share * 8) + ("▏▎▍▌▋▊▉"[int(share * 64) % 8 - 1] if int(share * 64) % 8 else "")
     return [shape_text(row.output), f"{row.params:,}", f"{row.macs:,}", field, bar or ("▏" if row.params else "")]

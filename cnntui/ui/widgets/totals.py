@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cnntui.core.layers import shape_text
+from cnntui.core.receptive_field import field_text
 from cnntui.labs.build import BuildState
 from cnntui.ui.theme import ink
 from cnntui.ui.widgets.painted import Canvas, PaintedState
@@ -21,6 +22,6 @@ class Totals(PaintedState[BuildState]):
         x = canvas.put(x, 0, f" · {shape_text(network.input)}", ink(colors.dim))
         parts = [f"{analysis.params:,} parameters", f"{analysis.macs:,} MACs"]
         if field := analysis.last_field:
-            parts.append(f"field {shape_text(tuple(dict.fromkeys(axis.size for axis in field)))}")
+            parts.append(f"field {field_text(field)}")
         totals = "   ".join(parts)
         canvas.put(max(x + 2, canvas.width - len(totals)), 0, totals, ink(colors.text, bold=True))

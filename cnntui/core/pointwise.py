@@ -1,0 +1,175 @@
+"""Layers that keep the shape: activations and normalisations, with torch's names and defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar
+
+from cnntui.core.axis import ImpossibleError
+from cnntui.core.layers import Layer, Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Identity(Layer):
+    """x."""
+
+    op: ClassVar[str] = "id"
+
+
+@dataclass(frozen=True, slots=True)
+class ReLU(Layer):
+    """max(0, x)."""
+
+    op: ClassVar[str] = "relu"
+
+
+@dataclass(frozen=True, slots=True)
+class ReLU6(Layer):
+    """min(max(0, x), 6)."""
+
+    op: ClassVar[str] = "relu6"
+
+
+@dataclass(frozen=True, slots=True)
+class LeakyReLU(Layer):
+    """x where positive, else 0.01 x."""
+
+    op: ClassVar[str] = "leakyrelu"
+
+
+@dataclass(frozen=True, slots=True)
+class ELU(Layer):
+    """x where positive, else exp(x) − 1."""
+
+    op: ClassVar[str] = "elu"
+
+
+@dataclass(frozen=True, slots=True)
+class GELU(Layer):
+    """x times the normal distribution's cumulative function of x."""
+
+    op: ClassVar[str] = "gelu"
+
+
+@dataclass(frozen=True, slots=True)
+class SiLU(Layer):
+    """x times its sigmoid."""
+
+    op: ClassVar[str] = "silu"
+
+
+@dataclass(frozen=True, slots=True)
+class Hardswish(Layer):
+    """x · relu6(x + 3) / 6."""
+
+    op: ClassVar[str] = "hardswish"
+
+
+@dataclass(frozen=True, slots=True)
+class Tanh(Layer):
+    """The hyperbolic tangent."""
+
+    op: ClassVar[str] = "tanh"
+
+
+@dataclass(frozen=True, slots=True)
+class Sigmoid(Layer):
+    """1 / (1 + exp(−x))."""
+
+    op: ClassVar[str] = "sigmoid"
+
+
+@dataclass(frozen=True, slots=True)
+class Softmax(Layer):
+    """exp(x) over its sum along the channels: torch.nn.Softmax(dim=1)."""
+
+    op: ClassVar[str] = "softmax"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchNorm(Layer):
+    """torch.nn.BatchNorm2d on pictures, BatchNorm1d on vectors: a weight and a bias a channel."""
+
+    op: ClassVar[str] = "bn"
+
+    def params(self, shape: Shape) -> int:
+        """2C; the running mean and variance are buffers."""
+        return 2 * shape[0]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerNorm(Layer):
+    """torch.nn.LayerNorm over all of (C, H, W): a weight and a bias for each number. Its mean is over the whole map."""
+
+    op: ClassVar[str] = "ln"
+
+    def params(self, shape: Shape) -> int:
+        """2·C·H·W."""
+        return 2 * prod(shape)
+
+    def sees_everything(self) -> bool:
+        """The mean and the variance do."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceNorm(Layer):
+    """torch.nn.InstanceNorm2d, which has no parameters by default. Its mean is over each whole channel."""
+
+    op: ClassVar[str] = "in"
+
+    def output(self, shape: Shape) -> Shape:
+        """As its input, which is a map of more than one cell."""
+        if len(shape) != 3:
+            raise ImpossibleError(f"in needs channels×height×width, but its input is a vector of {prod(shape)}")
+        if prod(shape[1:]) < 2:
+            raise ImpossibleError(f"in over {prod(shape[1:])} cell a channel < 2: a single cell has no variance")
+        return shape
+
+    def sees_everything(self) -> bool:
+        """The mean and the variance do."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class GroupNorm(Layer):
+    """torch.nn.GroupNorm: a weight and a bias a channel; the mean is over the channels of a group."""
+
+    op: ClassVar[str] = "gn"
+    num_groups: int
+
+    def output(self, shape: Shape) -> Shape:
+        """As its input, where the groups divide its channels."""
+        if self.num_groups < 1 or shape[0] % self.num_groups:
+            raise ImpossibleError(f"groups {self.num_groups} must divide {shape[0]} channels")
+        return shape
+
+    def params(self, shape: Shape) -> int:
+        """2C."""
+        return 2 * shape[0]
+
+    def sees_everything(self) -> bool:
+        """The mean and the variance do."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class LocalResponseNorm(Layer):
+    """torch.nn.LocalResponseNorm over 5 neighbouring channels, as in AlexNet's paper."""
+
+    op: ClassVar[str] = "lrn"
+
+
+@dataclass(frozen=True, slots=True)
+class Dropout(Layer):
+    """torch.nn.Dropout with probability `p`."""
+
+    op: ClassVar[str] = "dropout"
+    p: float = 0.5
+
+    def output(self, shape: Shape) -> Shape:
+        """As its input."""
+        if not 0 <= self.p <= 1:
+            raise ImpossibleError(f"dropout {self.p} is not a probability from 0 to 1")
+        return shape
