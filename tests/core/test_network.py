@@ -304,3 +304,26 @@ def test_multiply_accumulates() -> None:
     analysis = analyse(parse("tconv 4 k3 s2; dwconv k5 p2; adaptiveavgpool 3; subsample 3", (2, 7, 6)))
     assert [row.macs for row in analysis.rows] == [2 * 4 * 9 * 7 * 6, 4 * 25 * 15 * 13, 0, 0]
     assert [row.params for row in analysis.rows] == [2 * 4 * 9 + 4, 4 * 25 + 4, 0, 8]
+
+
+TORCHVISION = ("alexnet", "vgg11", "vgg13", "vgg16", "vgg19")
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_the_zoo_is_torchvisions_layer_by_layer(name: str) -> None:
+    """Parameters in all and of each layer that has any, and the shape that each of those makes."""
+    import torchvision
+
+    analysis = analyse(load_net(name).network)
+    with torch.device("meta"):
+        model = torchvision.models.get_model(name).eval()
+        made: list[tuple[int, tuple[int, ...]]] = []
+        for part in model.modules():
+            if isinstance(part, nn.Conv2d | nn.Linear | nn.MaxPool2d):
+                part.register_forward_hook(
+                    lambda part, _, out: made.append((sum(p.numel() for p in part.parameters()), tuple(out.shape[1:])))
+                )
+        model(torch.zeros(1, *analysis.network.input))
+    assert analysis.params == sum(p.numel() for p in model.parameters())
+    rows = [row for row in analysis.rows if row.node.layer.op in ("conv", "linear", "maxpool")]
+    assert [(row.params, row.output) for row in rows] == made
