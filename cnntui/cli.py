@@ -265,6 +265,8 @@ def convolve(
     if not given:
         open_app("convolve")
         return
+    if as_json + as_csv + bool(code) > 1:
+        fail("give one of --json, --csv and --code")
     from cnntui.core.axis import ImpossibleError
     from cnntui.core.images import GridError
     from cnntui.labs.convolve import MoveError
@@ -274,10 +276,12 @@ def convolve(
     try:
         if file is not None:
             if wrong := given & {"grid", "kernel", *settings}:
-                fail(f"{file} says it all already: leave out --{sorted(wrong)[0].replace('grid', 'input')}")
+                fail(
+                    f"{file} says it all already: leave out --{sorted(wrong)[0].replace('grid', 'input').replace('_', '-')}"
+                )
             state = saved_state(file, at)
         elif grid is None or kernel is None:
-            fail("give both --input and --kernel")
+            fail("give both --input and --kernel (for a pool its size, for an adaptive one the output's)")
         else:
             state = convolution(grid, kernel, at=at, **settings)
     except (GivenError, GridError, ImpossibleError) as error:

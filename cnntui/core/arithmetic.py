@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cached_property
-from math import floor, log10
+from math import floor, hypot, isfinite, log10
 
 import numpy as np
 
@@ -61,6 +61,12 @@ def number(value: float | Decimal, decimals: int | None = None) -> str:
     return text.replace("-", MINUS)
 
 
+def brief(value: float) -> str:
+    """A number in at most six decimals; what is not zero is never written as zero."""
+    text = number(value, 6)
+    return f"{value:.2e}".replace("-", MINUS) if value and text == "0" else text
+
+
 def short(value: float, room: int) -> str | None:
     """A number in at most `room` glyphs: two decimals, one, no zero before the point, whole, a power of ten; else None.
 
@@ -86,10 +92,10 @@ def _decimals(value: Decimal) -> int:
 
 
 def sum_decimals(value: float) -> int:
-    """Decimals that show about four significant digits of `value`, from 0 to 8; 3 for zero."""
-    if value == 0:
+    """Decimals that show about four significant digits of `value`, at most 18; 3 for zero and for what is not finite."""
+    if value == 0 or not isfinite(value):
         return 3
-    return min(8, max(0, SIGNIFICANT - 1 - floor(log10(abs(value)))))
+    return min(18, max(0, SIGNIFICANT - 1 - floor(log10(abs(value)))))
 
 
 def weighted_sum(taps: Sequence[Tap], bias: float = 0.0, divisor: float = 1) -> Equation:
@@ -118,7 +124,8 @@ def applied(name: str, argument: str, function: Callable[[Array], Array], value:
     given = float(argument.replace(MINUS, "-"))
     decimals = sum_decimals(value)
     result = number(value, decimals)
-    again = float(function(np.array(given)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        again = float(function(np.array(given)))
     relation = "=" if number(again, decimals) == result else "≈"
     return Equation((argument,), relation, result, function=name)
 
@@ -128,7 +135,7 @@ def root_of_squares(arguments: Sequence[str], value: float) -> Equation:
     parts = [float(argument.replace(MINUS, "-")) for argument in arguments]
     decimals = sum_decimals(value)
     result = number(value, decimals)
-    again = float(np.sqrt(np.sum(np.square(parts))))
+    again = hypot(*parts)
     relation = "=" if number(again, decimals) == result else "≈"
     terms = (f"({argument})²" if argument.startswith(MINUS) else f"{argument}²" for argument in arguments)
     return Equation(tuple(terms), relation, result, function="√")

@@ -140,6 +140,8 @@ class Axis:
         room = f"{self.size} + {padding} − {self.dilation}·({self.kernel} − 1) − 1"
         left, right = ("⌈", "⌉") if self.ceil else ("⌊", "⌋")
         inner = f"({room})/{self.stride}"
+        if self.ceil and -(-(self.size + before + after - self.extent) // self.stride) + 1 > self.outputs:
+            return f"{left}{inner}{right} + 1 − 1 that would start beyond the input = {self.outputs}"
         return f"{left}{inner}{right} + 1 = {self.outputs}" if self.stride > 1 else f"{inner} + 1 = {self.outputs}"
 
 

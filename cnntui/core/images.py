@@ -129,6 +129,8 @@ def grid_from_json(text: str, dimensions: tuple[int, ...] = (2, 3)) -> Array:
         data = json.loads(text)
     except json.JSONDecodeError as error:
         raise GridError(f"{text[:40]!r} is not written like [[1,2],[3,4]] ({error.msg})") from None
+    except (RecursionError, ValueError):
+        raise GridError(f"{text[:40]!r} is not written like [[1,2],[3,4]]") from None
     return as_grid(data, dimensions)
 
 
@@ -139,13 +141,20 @@ def grid_from_text(text: str) -> Array:
         GridError: naming the line and the word that is not a number, or the rows that differ in length.
     """
     # array([[1., 2.],\n       [3., 4.]]) and tensor(...) are rows in brackets; so is JSON.
+    text = text.replace("\r\n", "\n").replace("\r", "\n")  # a terminal pastes its line ends as \r
     bare = re.sub(r"(?:np\.|torch\.)?(?:array|tensor)\(|,?\s*dtype=[\w.]+|\)", "", text)
+    if "[[[" in re.sub(r"\s", "", bare):
+        raise GridError("three levels of brackets: one channel at a time")
     lines = re.split(r"\]" if "[" in bare else r"[\n;]+", bare)
     rows: list[list[float]] = []
     for line in lines:
-        words = re.split(r"[,\s]+", line.replace("[", " ").replace(MINUS, "-").strip(", \t\r\n"))
-        if words != [""]:
-            rows.append([_number(word, len(rows) + 1) for word in words])
+        if "[" in bare:  # what parts two rows is not a missing number
+            line = line.replace("[", " ").replace("\n", " ").strip(" ,")
+        line = line.replace(MINUS, "-").strip(" ").removesuffix(",")
+        # Between commas or tabs there is a number, or one is missing; else blanks part them.
+        parting = r" *[,\t] *" if re.search(r"[,\t]", line) else r" +"
+        if line.strip():
+            rows.append([_number(word, len(rows) + 1) for word in re.split(parting, line)])
     if not rows:
         raise GridError("there is no number in it")
     for line_number, row in enumerate(rows, 1):
@@ -155,6 +164,8 @@ def grid_from_text(text: str) -> Array:
 
 
 def _number(word: str, row: int) -> float:
+    if not word:
+        raise GridError(f"row {row}: a number is missing")
     try:
         return float(Fraction(word)) if "/" in word else float(word)
     except (ValueError, ZeroDivisionError, OverflowError):
@@ -168,8 +179,11 @@ def as_grid(data: Any, dimensions: tuple[int, ...] = (2, 3)) -> Array:
         GridError: as `grid_from_json`.
     """
     try:
-        grid = np.array(data, dtype=float)
-    except (ValueError, TypeError):
+        given = np.array(data)
+        if given.dtype.kind not in "fiu":
+            raise ValueError
+        grid = given.astype(float)
+    except (ValueError, TypeError, OverflowError):
         raise GridError("the rows are not all of one length, or hold something that is not a number") from None
     if grid.ndim not in dimensions or not grid.size:
         wanted = " or ".join({2: "(H,W)", 3: "(C,H,W)", 4: "(O,C,kH,kW)"}[d] for d in dimensions)
@@ -187,7 +201,7 @@ def read_grid(path: Path, most: int | None = None) -> Array:
     Raises:
         GridError: with the path and what is wrong.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
 
     try:
         grid = _read(path, most)
@@ -195,8 +209,10 @@ def read_grid(path: Path, most: int | None = None) -> Array:
         raise GridError(f"{path}: no picture that Pillow can read") from None
     except OSError as error:
         raise GridError(f"{path}: {error.strerror or error}") from None
-    except (ValueError, Image.DecompressionBombError) as error:
+    except GridError as error:
         raise GridError(f"{path}: {error}") from None
+    except Exception as error:  # a broken file makes a decoder raise anything at all
+        raise GridError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from None
     return grid if grid.ndim == 3 else grid[None]
 
 
@@ -204,10 +220,8 @@ def _read(path: Path, most: int | None) -> Array:
     match path.suffix.lower():
         case ".json":
             return grid_from_json(path.read_text("utf-8"))
-        case ".csv":
-            return as_grid(np.loadtxt(path, delimiter=",", ndmin=2))
-        case ".tsv" | ".txt":
-            return as_grid(np.loadtxt(path, ndmin=2))
+        case ".csv" | ".tsv" | ".txt":
+            return grid_from_text(path.read_text("utf-8"))
         case ".npy":
             return as_grid(np.load(path, allow_pickle=False))
     from PIL import Image

@@ -11,6 +11,10 @@ from typing import Any
 
 import tomli_w
 
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}"
+NO_NAME = "is not a name of letters, digits, - and _"
+MOST_TAPS = 64
+LARGEST = 1e15
 Weights = tuple[tuple[float, ...], ...]
 
 
@@ -50,19 +54,29 @@ def read_kernel(path: Path) -> Kernel:
         raise KernelError(f"{path.name}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise KernelError(f"{path.name}: not UTF-8 text") from None
+    except RecursionError:
+        raise KernelError(f"{path.name}: lists in lists in lists: that is no kernel") from None
     except tomllib.TOMLDecodeError as error:
         where = re.search(r"at line (\d+)", str(error))
         line = int(where.group(1)) if where else text.count("\n") + 1
         raise KernelError(f"{path.name}:{line}: not TOML: {error}") from None
     texts = {key: str(data.get(key, "")) for key in ("group", "finds", "source")}
     divisor = data.get("divisor", 1)
-    if not isinstance(divisor, int | float) or isinstance(divisor, bool) or divisor == 0:
+    if not _is_number(divisor) or divisor == 0:
         raise KernelError(f"{_place(path, text, 'divisor')}: divisor = {divisor!r} is not a number other than 0")
     try:
         weights = _weights(data.get("weights"))
     except KernelError as error:
         raise KernelError(f"{_place(path, text, 'weights')}: {error}") from None
-    return Kernel(str(data.get("name", path.stem)), weights, divisor, **texts)
+    name = str(data.get("name", path.stem))
+    if not re.fullmatch(NAME, name):
+        raise KernelError(f"{_place(path, text, 'name')}: {name!r} {NO_NAME}")
+    return Kernel(name, weights, divisor, **texts)
+
+
+def _is_number(value: object) -> bool:
+    """A number of a size that can be computed with."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def _place(path: Path, text: str, key: str) -> str:
@@ -77,9 +91,11 @@ def _weights(rows: Any) -> Weights:
         not isinstance(rows, list)
         or not rows
         or not all(isinstance(row, list) and row and len(row) == len(rows[0]) for row in rows)
-        or not all(isinstance(value, int | float) and not isinstance(value, bool) for row in rows for value in row)
+        or not all(_is_number(value) for row in rows for value in row)
     ):
         raise KernelError("weights is not a list of rows of numbers, all of one length")
+    if max(len(rows), len(rows[0])) > MOST_TAPS:
+        raise KernelError(f"weights of {len(rows)}×{len(rows[0])} are more than {MOST_TAPS} rows or columns")
     return tuple(tuple(float(value) for value in row) for row in rows)
 
 
@@ -89,8 +105,8 @@ def save_kernel(kernel: Kernel, directory: Path) -> Path:
     Raises:
         KernelError: when the name is no file name, there is one of that name, or it cannot be written.
     """
-    if not re.fullmatch(r"[\w][\w.-]*", kernel.name):
-        raise KernelError(f"{kernel.name!r} is not a name of letters, digits, - and _")
+    if not re.fullmatch(NAME, kernel.name):
+        raise KernelError(f"{kernel.name!r} {NO_NAME}")
     path = directory / f"{kernel.name}.toml"
     facts = {"name": kernel.name, "group": kernel.group, "finds": kernel.finds, "source": kernel.source}
     rows = [[int(value) if value == int(value) else value for value in row] for row in kernel.weights]

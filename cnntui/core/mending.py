@@ -90,14 +90,18 @@ def _other_windows(operation: Operation) -> Iterator[Operation]:
 def _other_channels(operation: Operation) -> Iterator[Operation]:
     """Groups that divide both, with weights for each channel and a bias for each filter."""
     channels = len(operation.input)
-    filters = operation.weight.shape[1] * max(1, operation.groups) if operation.transposed else len(operation.weight)
-    dividing = [g for g in range(1, channels + 1) if channels % g == 0 and filters % g == 0]
-    for groups in sorted(dividing, key=lambda g: (abs(g - operation.groups), g)):
+    filters = max(1, operation.filters)
+    for groups in sorted(dividing(channels, filters), key=lambda g: (abs(g - operation.groups), g)):
         shape = (channels, filters // groups) if operation.transposed else (filters, channels // groups)
         bias = operation.bias
         if bias is not None and len(bias) != filters:
             bias = np.resize(bias, filters)
         yield replace(operation, groups=groups, weight=refitted(operation.weight, shape), bias=bias)
+
+
+def dividing(channels: int, filters: int) -> list[int]:
+    """The numbers of groups that divide both."""
+    return [groups for groups in range(1, channels + 1) if channels % groups == 0 and filters % groups == 0]
 
 
 def _both(cells: list[int]) -> Sides:

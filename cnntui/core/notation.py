@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from decimal import Decimal
@@ -285,15 +286,15 @@ def parse_toml(text: str, name: str = "network", shape: Shape | None = None) -> 
             raise NotationError("input = [channels, height, width] is missing")
         shape = _input_shape(data["input"])
     own, idea, source = (
-        _printable(str(data.get(key, default))) for key, default in (("name", name), ("idea", ""), ("source", ""))
+        printable(str(data.get(key, default))) for key, default in (("name", name), ("idea", ""), ("source", ""))
     )
     network = parse("\n".join(item.replace("\n", ";") for item in written), shape, own)
     return NetFile(network, data.get("year"), idea, source)
 
 
-def _printable(text: str) -> str:
-    """Without what a terminal would obey."""
-    return "".join(glyph for glyph in text if glyph.isprintable())
+def printable(text: str) -> str:
+    """Without what a terminal would obey, or show two columns wide."""
+    return "".join(glyph for glyph in text if glyph.isprintable() and unicodedata.east_asian_width(glyph) not in "WF")
 
 
 def to_toml(net: NetFile) -> str:

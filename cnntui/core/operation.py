@@ -27,6 +27,7 @@ from cnntui.core.windows import (
     check_channels,
     conv2d,
     conv_taps,
+    conv_transpose2d,
     max_pool2d,
     pool_taps,
     swap_transposed,
@@ -43,6 +44,7 @@ T = TypeVar("T")
 Cell = tuple[int, int, int]
 Sides = tuple[Pair, Pair]
 NONE: Sides = ((0, 0), (0, 0))
+MOST_OUTPUT = 2**24
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,9 @@ class Operation:
         """The window, or why there is none."""
         try:
             window = Window(self._axis(0), self._axis(1))
+            cells = self.filters * prod(window.output)
+            if cells > MOST_OUTPUT:
+                raise ImpossibleError(f"output cells {cells} > {MOST_OUTPUT}, the most that are computed here")
             if not self.pool:
                 check_channels(self.input, self.sliding, self.groups)
                 if self.bias is not None and len(self.bias) != len(self.sliding):
@@ -196,7 +201,10 @@ class Operation:
                     return max_pool2d(self.input, window)
                 case "avg" | "adaptive-avg":
                     return avg_pool2d(self.input, window, self.count_include_pad)
-            sums = conv2d(self.input, self.sliding, None, window, self.groups)
+            if self.transposed:
+                sums = conv_transpose2d(self.input, self.weight, None, window, self.groups)
+            else:
+                sums = conv2d(self.input, self.sliding, None, window, self.groups)
             if self.divisor != 1:
                 sums /= self.divisor
             if self.bias is not None:
@@ -233,12 +241,19 @@ class Operation:
             return swap_transposed(self.weight, self.groups)
         return self.weight
 
+    @property
+    def filters(self) -> int:
+        """How many filters there are; of a pool, channels."""
+        if self.pool:
+            return len(self.input)
+        return self.weight.shape[1] * self.groups if self.transposed else len(self.weight)
+
     def channels_of(self, filter_: int) -> range:
         """The input channels that a filter reads."""
         if self.pool:
             return range(filter_, filter_ + 1)
-        per_group = self.sliding.shape[1]
-        first = filter_ // max(1, len(self.sliding) // self.groups) * per_group
+        per_group = len(self.input) // self.groups
+        first = filter_ // (self.filters // self.groups) * per_group
         return range(first, first + per_group)
 
     def weight_at(self, filter_: int, channel: int, row: int, column: int) -> tuple[int, int, int, int]:
@@ -247,8 +262,8 @@ class Operation:
         if self.op == "true-conv":
             return filter_, channel, height - 1 - row, width - 1 - column
         if self.transposed:
-            group, within = divmod(filter_, max(1, len(self.sliding) // self.groups))
-            return group * self.sliding.shape[1] + channel, within, row, column
+            group, within = divmod(filter_, self.weight.shape[1])
+            return group * (len(self.weight) // self.groups) + channel, within, row, column
         return filter_, channel, row, column
 
     # -- what a number is made of, and where it goes
@@ -268,7 +283,7 @@ class Operation:
     def cell_divisor(self, row: int, column: int) -> float:
         """By what a cell's products are divided: the kernel's divisor, or an average pool's count."""
         if self.pool:
-            average = self.op in ("avg", "adaptive-avg") and self.window
+            average = self.op in ("avg", "adaptive-avg")
             return self.window.divisor(row, column, self.count_include_pad) if average and self.window else 1
         return self.divisor
 
@@ -287,9 +302,9 @@ class Operation:
 
     def parts(self, cell: Cell) -> tuple[Part, ...]:
         """The arithmetic of an output cell, a line a channel, then their sum, then the activation; all re-add."""
-        return self._once("parts", cell, lambda: tuple(self._parts(cell)) if self.window else ())
+        return self.once("parts", cell, lambda: tuple(self._parts(cell)) if self.window else ())
 
-    def _once(self, what: str, key: Any, make: Callable[[], T]) -> T:
+    def once(self, what: str, key: Any, make: Callable[[], T]) -> T:
         """The latest of its kind, made once: a screen asks again with every step."""
         if what not in self._kept or self._kept[what][0] != key:
             self._kept[what] = key, make()
@@ -336,8 +351,8 @@ class Operation:
             yield Part(f"channel {channel}", equation, tuple(terms))
         yield Part("sum", total)
 
-    def reached(self, pixel: Cell) -> list[Product]:
-        """Every product into which an input cell goes, filter by filter."""
+    def reached(self, pixel: Cell, filter_: int | None = None) -> list[Product]:
+        """Every product into which an input cell goes, filter by filter, or of one filter."""
         window = self.window
         if window is None:
             return []
@@ -345,14 +360,15 @@ class Operation:
         down, across = window.rows.readers(y), window.columns.readers(x)
         value = float(self.input[pixel])
         return [
-            Product((filter_, row, column), (i, j), pixel, value, self._weight(filter_, channel, i, j))
-            for filter_ in self.filters_of(channel)
+            Product((one, row, column), (i, j), pixel, value, self._weight(one, channel, i, j))
+            for one in self.filters_of(channel)
+            if filter_ in (None, one)
             for row, i in down
             for column, j in across
         ]
 
     def touched(self, filter_: int, channel: int, row: int, column: int) -> Iterator[Product]:
-        """Every product that one weight makes, one for each output cell of its filter."""
+        """Every product that one weight makes: one for each output cell of its filter, where it is stamped at all."""
         window = self.window
         if window is None or self.pool:
             return
@@ -362,14 +378,27 @@ class Operation:
             y = window.rows.reads(o)[row]
             for p, x in enumerate(across):
                 at = None if y is None or x is None else (channel, y, x)
+                if at is None and self.transposed:
+                    continue
                 value = 0.0 if at is None else float(self.input[at])
                 yield Product((filter_, o, p), (row, column), at, value, weight)
+
+    def uses(self, row: int, column: int) -> int:
+        """How many products one weight makes: as many as `touched` gives."""
+        if self.window is None or self.pool:
+            return 0
+        if not self.transposed:
+            return prod(self.window.output)
+        down, across = self.window.rows, self.window.columns
+        return sum(down.reads(o)[row] is not None for o in range(down.outputs)) * sum(
+            across.reads(o)[column] is not None for o in range(across.outputs)
+        )
 
     def filters_of(self, channel: int) -> list[int]:
         """The filters that read an input channel."""
         if self.pool:
             return [channel]
-        return [f for f in range(len(self.sliding)) if channel in self.channels_of(f)]
+        return [f for f in range(self.filters) if channel in self.channels_of(f)]
 
     def _weight(self, filter_: int, channel: int, i: int, j: int) -> float:
         if self.pool:
@@ -384,7 +413,7 @@ class Operation:
         Raises:
             ImpossibleError: when the settings are.
         """
-        return self._once("patches", filter_, lambda: self._patches(filter_))
+        return self.once("patches", filter_, lambda: self._patches(filter_))
 
     def _patches(self, filter_: int) -> Array:
         if self.window is None:
@@ -393,27 +422,41 @@ class Operation:
         taps = np.stack([cells for _, cells in self.window.gather(channels)], axis=1)
         return np.asarray(taps.reshape(-1, prod(self.window.output)).T)
 
+    def missing(self) -> Array:
+        """Which cells of `patches` are padding, or nothing at all: (outH·outW, C/groups·kH·kW) booleans, of any filter."""
+        return self.once("missing", None, self._missing)
+
+    def _missing(self) -> Array:
+        if self.window is None:
+            raise ImpossibleError(self.problem or "")
+        there = np.ones((len(self.channels_of(0)), *self.input.shape[1:]))
+        taps = np.stack([cells for _, cells in self.window.gather(there)], axis=1)
+        return np.asarray(taps.reshape(-1, prod(self.window.output)).T == 0)
+
     def tied_matrix(self, filter_: int) -> tuple[Array, Array]:
         """The matrix (outH·outW, C·H·W) that times the input as a column gives the output, and where it holds a weight.
 
         Raises:
             ImpossibleError: when the settings are.
         """
-        return self._once("matrix", filter_, lambda: self._tied_matrix(filter_))
+        return self.once("matrix", filter_, lambda: self._tied_matrix(filter_))
 
     def _tied_matrix(self, filter_: int) -> tuple[Array, Array]:
         if self.window is None:
             raise ImpossibleError(self.problem or "")
-        height, width = self.input.shape[1:]
         matrix = np.zeros((prod(self.window.output), self.input.size))
         there = np.zeros(matrix.shape, dtype=bool)
-        for line, (row, column) in enumerate(np.ndindex(*self.window.output)):
-            for tap in self.taps(filter_, row, column):
-                if tap.input is not None:
-                    channel, y, x = tap.input
-                    at = line, (channel * height + y) * width + x
-                    matrix[at] += tap.weight
-                    there[at] = True
+        lines = np.arange(len(matrix)).reshape(self.window.output)
+        places = np.arange(self.input.size).reshape(self.input.shape)
+        first = self.channels_of(filter_).start
+        weights = self.sliding[filter_]
+        # Gathering the places instead of the values tells which column each tap of each row stands in; -1 is padding.
+        for (i, j), columns in self.window.gather(places[first : first + len(weights)], fill=-1):
+            for channel, column in enumerate(columns):
+                read = column >= 0
+                at = lines[read], column[read].astype(int)
+                matrix[at] += weights[channel, i, j]
+                there[at] = True
         return matrix, there
 
 

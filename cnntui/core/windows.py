@@ -154,8 +154,53 @@ def check_channels(x: Array, weight: Array, groups: int) -> None:
 
 
 def conv_transpose2d(x: Array, weight: Array, bias: Array | None, window: Window, groups: int = 1) -> Array:
-    """Transposed convolution: every input cell stamps the weighted kernel (C, O/groups, kH, kW) on the output."""
-    return conv2d(x, swap_transposed(weight, groups), bias, window, groups)
+    """Transposed convolution: every input cell stamps the weighted kernel (C, O/groups, kH, kW) on the output.
+
+    Raises:
+        ImpossibleError: when the channel counts do not fit the groups.
+    """
+    check_channels(x, swap_transposed(weight, groups), groups)
+    down, across = _Stamped.of(window.rows), _Stamped.of(window.columns)
+    filters = weight.shape[1] * groups
+    whole = np.zeros((filters, down.room, across.room), dtype=np.result_type(x, weight, np.float32))
+    parts_in, parts_out = np.split(np.arange(len(x)), groups), np.split(np.arange(filters), groups)
+    for i in range(window.rows.kernel):
+        for j in range(window.columns.kernel):
+            for inputs, outputs in zip(parts_in, parts_out, strict=True):
+                stamp = np.tensordot(weight[inputs, :, i, j], x[inputs], axes=(0, 0))
+                whole[outputs[0] : outputs[-1] + 1, down.slice(i), across.slice(j)] += stamp
+    out = whole[:, down.kept, across.kept]
+    return out if bias is None else out + bias[:, None, None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stamped:
+    """An axis of a transposed convolution: each tap is stamped on a slice of the output before its ends are cut off."""
+
+    axis: Axis
+
+    @classmethod
+    def of(cls, axis: AnyAxis) -> _Stamped:
+        """Of an axis that is transposed."""
+        if not isinstance(axis, Axis) or not axis.transposed:
+            raise ValueError("not a transposed axis")
+        return cls(axis)
+
+    @property
+    def room(self) -> int:
+        """Cells that all stamps and the cells kept take."""
+        axis = self.axis
+        return max((axis.size - 1) * axis.stride + axis.extent, axis.padding[0] + axis.outputs)
+
+    @property
+    def kept(self) -> slice:
+        """The output among them."""
+        return slice(self.axis.padding[0], self.axis.padding[0] + self.axis.outputs)
+
+    def slice(self, tap: int) -> slice:
+        """Where the inputs stamp the tap."""
+        first = tap * self.axis.dilation
+        return slice(first, first + (self.axis.size - 1) * self.axis.stride + 1, self.axis.stride)
 
 
 def swap_transposed(weight: Array, groups: int) -> Array:

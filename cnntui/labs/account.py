@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from cnntui.core.arithmetic import TIMES, Equation, number
+from cnntui.core.arithmetic import TIMES, Equation, brief, number, weighted_sum
 from cnntui.core.operation import Part, Product
 from cnntui.core.windows import Tap
 from cnntui.labs.convolve import ConvolveState
 
 PADDING = "·"
 DECIMALS = 6
-MOST_TERMS = 20_000  # written out at most, when everything is asked for
+MOST_TERMS, MOST_LINES = 20_000, 200  # what more terms than that are folded into, when everything is asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,13 @@ def account(state: ConvolveState, width: int, height: int | None = None) -> list
     if state.operation.problem:
         return []
     pinned = _pinned(state)
+    if height is None and sum(len(part.taps) for part in state.parts) > MOST_TERMS:
+        height = MOST_LINES
     room = None if height is None else max(1, height - len(pinned))
     if state.looking == "output":
         return _made_of(state, width, room) + pinned
-    limit = MOST_TERMS if room is None else width * room
-    if state.looking == "input":
-        return _reaches(state, width, room) + pinned
-    return _touches(state, width, room, limit) + pinned
+    follow = _reaches if state.looking == "input" else _touches
+    return follow(state, width, room) + pinned
 
 
 def _pinned(state: ConvolveState) -> list[Line]:
@@ -66,19 +66,33 @@ def _made_of(state: ConvolveState, width: int, height: int | None) -> list[Line]
     if len(parts) == 1:
         return _part(state, parts[0], title, width, height)
     plain = {"max": "max", "avg": "mean"}.get(state.operation.op.removeprefix("adaptive-"), "sum")
-    indent = max(len(part.name or plain) for part in parts) + 2
-    labels = [f"{part.name or plain:>{indent - 2}}  " for part in parts]
-    blocks = [_part(state, part, label, width, height) for part, label in zip(parts, labels, strict=True)]
-    if height is not None and sum(map(len, blocks)) > height:  # a line each, then fewer of them
-        blocks = [_part(state, part, label, width, 1) for part, label in zip(parts, labels, strict=True)]
-        ends = 1 + sum(part.name not in ("sum", "") and not part.taps for part in parts)
-        over = len(blocks) - height
-        if over > 0:
-            keep = max(0, len(blocks) - ends - over - 1)
-            hidden = len(blocks) - ends - keep
-            more = [[Piece(f"{'… ':>{indent}}{hidden} more lines", "dim")]]
-            blocks = [*blocks[:keep], more, *blocks[len(blocks) - ends :]]
-    return [line for block in blocks for line in block][: height or None]
+    names = [*(part.name or plain for part in parts[:-1]), title.rstrip()]
+    labels = [f"{name:>{max(map(len, names))}} " for name in names]
+    pairs = list(zip(parts, labels, strict=True))
+    blocks = [_part(state, part, label, width, height) for part, label in pairs]
+    if height is not None and sum(map(len, blocks)) > height:
+        blocks = _folded_blocks(blocks, [_part(state, part, label, width, 1) for part, label in pairs], parts, height)
+    return [line for block in blocks for line in block]
+
+
+def _folded_blocks(
+    whole: list[list[Line]], short: list[list[Line]], parts: Sequence[Part], height: int
+) -> list[list[Line]]:
+    """A line each, whole where lines are left over; where even that is too much, fewer of them, the last ones always."""
+    over = len(short) - height
+    if over <= 0:
+        spare = -over
+        for i, lines in enumerate(whole):
+            if len(lines) - 1 <= spare:
+                short[i], spare = lines, spare - len(lines) + 1
+        return short
+    ends = 0
+    while ends < len(parts) and not parts[-1 - ends].taps:
+        ends += 1
+    ends = max(1, min(ends, height - 1))
+    keep = max(0, height - ends - 1)
+    more: list[Line] = [[Piece(f"{'… ':>12}{len(short) - ends - keep} more lines (enter shows all)", "dim")]]
+    return [*short[:keep], *([more] if height > ends else []), *short[len(short) - ends :]]
 
 
 def _part(state: ConvolveState, part: Part, label: str, width: int, height: int | None) -> list[Line]:
@@ -130,8 +144,10 @@ def _folded(line: Line, room: int, hidden: int, joint: str) -> tuple[Line, int]:
     line = list(line)
     while True:
         more = [Piece(f"{joint}… {hidden} more", "dim")] if hidden else []
-        if _length(line + more) <= room or len(line) <= 3:
+        if _length(line + more) <= room:
             return line + more, hidden
+        if len(line) <= 3:  # not even one term has room
+            return [*line[:2], Piece(f"… {hidden + 1} more", "dim")], hidden + 1
         line.pop()
         if line[-1].text == joint:
             line.pop()
@@ -147,14 +163,15 @@ def _term(equation: Equation, taps: Sequence[Tap], index: int) -> Piece:
     if tap.input is None:
         return Piece(text.removesuffix("0)") + f"{PADDING})" if TIMES in text else PADDING, "padding")
     if TIMES not in text:
-        return Piece(text)
+        return Piece(text, "winner" if equation.function == "max" and text == equation.result else "plain")
     return Piece(text, "zero" if tap.product == 0 else "positive" if tap.product > 0 else "negative")
 
 
 def _rows(terms: list[Piece], state: ConvolveState, part: Part, room: int, height: int | None) -> list[list[Piece]]:
     joint = len(part.equation.joint)
     longest = max((len(term.text) for term in terms), default=1)
-    fitting = max(1, (room + joint) // (longest + joint))
+    commas = part.equation.joint == ", "  # one stands at the end of each line but the last
+    fitting = max(1, (room + joint - commas) // (longest + joint))
     across = state.operation.kernel_size[1]
     whole = part.taps and across <= fitting and (height is None or -(-len(terms) // across) < max(2, height))
     per_line = across if whole and height != 1 else fitting
@@ -166,7 +183,7 @@ def _rows(terms: list[Piece], state: ConvolveState, part: Part, room: int, heigh
 
 def _reaches(state: ConvolveState, width: int, height: int | None) -> list[Line]:
     operation, products = state.operation, state.reached
-    value = number(float(operation.input[(state.channel, *state.pixel)]), DECIMALS)
+    value = brief(float(operation.input[(state.channel, *state.pixel)]))
     times = f"{len(products)} output cell{'' if len(products) == 1 else 's'}"
     of_filter = f" of filter {state.filter}" if state.filters > 1 and not operation.pool else ""
     if operation.transposed:
@@ -179,7 +196,7 @@ def _reaches(state: ConvolveState, width: int, height: int | None) -> list[Line]
             ", each by another weight" if len(products) > 1 and not operation.pool else ""
         )
     title = _title(f"input {_at(state.pixel)} = {value}", verb + (":" if products else ""), width)
-    return title + _columns(products, len(products), width, None if height is None else height - len(title))
+    return title + _columns(state, products, len(products), width, None if height is None else height - len(title))
 
 
 def _title(label: str, words: str, width: int) -> list[Line]:
@@ -193,23 +210,25 @@ def _wins(state: ConvolveState, product: Product) -> bool:
     return sums is not None and float(sums[product.output]) == product.value
 
 
-def _touches(state: ConvolveState, width: int, height: int | None, limit: int) -> list[Line]:
+def _touches(state: ConvolveState, width: int, height: int | None) -> list[Line]:
     operation = state.operation
     if operation.pool:
         return [[Piece("a pool has no weights: every cell of its window counts alike", "dim")]]
-    products = list(islice(state.touched(), limit))
-    total = operation.sums[0].size if operation.sums is not None else 0
-    weight = number(products[0].weight if products else 0, DECIMALS)
-    verb = f"is the same for all {total} output cells, each time with another input cell:"
+    products = list(islice(state.touched(), MOST_TERMS if height is None else width * height))
+    total = operation.uses(*state.tap)
+    weight = brief(float(state.kernel_plane[state.tap]))
+    verb = f"is used {total} times, each time with another input cell, for another output cell:"
     title = _title(f"weight {_at(state.tap)} = {weight}", verb, width)
-    return title + _columns(products, total, width, None if height is None else height - len(title))
+    return title + _columns(state, products, total, width, None if height is None else height - len(title))
 
 
-def _columns(products: Sequence[Product], total: int, width: int, height: int | None) -> list[Line]:
-    """`row,column: weight×value = product` for each output cell, in columns."""
+def _columns(
+    state: ConvolveState, products: Sequence[Product], total: int, width: int, height: int | None
+) -> list[Line]:
+    """`→row,column: (weight×value) = product` for each output cell, in columns."""
     if not products or (height is not None and height < 1):
         return []
-    entries = [_entry(product) for product in products]
+    entries = [_entry(state, product) for product in products]
     widths = [max(len(entry[i].text) for entry in entries) for i in range(3)]
     across = max(1, (width + 3) // (sum(widths) + 3))
     room = len(entries) if height is None else across * height
@@ -220,7 +239,12 @@ def _columns(products: Sequence[Product], total: int, width: int, height: int | 
         line: Line = []
         for place, entry in enumerate(row):
             line += [Piece("   ")] if place else []
-            line += [Piece(piece.text.rjust(wide), piece.kind) for piece, wide in zip(entry, widths, strict=True)]
+            where, factors, result = entry
+            line += [
+                Piece(where.text.rjust(widths[0]), where.kind),
+                Piece(factors.text.rjust(widths[1]), factors.kind),
+                Piece(result.text.ljust(widths[2]), result.kind),
+            ]
         lines.append(line)
     if total > len(shown):
         lines[-1] = lines[-1][: -4 if len(rows[-1]) > 1 else None]
@@ -229,13 +253,24 @@ def _columns(products: Sequence[Product], total: int, width: int, height: int | 
     return lines
 
 
-def _entry(product: Product) -> tuple[Piece, Piece, Piece]:
-    weight, value = number(product.weight, 3), number(product.value, 3)
+def _entry(state: ConvolveState, product: Product) -> tuple[Piece, Piece, Piece]:
+    """Where a product goes, its factors, what it adds there: divided as the sum is. In a maximum: whether it wins."""
+    operation = state.operation
+    place = Piece(f"→{_at(product.output[1:])}: ", "dim")
+    value = brief(product.value)
+    if operation.op in ("max", "adaptive-max"):
+        wins = _wins(state, product)
+        best = "" if operation.sums is None else brief(float(operation.sums[product.output]))
+        return (
+            place,
+            Piece(value, "result" if wins else "zero"),
+            Piece(" is the largest" if wins else f" < {best}", "dim"),
+        )
+    by = operation.cell_divisor(*product.output[1:])
+    equation = weighted_sum([Tap(product.input, product.value, product.weight)], divisor=by)
     made = product.weight * product.value
     kind = "padding" if product.input is None else "zero" if made == 0 else "positive" if made > 0 else "negative"
-    shown = PADDING if product.input is None else value
-    return (
-        Piece(f"{_at(product.output[1:])}: ", "dim"),
-        Piece(f"{weight}{TIMES}{shown}", kind),
-        Piece(f" = {number(made, 3)}", kind),
-    )
+    factors = _term(equation, [Tap(product.input, product.value, product.weight)], 0).text
+    if operation.pool:
+        factors = brief(product.value)
+    return place, Piece(f"{factors}{equation.tail}", kind), Piece(f" {equation.relation} {equation.result}", kind)

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from cnntui.core import images
-from cnntui.core.kernels import Kernel, KernelError, kernels_directory, load_kernels, read_kernel
+from cnntui.core.kernels import MOST_TAPS, Kernel, KernelError, kernels_directory, load_kernels, read_kernel
 from cnntui.core.layers import Pair, shape_text
-from cnntui.core.mending import mended
+from cnntui.core.mending import dividing, mended
 from cnntui.core.operation import (
     AFTER,
     MAGNITUDE,
     OPERATIONS,
-    POOLS,
     Cell,
     Operation,
     Part,
@@ -28,7 +27,8 @@ from cnntui.core.windows import Array, swap_transposed
 from cnntui.runs.places import kernels_root
 
 LOOKING = ("output", "input", "kernel")
-MOST_CELLS, MOST_TAPS, MOST_CHANNELS = 1024, 64, 64  # a side of the input, of the kernel; channels and filters
+PLACES = {"output": "cell", "input": "pixel", "kernel": "tap"}  # where one is in each
+MOST_CELLS, MOST_CHANNELS = 1024, 64  # a side of the input; channels and filters
 CUSTOM = "custom"
 
 
@@ -83,8 +83,7 @@ class ConvolveState:
     @cached_property
     def reached(self) -> list[Product]:
         """Where the input cell goes, in this filter."""
-        pixel = (self.channel, *self.pixel)
-        return [product for product in self.operation.reached(pixel) if product.output[0] == self.filter]
+        return self.operation.reached((self.channel, *self.pixel), self.filter)
 
     def touched(self) -> Iterator[Product]:
         """What the weight touches, output cell by output cell."""
@@ -94,17 +93,23 @@ class ConvolveState:
     @cached_property
     def mended(self) -> list[tuple[str, ConvolveState]]:
         """The nearest settings that work, each in words, when these do not."""
-        return [(words, replace(self, operation=other).settled()) for words, other in mended(self.operation)]
+        offers = self.operation.once("mended", None, lambda: mended(self.operation))
+        return [(words, replace(self, operation=other).settled()) for words, other in offers]
+
+    def _weight_at(self, row: int, column: int) -> tuple[int, int, int, int]:
+        """Where a weight that is shown is kept; in impossible groups, one that is there."""
+        first, second, *place = self.operation.weight_at(self.filter, self.channel_of_group, row, column)
+        shape = self.operation.weight.shape
+        return first % shape[0], second % shape[1], place[0], place[1]
 
     @property
     def kernel_plane(self) -> Array:
-        """The weights of this filter and channel in the order in which they slide; a pool's are all alike."""
+        """The weights of this filter and channel in the order in which they slide; of a pool, none."""
         operation = self.operation
         if operation.pool:
-            return np.ones(operation.kernel_size)
-        if operation.problem is None:
-            return np.asarray(operation.sliding[self.filter, self.channel_of_group])
-        return np.asarray(operation.weight[0, 0])
+            return np.zeros(operation.kernel_size)
+        plane = operation.weight[self._weight_at(0, 0)[:2]]
+        return np.asarray(plane[::-1, ::-1] if operation.op == "true-conv" else plane)
 
     @property
     def channel_of_group(self) -> int:
@@ -114,10 +119,7 @@ class ConvolveState:
     @property
     def filters(self) -> int:
         """How many filters there are; of a pool, channels."""
-        operation = self.operation
-        if operation.pool:
-            return len(operation.input)
-        return operation.weight.shape[1] * operation.groups if operation.transposed else len(operation.weight)
+        return max(1, self.operation.filters)
 
     @property
     def shape(self) -> Pair:
@@ -132,7 +134,8 @@ class ConvolveState:
     @property
     def place(self) -> Pair:
         """Where in that grid."""
-        return {"output": self.cell, "input": self.pixel, "kernel": self.tap}[self.looking]
+        place: Pair = getattr(self, PLACES[self.looking])
+        return place
 
     @property
     def steps(self) -> int:
@@ -154,14 +157,13 @@ class ConvolveState:
             pixel=_inside(self.pixel, operation.input.shape[1:]),
             tap=_inside(self.tap, operation.kernel_size),
             channel=_clamped(self.channel, len(operation.input)),
+            filter=_clamped(self.filter, self.filters),
         )
         if operation.window is None:
             return settled
-        filter_ = _clamped(self.filter, self.filters)
-        channels = operation.channels_of(filter_)
+        channels = operation.channels_of(settled.filter)
         return replace(
             settled,
-            filter=filter_,
             cell=_inside(self.cell, operation.window.output),
             channel=min(max(channels.start, settled.channel), channels.stop - 1),
             pinned=_inside(self.pinned, operation.window.output) if self.pinned else None,
@@ -180,7 +182,7 @@ class ConvolveState:
 
     def to(self, row: int, column: int) -> ConvolveState:
         """Another cell of the grid that is looked at; beyond the border is the border."""
-        change: dict[str, Any] = {{"output": "cell", "input": "pixel", "kernel": "tap"}[self.looking]: (row, column)}
+        change: dict[str, Any] = {PLACES[self.looking]: (row, column)}
         return replace(self, **change).settled()
 
     def to_cell(self, row: int, column: int) -> ConvolveState:
@@ -229,8 +231,7 @@ class ConvolveState:
             raise MoveError(f"no operation is called {op!r}; there are {', '.join(OPERATIONS)}")
         before = self.operation
         settings: dict[str, Any] = {"op": op}
-        other_layout = (op == "transposed") != before.transposed and op not in POOLS
-        if other_layout and before.groups >= 1 and len(before.weight) % before.groups == 0:
+        if (op == "transposed") != before.transposed and before.groups >= 1 and len(before.weight) % before.groups == 0:
             settings["weight"] = swap_transposed(before.weight, before.groups)
         state = self.with_(**settings)
         if op == "transposed" and self.looking == "output":
@@ -251,8 +252,7 @@ class ConvolveState:
     def next_groups(self) -> ConvolveState:
         """The next number that divides both channel counts, round and round."""
         channels, filters = len(self.operation.input), self.filters
-        dividing = [g for g in range(1, channels + 1) if channels % g == 0 and filters % g == 0]
-        return self.with_groups(next((g for g in dividing if g > self.operation.groups), 1))
+        return self.with_groups(next((g for g in dividing(channels, filters) if g > self.operation.groups), 1))
 
     def with_filters(self, filters: int) -> ConvolveState:
         """More or fewer filters. A new one is the first one turned by a quarter, and so on round.
@@ -264,7 +264,9 @@ class ConvolveState:
         _check("filters", filters, MOST_CHANNELS)
         operation = self.operation
         if operation.transposed:
-            layout = (len(operation.weight), -(-filters // max(1, operation.groups)))
+            if filters % operation.groups:
+                raise MoveError(f"filters {filters} is not a multiple of {operation.groups} groups")
+            layout = (len(operation.weight), filters // operation.groups)
         else:
             layout = (filters, operation.weight.shape[1])
         weight = refitted(operation.weight, layout)
@@ -272,7 +274,9 @@ class ConvolveState:
             for new in range(len(operation.weight), filters):
                 weight[new] = np.rot90(operation.weight[0], -new, axes=(1, 2))
         bias = None if operation.bias is None else np.resize(operation.bias, filters)
-        return self.with_(weight=weight, bias=bias)
+        return replace(self, name=CUSTOM if len(self.operation.weight) < filters else self.name).with_(
+            weight=weight, bias=bias
+        )
 
     def with_channels(self, channels: int) -> ConvolveState:
         """More or fewer input channels; new ones are random, each with the weights of the channels before.
@@ -300,16 +304,21 @@ class ConvolveState:
         weight = refitted(self.operation.weight, (channels, 1))
         return self.with_(groups=channels, weight=weight, bias=None if bias is None else np.resize(bias, channels))
 
-    def with_bias(self, bias: float) -> ConvolveState:
-        """The bias of this filter; zeros everywhere are no bias at all.
+    def with_bias(self, *values: float) -> ConvolveState:
+        """The bias of this filter, or of every one; zeros everywhere are no bias at all.
 
         Raises:
-            MoveError: when a pool has none.
+            MoveError: when a pool has none, or there are not as many as filters.
         """
         self._refuse_pool("bias")
         old = self.operation.bias
         biases = np.zeros(self.filters) if old is None else np.resize(old, self.filters)
-        biases[self.filter] = bias
+        if len(values) == 1:
+            biases[self.filter] = values[0]
+        elif len(values) == self.filters:
+            biases[:] = values
+        else:
+            raise MoveError(f"{len(values)} biases for {self.filters} filters")
         return self.with_(bias=biases if biases.any() else None)
 
     def with_activation(self, name: str | None) -> ConvolveState:
@@ -327,18 +336,28 @@ class ConvolveState:
     def _with_input(self, grid: Array) -> ConvolveState:
         """Another input; the weights follow the number of channels, a depthwise operation the number of filters too."""
         operation = self.operation
-        channels = len(grid)
-        if channels == len(operation.input) or operation.pool:
-            weight, groups, bias = operation.weight, operation.groups, operation.bias
-        elif operation.groups == len(operation.input) > 1:
-            weight, groups, bias = refitted(operation.weight, (channels, operation.weight.shape[1])), channels, None
+        channels, before = len(grid), len(operation.input)
+        if channels == before:
+            return self.with_(input=grid)
+        weight, bias = operation.weight, operation.bias
+        if operation.groups == before > 1 and not operation.transposed:
+            filters, groups = len(weight) // before * channels, channels
+            bias = None if bias is None else np.resize(bias, filters)
+            weight = refitted(weight, (filters, 1))
         else:
-            layout = (channels, self.filters) if operation.transposed else (self.filters, channels)
-            weight, groups, bias = refitted(operation.weight, layout), 1, operation.bias
+            filters, groups = weight.shape[1] * operation.groups if operation.transposed else len(weight), 1
+            weight = refitted(weight, (channels, filters) if operation.transposed else (filters, channels))
         return self.with_(input=grid, weight=weight, groups=groups, bias=bias)
 
     def use_input(self, grid: Array) -> ConvolveState:
-        """Slide over another input (C, H, W)."""
+        """Slide over another input (C, H, W).
+
+        Raises:
+            MoveError: when it is too large for the lab.
+        """
+        for side in grid.shape[1:]:
+            _check("size", side, MOST_CELLS)
+        _check("channels", len(grid), MOST_CHANNELS)
         return replace(self, pinned=None)._with_input(grid)
 
     def use_picture(self, name: str, size: Pair | None = None) -> ConvolveState:
@@ -402,7 +421,7 @@ class ConvolveState:
         if not (0 <= row < height and 0 <= column < width):
             raise MoveError(f"there is no cell {row},{column} in {height}×{width}")
         weight = operation.weight.copy()
-        weight[operation.weight_at(self.filter, self.channel_of_group, row, column)] = value
+        weight[self._weight_at(row, column)] = value
         return replace(self, name=CUSTOM).with_(weight=weight)
 
     def _refuse_pool(self, what: str) -> None:
@@ -419,7 +438,7 @@ class ConvolveState:
         operation = self.operation
         weight = operation.weight.copy()
         for (row, column), value in np.ndenumerate(edit(self.kernel_plane)):
-            weight[operation.weight_at(self.filter, self.channel_of_group, row, column)] = value
+            weight[self._weight_at(row, column)] = value
         return replace(self, name=CUSTOM).with_(weight=weight)
 
     def _all_edited(self, which: str, edit: Callable[[Array], Array]) -> ConvolveState:

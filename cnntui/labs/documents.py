@@ -61,7 +61,13 @@ def convolution_document(state: ConvolveState, with_cell: bool, show: str = "out
     if state.looking != "output":
         products = state.reached if state.looking == "input" else state.touched()
         document["products"] = [
-            {"output": p.output, "input": p.input, "value": p.value, "weight": p.weight, "product": p.weight * p.value}
+            {
+                "output": p.output,
+                "input": p.input,
+                "value": p.value,
+                "weight": p.weight / operation.cell_divisor(*p.output[1:]),
+                "product": p.weight * p.value / operation.cell_divisor(*p.output[1:]),
+            }
             for p in products
         ]
         return document
@@ -105,4 +111,5 @@ def grid_shown(state: ConvolveState, show: str) -> Array:
             raise MoveError("a pool has no kernel")
         case "kernel":
             return np.asarray(operation.sliding[state.filter] / operation.divisor)
-    return panels(state, show)["input"].values[None]
+    values = panels(state, show)["input"].values[None]
+    return values / operation.divisor if show == "matrix" else values

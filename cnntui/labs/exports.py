@@ -9,11 +9,12 @@ import msgspec
 import numpy as np
 
 from cnntui.core.images import GridError, as_grid
+from cnntui.core.layers import Pair
+from cnntui.core.notation import printable
 from cnntui.core.operation import AFTER, MAGNITUDE, OPERATIONS, PADDINGS, Operation
 from cnntui.core.windows import Array
 from cnntui.labs.convolve import CUSTOM, LOOKING, ConvolveState
-
-Pairs = tuple[int, int]
+from cnntui.labs.words import MOST
 
 
 class SavedError(ValueError):
@@ -27,22 +28,22 @@ class _Saved(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     kernel: str = CUSTOM
     divisor: float = 1
     bias: list[float] | None = None
-    stride: Pairs = (1, 1)
-    padding: tuple[Pairs, Pairs] | str = ((0, 0), (0, 0))
-    dilation: Pairs = (1, 1)
+    stride: Pair = (1, 1)
+    padding: tuple[Pair, Pair] | str = ((0, 0), (0, 0))
+    dilation: Pair = (1, 1)
     groups: int = 1
     ceil_mode: bool = False
     count_include_pad: bool = True
-    output_padding: Pairs = (0, 0)
-    output_size: Pairs = (1, 1)
+    output_padding: Pair = (0, 0)
+    output_size: Pair = (1, 1)
     activation: str | None = None
     filter: int = 0
-    cell: Pairs = (0, 0)
+    cell: Pair = (0, 0)
     channel: int = 0
-    pixel: Pairs = (0, 0)
-    tap: Pairs = (0, 0)
+    pixel: Pair = (0, 0)
+    tap: Pair = (0, 0)
     looking: str = "output"
-    pinned: Pairs | None = None
+    pinned: Pair | None = None
 
 
 SETTINGS = (
@@ -65,7 +66,9 @@ def to_toml(state: ConvolveState) -> str:
     )
     settings: dict[str, Any] = msgspec.to_builtins(saved)
     # A list of numbers is written alike in JSON and TOML, and so is a plain string.
-    lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items() if value not in (None, [])]
+    lines = [
+        f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items() if value not in (None, [])
+    ]
     grids = (f"{name} = {_nested(getattr(operation, name))}" for name in ("weight", "input"))
     return "\n".join([*lines, *grids]) + "\n"
 
@@ -78,6 +81,7 @@ def from_toml(text: str) -> ConvolveState:
     """
     try:
         saved = msgspec.toml.decode(text, type=_Saved)
+        _check_numbers(saved)
         operation = Operation(
             as_grid(saved.input, (3,)),
             as_grid(saved.weight, (4,)),
@@ -85,7 +89,9 @@ def from_toml(text: str) -> ConvolveState:
             **{name: getattr(saved, name) for name in SETTINGS},
         )
     except (msgspec.DecodeError, GridError) as error:
-        raise SavedError(str(error)) from None
+        raise SavedError(f"not a saved state: {error}") from None
+    except RecursionError:
+        raise SavedError("not a saved state: lists in lists in lists") from None
     for what, value, known in (
         ("op", saved.op, OPERATIONS),
         ("looking", saved.looking, LOOKING),
@@ -96,8 +102,25 @@ def from_toml(text: str) -> ConvolveState:
             raise SavedError(f"{what} = {value!r} is none of {', '.join(map(str, known))}")
     if saved.divisor == 0:
         raise SavedError("divisor = 0: nothing can be divided by it")
-    state = ConvolveState(operation, saved.kernel, **{name: getattr(saved, name) for name in LOOKED_AT})
+    state = ConvolveState(operation, printable(saved.kernel), **{name: getattr(saved, name) for name in LOOKED_AT})
     return state.settled()
+
+
+def _check_numbers(saved: _Saved) -> None:
+    """Every setting in the range that words allow."""
+    for name in ("stride", "padding", "dilation", "groups", "output_padding", "output_size", *LOOKED_AT):
+        value = getattr(saved, name)
+        if not isinstance(value, str) and any(not 0 <= number <= MOST for number in _flat(value)):
+            raise SavedError(f"{name} = {value!r} is not from 0 to {MOST}")
+    for name in ("divisor", "bias"):
+        if any(not np.isfinite(number) for number in _flat(getattr(saved, name))):
+            raise SavedError(f"{name} = {getattr(saved, name)!r} is not finite")
+
+
+def _flat(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return [number for part in value for number in _flat(part)] if isinstance(value, list | tuple) else [value]
 
 
 def csv(grid: Array) -> str:
@@ -106,7 +129,7 @@ def csv(grid: Array) -> str:
 
 
 def _literal(value: float) -> str:
-    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(float(value))
+    return str(int(value)) if abs(value) < 1e15 and value == int(value) else repr(float(value))
 
 
 def _nested(array: Array, indent: int = 0) -> str:
@@ -286,12 +309,11 @@ def _numpy_stamped(operation: Operation) -> list[str]:
     channels, of_group = operation.weight.shape[:2]
     per_group = channels // operation.groups
     rows, columns = window.output
-    tall, wide = top + rows + d * height + s, left + columns + e * width + t
+    tall = max(top + rows, (operation.input.shape[1] - 1) * s + d * (height - 1) + 1)
+    wide = max(left + columns, (operation.input.shape[2] - 1) * t + e * (width - 1) + 1)
     stamp = f"i * {s} : i * {s} + {d * (height - 1) + 1} : {d}, j * {t} : j * {t} + {e * (width - 1) + 1} : {e}"
     filters = f"c // {per_group} * {of_group} : c // {per_group} * {of_group} + {of_group}"
     finish = _finish(operation).replace("bias[o]", "bias[:, None, None]")
-    tall = max(tall, (operation.input.shape[1] - 1) * s + d * height)
-    wide = max(wide, (operation.input.shape[2] - 1) * t + e * width)
     return [
         f"y = np.zeros(({operation.groups * of_group}, {tall}, {wide}))",
         "for c, i, j in np.ndindex(x.shape):  # every input cell stamps the kernel, weighted",

@@ -13,7 +13,7 @@ from cnntui.core.operation import ADAPTIVE, AFTER, OPERATIONS, POOLS, Operation
 from cnntui.core.windows import Array
 from cnntui.labs.convolve import CUSTOM, ConvolveState, MoveError
 from cnntui.labs.exports import SavedError, from_toml
-from cnntui.labs.words import kernel_named, padding_of, pair_of
+from cnntui.labs.words import kernel_named, padding_of, pair_of, whole
 
 
 class GivenError(ValueError):
@@ -51,6 +51,10 @@ def convolution(
         raise GivenError("--dilation is for convolutions")
     if pooling and bias is not None:
         raise GivenError("--bias is for convolutions")
+    if (ceil or nopad) and op not in ("max", "avg"):
+        raise GivenError(f"--{'ceil' if ceil else 'nopad'} is for max and avg pooling")
+    if name != CUSTOM and groups == 1:  # a named kernel slides over every channel
+        weight = np.repeat(weight, len(x), axis=0 if op == "transposed" else 1)
     if groups < 1:
         raise GivenError(f"--groups {groups} < 1")
     size = (weight.shape[2], weight.shape[3])
@@ -71,8 +75,7 @@ def convolution(
         activation=activation,
     )
     if bias is not None:
-        filters = weight.shape[1] * groups if op == "transposed" else len(weight)
-        operation = replace(operation, bias=_bias(bias, filters))
+        operation = replace(operation, bias=_bias(bias, operation.filters))
     state = ConvolveState(operation, name).settled()
     return _looking_at(state, at) if at else state
 
@@ -106,6 +109,8 @@ def _input(text: str) -> Array:
         return grid if grid.ndim == 3 else grid[None]
     if text in PICTURES and not Path(text).exists():
         return picture(text)
+    if "." not in text and "/" not in text and not Path(text).exists():
+        raise GivenError(f"no picture or file is called {text!r}; the pictures are {', '.join(PICTURES)}")
     return read_grid(Path(text))
 
 
@@ -128,16 +133,21 @@ def _bias(text: str, filters: int) -> Array:
         values = grid_from_json(f"[[{text.strip().strip('[]')}]]")[0]
     except GridError:
         raise GivenError(f"--bias {text!r} is not a number or a list of numbers") from None
+    if "[" in text.strip().strip("[]"):
+        raise GivenError(f"--bias {text!r} is not a number or a list of numbers")
     if len(values) not in (1, filters):
         raise GivenError(f"--bias has {len(values)} numbers, but there are {filters} filters")
     return np.broadcast_to(values, (filters,))
 
 
 def _looking_at(state: ConvolveState, text: str) -> ConvolveState:
-    parts = text.split(",")
-    if len(parts) not in (2, 3) or not all(part.strip().isascii() and part.strip().isdigit() for part in parts):
-        raise GivenError(f"--at {text!r} is not ROW,COLUMN or FILTER,ROW,COLUMN")
-    filter_, row, column = [0, *map(int, parts)][-3:]
+    try:
+        places = [whole(part.strip()) for part in text.split(",")]
+        if len(places) not in (2, 3):
+            raise MoveError(text)
+    except MoveError:
+        raise GivenError(f"--at {text[:20]!r} is not ROW,COLUMN or FILTER,ROW,COLUMN") from None
+    filter_, row, column = [0, *places][-3:]
     output = state.operation.output
     if output is not None and any(i >= n for i, n in zip((filter_, row, column), output.shape, strict=True)):
         raise GivenError(f"--at {text} is outside the output of {'×'.join(map(str, output.shape))}")

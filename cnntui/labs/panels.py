@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 
 import numpy as np
@@ -10,7 +12,7 @@ import numpy as np
 from cnntui.core.arithmetic import number
 from cnntui.core.axis import AnyAxis
 from cnntui.core.layers import Pair, shape_text
-from cnntui.core.operation import NONE, Sides
+from cnntui.core.operation import ADAPTIVE, NONE, Sides
 from cnntui.core.windows import Array
 from cnntui.labs.convolve import ConvolveState, MoveError
 
@@ -21,7 +23,7 @@ LARGEST = 4_000_000  # cells of a matrix that is still shown
 Frame = tuple[int, int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Marks:
     """Some cells of a grid, and the frame around them (top, left, bottom, right, inclusive)."""
 
@@ -35,14 +37,14 @@ class Marks:
     def __bool__(self) -> bool:
         return bool(self.rows and self.columns)
 
-    @property
+    @cached_property
     def frame(self) -> Frame | None:
         """The smallest frame around all of them."""
         if not self:
             return None
         return min(self.rows), min(self.columns), max(self.rows), max(self.columns)
 
-    @property
+    @cached_property
     def gaps(self) -> bool:
         """Whether the frame holds cells that are not among them."""
         if not self:
@@ -52,10 +54,10 @@ class Marks:
         return there < (bottom - top + 1) * (right - left + 1)
 
 
-def marks(rows: object, columns: object) -> Marks:
+def marks(rows: Iterable[int | None], columns: Iterable[int | None]) -> Marks:
     """Every crossing of these rows and columns; None among them is left out."""
-    kept = (frozenset(i for i in each if i is not None) for each in (rows, columns))  # type: ignore[attr-defined]
-    return Marks(*kept)
+    kept = [frozenset(i for i in each if i is not None) for each in (rows, columns)]
+    return Marks(kept[0], kept[1])
 
 
 NOTHING = marks((), ())
@@ -110,8 +112,8 @@ def _cells(state: ConvolveState) -> Panels:
             pinned_written = marks(state.pinned[:1], state.pinned[1:])
             pinned_read = _under(rows, columns, state.pinned)
     many_filters, many_channels = state.filters > 1, len(operation.input) > 1
-    channel = f" · channel {state.channel} of {len(operation.input)}" if many_channels else ""
-    which = f" · filter {state.filter} of {state.filters}" if many_filters and not operation.pool else ""
+    channel = f" channel {state.channel} of 0–{len(operation.input) - 1}" if many_channels else ""
+    which = f" filter {state.filter} of 0–{state.filters - 1}" if many_filters and not operation.pool else ""
     return {
         "input": Panel(
             f"input {shape_text(operation.input.shape[1:])}{channel}",
@@ -125,7 +127,7 @@ def _cells(state: ConvolveState) -> Panels:
         ),
         "kernel": Panel(
             _kernel_title(state),
-            np.zeros(operation.kernel_size) if operation.pool else state.kernel_plane,
+            state.kernel_plane,
             weight_scale,
             state.tap,
             marked=kernel if state.looking != "output" else NOTHING,
@@ -173,7 +175,7 @@ def _under(rows: AnyAxis, columns: AnyAxis, cell: Pair) -> Marks:
 def _border(state: ConvolveState) -> Sides:
     """How much padding is drawn: what is there, and what windows reach beyond it."""
     operation, window = state.operation, state.operation.window
-    if operation.transposed or operation.op.startswith("adaptive"):
+    if operation.transposed or operation.op in ADAPTIVE:
         return NONE
     if window is None:
         return operation.sides
@@ -188,14 +190,19 @@ def _kernel_title(state: ConvolveState) -> str:
     operation = state.operation
     if operation.pool:
         kind = {"max": "max of", "avg": "mean of"}.get(operation.op.removeprefix("adaptive-"), "")
-        fitted = "up to " if operation.op.startswith("adaptive") else ""
+        fitted = "up to " if operation.op in ADAPTIVE else ""
         return f"{kind} {fitted}{shape_text(operation.kernel_size)}"
-    divided = f" ÷{number(operation.divisor)}" if operation.divisor != 1 else ""
     flipped = " flipped" if operation.op == "true-conv" else ""
+    which = f" {state.filter}" if state.filters > 1 else ""
+    return f"{state.name}{flipped}{_finish(state)}{which}"
+
+
+def _finish(state: ConvolveState) -> str:
+    """What is done to a sum of products: ` ÷16 + 0.5`."""
+    operation = state.operation
+    divided = f" ÷{number(operation.divisor)}" if operation.divisor != 1 and not operation.pool else ""
     bias = operation.cell_bias(state.filter) if operation.problem is None else 0
-    added = f" + {number(bias, 3)}" if bias else ""
-    which = f" · filter {state.filter} of {state.filters}" if state.filters > 1 else ""
-    return f"{state.name}{divided}{flipped}{added}{which}"
+    return divided + (f" + {number(bias, 3)}" if bias else "")
 
 
 # -- the same as products of matrices
@@ -238,10 +245,11 @@ def _patches(state: ConvolveState) -> Panels:
     column = operation.sliding[state.filter] if not operation.pool else np.zeros((1, *operation.kernel_size))
     return {
         "input": Panel(
-            f"patches {cells}×{patches.shape[1]}", patches, input_scale, (row, tap), marked=marked
+            f"patches {cells}×{patches.shape[1]}", patches, input_scale, (row, tap), marked=marked,
+            holes=operation.missing(),
         ),
         "kernel": Panel(
-            f"kernel {patches.shape[1]}×1", _column(column), weight_scale, (tap, 0), marked=weights,
+            f"kernel {patches.shape[1]}×1{_finish(state)}", _column(column), weight_scale, (tap, 0), marked=weights,
             weights=not operation.pool, blank=operation.pool,
         ),
         "output": Panel(
@@ -287,7 +295,7 @@ def _tied(state: ConvolveState) -> Panels:
             read, made = marks((int(at) for at in used), (0,)), marks((row,), (0,))
     return {
         "input": Panel(
-            f"matrix {cells}×{pixels}, {state.kernel_plane.size * operation.sliding.shape[1]} weights",
+            f"matrix {cells}×{pixels}{_finish(state)}, {operation.sliding[state.filter].size} weights",
             matrix, weight_scale, (row, column), marked=marked, weights=True, holes=~there,
         ),
         "kernel": Panel(f"input {pixels}×1", _column(operation.input), input_scale, (column, 0), marked=read),

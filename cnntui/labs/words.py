@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,9 +35,19 @@ def whole(text: str, least: int = 0) -> int:
     Raises:
         MoveError: when it is none.
     """
-    if not (text.isascii() and text.isdigit() and least <= int(text) <= MOST):
-        raise MoveError(f"{text!r} is not a whole number of at least {least}")
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and least <= int(text) <= MOST):
+        raise MoveError(f"{text[:20]!r} is not a whole number from {least} to {MOST}")
     return int(text)
+
+
+def signed(text: str) -> int:
+    """A whole number that may be negative.
+
+    Raises:
+        MoveError: when it is none.
+    """
+    bare = text.replace(MINUS, "-")
+    return -whole(bare[1:]) if bare.startswith("-") else whole(bare)
 
 
 def pair_of(text: str, least: int = 0) -> Pair:
@@ -46,9 +57,12 @@ def pair_of(text: str, least: int = 0) -> Pair:
         MoveError: when it is neither.
     """
     parts = text.replace("×", "x").replace(",", "x").split("x")
-    if len(parts) > 2 or not all(p.isascii() and p.isdigit() and least <= int(p) <= MOST for p in parts):
-        raise MoveError(f"{text!r} is not a whole number of at least {least}, or two such as 2x3")
-    return int(parts[0]), int(parts[-1])
+    try:
+        if len(parts) > 2:
+            raise MoveError(text)
+        return whole(parts[0], least), whole(parts[-1], least)
+    except MoveError:
+        raise MoveError(f"{text[:20]!r} is not a whole number from {least} to {MOST}, or two such as 2x3") from None
 
 
 def padding_of(text: str) -> Sides | str:
@@ -59,15 +73,14 @@ def padding_of(text: str) -> Sides | str:
     """
     if text in PADDINGS:
         return text
-    parts = text.split(",")
-    if len(parts) == 4 and all(part.isascii() and part.isdigit() for part in parts):
-        left, right, top, bottom = (whole(part) for part in parts)
-        return (top, bottom), (left, right)
     try:
+        if text.count(",") == 3:
+            left, right, top, bottom = (whole(part) for part in text.split(","))
+            return (top, bottom), (left, right)
         rows, columns = pair_of(text)
     except MoveError:
         raise MoveError(
-            f"padding {text!r} is none of {', '.join(PADDINGS)}, a whole number, two such as 2x3, "
+            f"padding {text[:20]!r} is none of {', '.join(PADDINGS)}, a whole number, two such as 2x3, "
             "or left,right,top,bottom"
         ) from None
     return (rows, rows), (columns, columns)
@@ -87,7 +100,7 @@ def _grid(text: str) -> str:
 
 
 def _signed(text: str) -> Pair:
-    row, column = (int(part.replace(MINUS, "-")) for part in text.split(","))
+    row, column = (signed(part) for part in text.split(","))
     return row, column
 
 
@@ -99,7 +112,11 @@ def kernel_named(name: str) -> Kernel:
     """
     kernels, _ = known_kernels()
     if name not in kernels:
-        raise MoveError(f"no kernel is called {name!r}; there are {', '.join(kernels)}")
+        near = difflib.get_close_matches(name, kernels, 3)
+        raise MoveError(
+            f"no kernel is called {name!r}; "
+            + (f"near are {', '.join(near)}" if near else f"there are {', '.join(kernels)}")
+        )
     return kernels[name]
 
 
@@ -110,14 +127,6 @@ class Move:
     arguments: str
     about: str
     make: Callable[..., ConvolveState]
-
-
-def _bias(state: ConvolveState, *values: str) -> ConvolveState:
-    if len(values) == 1:
-        return state.with_bias(number_of(values[0]))
-    for filter_, value in enumerate(values):
-        state = state.to_filter(filter_).with_bias(number_of(value))
-    return state
 
 
 MOVES: dict[str, Move] = {
@@ -141,11 +150,13 @@ MOVES: dict[str, Move] = {
     "activation": Move(
         "NAME or none", ", ".join(AFTER), lambda s, name: s.with_activation(None if name == "none" else name)
     ),
-    "bias": Move("B ...", "added to the sum of this filter; several: of each filter", _bias),
+    "bias": Move("B ...", "added to the sum of this filter; several: of each filter",
+        lambda s, b, *more: s.with_bias(*map(number_of, (b, *more))),
+    ),
     "divisor": Move("N", "by what the sum of products is divided", lambda s, n: s.with_(divisor=_not_zero(n))),
     "kernel": Move(
         "NAME ...", "one of kernels/, or several of one size as filters",
-        lambda s, *names: s.use_kernels([kernel_named(name) for name in names]),
+        lambda s, name, *more: s.use_kernels([kernel_named(each) for each in (name, *more)]),
     ),
     "magnitude": Move(
         "NAME NAME", "two kernels and the length of the gradient they give",
@@ -175,20 +186,21 @@ MOVES: dict[str, Move] = {
     "channel": Move("N", "the input channel shown", lambda s, n: s.to_channel(whole(n))),
     "filter": Move("N", "the filter shown", lambda s, n: s.to_filter(whole(n))),
     "pin": Move("", "keep the output cell in view, or let it go", lambda s: s.pin()),
-    "step": Move("[N]", "cells on in reading order", lambda s, n="1": s.step(int(n.replace(MINUS, "-")))),
+    "step": Move("[N]", "cells on in reading order", lambda s, n="1": s.step(signed(n))),
 }  # fmt: skip
 
 
 # What can be done to a grid. What ends in a blank needs more words.
 EDITS = (
-    ("clear {grid}", "zeros everywhere"),
-    ("fill {grid} ", "one number everywhere"),
+    ("look {grid}", "type a number in a cell: digits, enter sets it"),
     ("random {grid}", "whole numbers, others each time; a seed makes them the same"),
     ("size {grid} ", "more or fewer rows and columns"),
     ("transpose {grid}", "rows become columns"),
     ("rotate {grid}", "a quarter turn clockwise"),
     ("shift {grid} 0,1", "everything one cell to the right (ctrl+arrow)"),
     ("shift {grid} 1,0", "everything one cell down (ctrl+arrow)"),
+    ("fill {grid} ", "one number everywhere"),
+    ("clear {grid}", "zeros everywhere"),
     ("channels ", "more or fewer input channels"),
     ("filters ", "more or fewer filters"),
     ("depthwise", "a filter of its own for each channel"),
@@ -210,7 +222,9 @@ def play(state: ConvolveState, words: str) -> ConvolveState:
     """
     verb, *arguments = words.split() or [""]
     if verb not in MOVES:
-        raise MoveError(f"no move is called {verb!r}; there are {', '.join(MOVES)}")
+        near = difflib.get_close_matches(verb, MOVES, 1)
+        meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(MOVES)}"
+        raise MoveError(f"no move is called {verb!r}; {meant}")
     move = MOVES[verb]
     try:
         inspect.signature(move.make).bind(state, *arguments)

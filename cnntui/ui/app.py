@@ -49,6 +49,7 @@ class CnntuiApp(App[None]):
     """cnntui in a terminal."""
 
     TITLE = "cnntui"
+    NOTIFICATION_TIMEOUT = 4
     COMMANDS = App.COMMANDS | {_key_commands}
     BINDINGS: ClassVar[list[Any]] = [
         *(

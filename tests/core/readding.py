@@ -15,7 +15,9 @@ def decimal(text: str) -> Decimal:
 
 
 def unit(text: str) -> Decimal:
-    return Decimal(1).scaleb(decimal(text).as_tuple().exponent)  # type: ignore[arg-type]
+    """A unit of the last digit; below 1000 at least a tenth, since zeros at the end are not printed."""
+    value = decimal(text)
+    return Decimal(1).scaleb(min(0 if abs(value) >= 1000 else -1, int(value.as_tuple().exponent)))
 
 
 def readd(text: str) -> None:

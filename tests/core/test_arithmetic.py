@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cnntui.core.arithmetic import maximum, mean, number, short, weighted_sum
+from cnntui.core.arithmetic import brief, maximum, mean, number, short, weighted_sum
 from cnntui.core.windows import Tap
 from tests.core.readding import decimal, readd
 
@@ -33,6 +33,21 @@ def test_random_sums_readd(seed: int) -> None:
         readd(str(written))
         true = sum(w * v for w, v in zip(weights, values, strict=True)) / divisor + bias
         assert float(decimal(written.result)) == pytest.approx(true, rel=2e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "text", ["(0.45×2) = 1", "(0.4×1) + (0.05×1) = 0", "max(1, 2) = 1", "relu(−1) = 1", "√(1² + 1²) = 2"]
+)
+def test_what_does_not_readd_is_noticed(text: str) -> None:
+    """The judge can say no."""
+    with pytest.raises(AssertionError):
+        readd(text)
+
+
+def test_what_is_not_zero_is_never_written_as_zero() -> None:
+    assert brief(0) == "0"
+    assert brief(1 / 3) == "0.333333"
+    assert brief(-1e-7) == "−1.00e−07"
 
 
 def test_whole_numbers_are_printed_in_full() -> None:

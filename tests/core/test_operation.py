@@ -56,14 +56,16 @@ def test_the_three_directions_are_one_table(op: str) -> None:
             i, j = (int(rng.integers(n)) for n in operation.kernel_size)
             channel = int(rng.choice(list(operation.channels_of(filter_))))
             touched = list(operation.touched(filter_, channel, i, j))
-            assert len(touched) == operation.sums[0].size
+            assert len(touched) == operation.uses(i, j)
+            assert operation.transposed or len(touched) == operation.sums[0].size
             for product in touched:
                 assert (
                     product.weight == operation.sliding[filter_, channel - operation.channels_of(filter_).start, i, j]
                 )
                 assert product.input is None or product in operation.reached(product.input)
-            at = operation.weight_at(filter_, channel - operation.channels_of(filter_).start, i, j)
-            assert operation.weight[at] == touched[0].weight
+            within = channel - operation.channels_of(filter_).start
+            at = operation.weight_at(filter_, within, i, j)
+            assert operation.weight[at] == operation.sliding[filter_, within, i, j]
 
 
 @pytest.mark.parametrize("seed", range(200))
@@ -195,7 +197,8 @@ def test_the_nearest_value_is_possible_and_none_is_nearer(seed: int) -> None:
         if value is None:
             continue
         Axis(**{**arguments, setting: value})
-        for other in range(arguments[setting] - abs(value - arguments[setting]) + 1, arguments[setting]):
+        distance = abs(value - arguments[setting])
+        for other in range(arguments[setting] - distance + 1, arguments[setting] + distance):
             with pytest.raises(ValueError):
                 Axis(**{**arguments, setting: other})
 

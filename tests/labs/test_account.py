@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -15,13 +16,9 @@ from tests.core.random_operations import random_operation
 from tests.core.readding import decimal, readd
 
 
-def random_state(seed: int, whole: bool = False) -> ConvolveState:
+def random_state(seed: int) -> ConvolveState:
     rng = np.random.default_rng([91, seed])
     operation = random_operation(rng, OPERATIONS[seed % len(OPERATIONS)])
-    if whole:
-        operation = type(operation)(
-            operation.input.round(1), operation.weight.round(1), operation.op, padding=operation.padding
-        )
     state = ConvolveState(operation)
     for grid in ("output", "input", "kernel"):
         state = state.look(grid, *(int(n) for n in rng.integers(0, 12, 2)))
@@ -30,6 +27,14 @@ def random_state(seed: int, whole: bool = False) -> ConvolveState:
 
 def rendered(lines: list[Line]) -> str:
     return "\n".join("".join(piece.text for piece in line) for line in lines)
+
+
+def entries(lines: list[Line]) -> Iterator[tuple[tuple[int, int], str]]:
+    """The output cell and the equation of every product that is listed."""
+    for line in lines:
+        for place, factors, result in zip(line, line[1:], line[2:], strict=False):
+            if found := re.match(r" *→(\d+),(\d+): ", place.text):
+                yield (int(found[1]), int(found[2])), (factors.text + result.text).strip().replace("·", "0")
 
 
 def equations(text: str, labels: list[str]) -> list[str]:
@@ -54,7 +59,7 @@ def test_the_rendered_text_of_10000_cells_readds(batch: int) -> None:
         for width in (50, 60, 78, 118):
             state = state.to(int(rng.integers(12)), int(rng.integers(12)))
             names = sorted({part.name or "sum" for part in state.parts} | {"max", "mean"}, key=len, reverse=True)
-            labels = [f"output {','.join(map(str, state.cell))} =", *(f"{name}  " for name in names)]
+            labels = [f"output {','.join(map(str, state.cell))} =", *(f"{name} " for name in names)]
             written = equations(rendered(account(state, width)), labels)
             assert len(written) == len(state.parts)
             for line, part in zip(written, state.parts, strict=True):
@@ -64,42 +69,64 @@ def test_the_rendered_text_of_10000_cells_readds(batch: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(200))
-def test_what_is_folded_is_counted(seed: int) -> None:
+def test_what_is_folded_is_counted_and_nothing_is_cut_off(seed: int) -> None:
     state = random_state(seed)
     total = sum(len(part.equation.terms) for part in state.parts if part.taps)
+    last = state.parts[-1].equation
     for width, height in ((78, 3), (78, 6), (118, 9)):
         lines = account(state, width, height)
         assert len(lines) <= height
         text = rendered(lines)
+        assert all(len(line.rstrip()) <= width for line in text.splitlines()), text
+        assert text.rstrip().endswith(f"{last.relation} {last.result}"), "the result is always there"
         if "more lines" in text:
             continue
         hidden = sum(map(int, re.findall(r"… (\d+) more", text)))
         shown = sum(piece.kind in ("positive", "negative", "zero", "padding") for line in lines for piece in line)
         if state.operation.op in ("conv", "true-conv") and total:
-            biases = sum(bool(part.taps) and len(part.equation.terms) > len(part.taps) for part in state.parts)
-            assert shown + hidden in (total, total - biases), text
-        assert all(len("".join(piece.text for piece in line)) <= width + 24 for line in lines)
+            bare = sum(len(part.equation.terms) - len(part.taps) for part in state.parts if part.taps)
+            outer = sum(len(part.equation.terms) for part in state.parts if not part.taps)
+            assert total - bare <= shown + hidden <= total + outer, text
 
 
 @pytest.mark.parametrize("seed", range(120))
 def test_where_an_input_cell_goes_and_what_a_weight_touches(seed: int) -> None:
-    """Every product that is listed is one that the output cell is made of."""
-    state = random_state(seed, whole=True)
+    """Every product that is listed multiplies as printed, and is one that the output cell is made of."""
+    state = random_state(seed)
     operation = state.operation
-    if operation.problem or operation.sums is None:
-        return
     for looking in ("input", "kernel"):
         looked = state.look(looking)
-        text = rendered(account(looked, 100)).replace("·", "0")
-        for row, column, weight, value, product in re.findall(
-            r"(\d+),(\d+):\s+([−\d.]+)×([−\d.]+)\s*= ([−\d.]+)", text
-        ):
-            assert decimal(weight) * decimal(value) == decimal(product)
-            taps = operation.taps(looked.filter, int(row), int(column))
-            pairs = [(round(tap.weight, 3), round(tap.value, 3)) for tap in taps]
-            assert (float(decimal(weight)), float(decimal(value))) in pairs
+        lines = account(looked, 100)
+        listed = list(entries(lines))
+        for (row, column), equation in listed:
+            if "max" in operation.op:
+                continue
+            factors, divided, rest = equation.partition(" / ")
+            readd(f"({factors}){divided}{rest}" if divided else equation)
+            made = float(decimal(equation.split()[-1]))
+            taps = operation.taps(looked.filter, row, column)
+            products = [tap.product / operation.cell_divisor(row, column) for tap in taps]
+            assert any(made == pytest.approx(product, rel=1e-3, abs=1e-6) for product in products)
         if looking == "input":
-            assert f"{len(looked.reached)} output cell" in text
+            assert f"{len(looked.reached)} output cell" in rendered(lines)
+            assert len(listed) == len(looked.reached)
+        elif not operation.pool:
+            assert len(listed) == operation.uses(*looked.tap) == len(list(looked.touched()))
+
+
+def test_a_maximum_tells_who_wins() -> None:
+    state = play(play(start("sobel-x", "ramp"), "op max"), "size kernel 1x3")
+    text = rendered(account(play(state, "pixel 0,2"), 80))
+    assert "is under 3 output cells, and the largest in 1:" in text
+    assert "→0,0: 3 is the largest" in text
+    assert "→0,1: 3 < 4" in text
+
+
+def test_the_divisor_is_not_forgotten() -> None:
+    state = play(start("box"), "pixel 3,3")
+    assert "→3,3: (1×1) / 9 = 0.1111" in rendered(account(state, 100))
+    pool = play(play(start(), "op avg"), "pixel 3,3")
+    assert "→3,3: 1 / 9 = 0.1111" in rendered(account(pool, 100))
 
 
 def test_padding_has_the_sign_of_the_grid() -> None:

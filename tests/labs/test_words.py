@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cnntui.core.operation import AFTER, OPERATIONS
+from cnntui.labs.account import account
 from cnntui.labs.convolve import ConvolveState, MoveError, start
 from cnntui.labs.panels import VIEWS, panels
 from cnntui.labs.words import EDITS, FACTS, MOVES, fact, number_of, padding_of, pair_of, play
@@ -91,7 +92,15 @@ def check(state: ConvolveState) -> None:
         ("strive 2", "no move is called 'strive'"),
         ("", "no move is called ''"),
         ("stride", "'stride' is not understood; write stride N or HxW"),
-        ("stride 0", "'0' is not a whole number of at least 1"),
+        ("stride 0", "'0' is not a whole number from 1 to 4096"),
+        ("stride 5000", "'5000' is not a whole number from 1 to 4096"),
+        ("stride " + "9" * 5000, "is not a whole number from 1 to 4096"),
+        ("strid 2", "no move is called 'strid'; did you mean stride?"),
+        ("kernel", "'kernel' is not understood; write kernel NAME"),
+        ("kernel soble-y", "no kernel is called 'soble-y'; near are sobel-y"),
+        ("bias", "'bias' is not understood; write bias B"),
+        ("bias 1 2 3", "3 biases for 1 filters"),
+        ("step ²", "'²' is not a whole number"),
         ("stride 1 2 3", "is not understood"),
         ("padding some", "padding 'some' is none of valid, same, full"),
         ("padding 1,2,3", "padding '1,2,3' is none of"),
@@ -101,7 +110,7 @@ def check(state: ConvolveState) -> None:
         ("kernel sobel-x gaussian-5", "sobel-x and gaussian-5 differ in size or divisor"),
         ("picture nope", "no picture is called 'nope'"),
         ("picture plus 9999x9999", "'9999x9999' is not a whole number"),
-        ("size input 0", "'0' is not a whole number of at least 1"),
+        ("size input 0", "'0' is not a whole number from 1 to 4096"),
         ("size input 2000", "size 2000 is not from 1 to 1024"),
         ("size output 3", "'output' is neither input nor kernel"),
         ("channels 99", "channels 99 is not from 1 to 64"),
@@ -163,3 +172,86 @@ def test_undoing_a_shift_loses_what_left() -> None:
     back = play(state, "shift input 0,-1")
     assert back.operation.input[0, :, -1].tolist() == [0] * 7
     assert play(state, "shift input 0,100").operation.input.sum() == 0
+
+
+def test_going_through_a_pool_and_back_changes_nothing() -> None:
+    state = start()
+    for words in ("channels 2", "filters 3", "random kernel 3"):
+        state = play(state, words)
+    for way in (
+        ("op transposed", "op max", "op conv"),
+        ("op max", "op transposed", "op avg", "op true-conv", "op conv"),
+    ):
+        there = state
+        for words in way:
+            there = play(there, words)
+        np.testing.assert_array_equal(there.operation.weight, state.operation.weight)
+        assert there.operation.problem is None
+
+
+def test_a_pool_keeps_weights_for_every_channel() -> None:
+    state = play(play(play(start(), "op max"), "channels 3"), "op conv")
+    assert state.operation.problem is None
+
+
+def test_depthwise_keeps_its_filters_and_biases_when_channels_are_added() -> None:
+    state = start()
+    for words in ("channels 2", "filters 4", "groups 2", "bias 1 2 3 4", "channels 3"):
+        state = play(state, words)
+    assert (state.operation.groups, state.filters) == (3, 6)
+    assert state.operation.bias is not None
+    assert state.operation.problem is None
+
+
+def test_an_impossible_state_can_still_be_edited_where_it_is_seen() -> None:
+    state = start()
+    for words in ("filters 4", "random kernel 3", "filter 3", "op true-conv", "dilation 9"):
+        state = play(state, words)
+    assert state.operation.problem
+    changed = play(state, "weight 0,1 77")
+    assert changed.kernel_plane[0, 1] == 77
+    for words in (
+        "filters 2",
+        "bias 1",
+        "weight 0,0 5",
+        "random kernel",
+        "groups 2",
+        "weight 0,0 5",
+        "channels 3",
+        "op transposed",
+        "weight 1,1 3",
+    ):
+        changed = play(changed, words)
+        check(changed)
+
+
+def test_transposed_filters_come_in_groups() -> None:
+    state = start()
+    for words in ("channels 2", "op transposed", "groups 2"):
+        state = play(state, words)
+    with pytest.raises(MoveError, match="filters 3 is not a multiple of 2 groups"):
+        play(state, "filters 3")
+
+
+@pytest.mark.parametrize("value", ["1e308", "-1e300", "1e-300", "1e-9"])
+def test_absurd_numbers_are_survived_in_every_operation(value: str) -> None:
+    for op in OPERATIONS:
+        for after in ("none", *AFTER):
+            state = start()
+            for words in (f"op {op}", f"fill input {value}", f"activation {after}", "pixel 3,3"):
+                state = play(state, words)
+            for looking in ("output", "input", "kernel"):
+                assert account(play(state, f"look {looking}"), 80, 8)
+                assert account(play(state, f"look {looking}"), 80)
+
+
+def test_too_large_an_output_is_refused_with_its_numbers() -> None:
+    state = play(play(start(), "op transposed"), "stride 4096")
+    assert state.operation.problem is not None
+    assert "> 16777216, the most" in state.operation.problem
+    assert state.mended
+    assert all(
+        len(offer.operation.output.ravel()) <= 2**24
+        for _, offer in state.mended[:1]
+        if offer.operation.output is not None
+    )

@@ -138,7 +138,7 @@ solution = ["stride 2"]
         ('+++\nid = "x"\n+++\n## P\n', ":1: number = ... is missing"),
         (FRONT + "text\n", ":7: there is no page"),
         (FRONT + "## P\n\n{nothing}\n", ":9: no fact is called 'nothing'"),
-        (FRONT + "## P\n\n{output.shape after stride two}\n", ":9: 'two' is not a whole number of at least 1"),
+        (FRONT + "## P\n\n{output.shape after stride two}\n", ":9: 'two' is not a whole number from 1"),
         (FRONT + "## P\n```setup\nkernel sobel-x\njump 3\n```\n", ":10: no move is called 'jump'"),
         (FRONT + "## P\n```setup\nkernel sobel-z\n```\n", ":9: no kernel is called 'sobel-z'"),
         (FRONT + "## P\n```python\nimport os\n```\n", "a block is called setup or task, not 'python'"),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical, VerticalScroll
@@ -13,6 +14,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
 from textual.widgets import Input, Label, OptionList, Static
+from textual.widgets.input import Selection
 from textual.widgets.option_list import Option
 
 from cnntui.labs.account import account
@@ -21,6 +23,28 @@ from cnntui.ui.widgets.equation import style_of
 
 if TYPE_CHECKING:
     from cnntui.labs.convolve import ConvolveState
+
+
+class Names(OptionList):
+    """A list that goes to what is typed."""
+
+    def __init__(self, *options: Option) -> None:
+        super().__init__(*options)
+        self._typed = ""
+
+    def on_key(self, event: events.Key) -> None:
+        """The first name that begins with what was typed, else the first that holds it."""
+        if not event.is_printable or not event.character:
+            return
+        event.stop()
+        event.prevent_default()
+        ids = [option.id or "" for option in self.options]
+        for typed in (self._typed + event.character, event.character):
+            found = [i for i, name in enumerate(ids) if name.startswith(typed)]
+            found = found or [i for i, name in enumerate(ids) if typed in name]
+            if found:
+                self._typed, self.highlighted = typed, found[0]
+                return
 
 
 class Choose(ModalScreen[str | None]):
@@ -32,7 +56,7 @@ class Choose(ModalScreen[str | None]):
     Choose Label { color: $accent; text-style: bold; }
     Choose OptionList { height: auto; max-height: 18; border: none; padding: 0; background: $background; }
     """
-    BINDINGS = [Binding("escape,q", "dismiss(None)", "Close")]
+    BINDINGS = [Binding("escape", "dismiss(None)", "Close")]
 
     def __init__(self, title: str, choices: Sequence[tuple[str, str]], current: str | None = None) -> None:
         super().__init__()
@@ -49,7 +73,7 @@ class Choose(ModalScreen[str | None]):
         ]
         with Vertical():
             yield Label(self.heading, markup=False)
-            yield OptionList(*options)
+            yield Names(*options)
 
     def on_mount(self) -> None:
         """Start on the current one."""
@@ -58,8 +82,9 @@ class Choose(ModalScreen[str | None]):
             self.query_one(OptionList).highlighted = names.index(self.current)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """That one."""
-        self.dismiss(event.option_id)
+        """That one; a second enter finds the dialog gone already."""
+        if self.is_current:
+            self.dismiss(event.option_id)
 
 
 class Ask(ModalScreen[str | None]):
@@ -80,8 +105,10 @@ class Ask(ModalScreen[str | None]):
         check: Callable[[str], str | None],
         placeholder: str = "",
         suggestions: Sequence[str] = (),
+        selected: int = 0,
     ) -> None:
         super().__init__()
+        self.selected = selected
         self.suggestions = suggestions
         self.heading = title
         self.value = value
@@ -98,9 +125,16 @@ class Ask(ModalScreen[str | None]):
             yield line
             yield Static("", id="problem", markup=False)
 
+    def on_mount(self) -> None:
+        """What is there is selected from `selected` on: typing replaces it."""
+        line = self.query_one(Input)
+        line.selection = Selection(self.selected, len(self.value))
+
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Take it, or say what is wrong."""
         event.stop()
+        if not self.is_current:
+            return
         problem = self.check(event.value)
         if problem is None:
             self.dismiss(event.value)

@@ -109,7 +109,10 @@ class LearnView(Widget):
     def _give_focus(self) -> None:
         """To the lab where it is seen, else to the text."""
         hidden = self.has_class("-narrow") and not self.has_class("-flipped")
-        (self if hidden else self.query_one("#output")).focus()
+        if hidden:
+            self.focus()
+        else:
+            self.query_one(ConvolveView).focus_looked_at()
 
     def _open(self) -> None:
         """Show the page, and set the lab up for it."""
@@ -119,7 +122,7 @@ class LearnView(Widget):
         self.query_one(Markdown).update(page.text)
         self._say_where()
         self.query_one(VerticalScroll).scroll_home(animate=False)
-        self.query_one(ConvolveView).set_state(page.state)
+        self.query_one(ConvolveView).begin(page.state)
         self._check()
 
     def _say_where(self) -> None:

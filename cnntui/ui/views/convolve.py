@@ -55,7 +55,7 @@ class ConvolveView(ConvolveMoves):
 
     BINDINGS = [
         Binding("space", "play", "Play"),
-        Binding("n", "step(1)", "Step"),
+        Binding("n", "step(1)", "Step", show=False),
         Binding("b", "step(-1)", "Step back", show=False),
         Binding("greater_than_sign", "speed(1)", "Faster, slower", show=False),
         Binding("less_than_sign", "speed(-1)", "Faster, slower", show=False),
@@ -128,7 +128,7 @@ class ConvolveView(ConvolveMoves):
 
     def on_mount(self) -> None:
         """Draw the first state; the output has the focus, so that arrows step at once."""
-        self._focus_looked_at()
+        self.focus_looked_at()
         self.call_after_refresh(self._show_large)
 
     def on_resize(self) -> None:
@@ -152,7 +152,7 @@ class ConvolveView(ConvolveMoves):
             self.query_one(PictureView).show(shown, self.view == "ascii" or self.app.no_color)
         else:
             self._draw_grids(shown)
-        self.query_one(SettingsLine).show(state)
+        self.query_one(SettingsLine).show_view(state, self.view)
         self.query_one(Timeline).show(state, SPEEDS[self.speed] if self.playing else None, self.loop)
         self.query_one(EquationView).show(state)
 
@@ -191,7 +191,7 @@ class ConvolveView(ConvolveMoves):
             self._draw()
         self.post_message(self.Changed(state))
         if state.looking != before.looking:
-            self._focus_looked_at()
+            self._follow()
 
     def _show_large(self) -> None:
         """A large input is first seen as a picture, a small one as cells."""
@@ -200,14 +200,19 @@ class ConvolveView(ConvolveMoves):
             self._set_view("picture" if large else "cells")
         self._draw()
 
-    def _focus_looked_at(self) -> None:
-        """The focus follows when a move changes what is looked at."""
+    def focus_looked_at(self) -> None:
+        """Give the focus to what is looked at."""
         if self.view in PICTURES:
             self.query_one(PictureView).focus()
             return
         at = next((name for name in GRIDS if looked_at(self.view, name) == self.state.looking), "output")
-        if self.app.focused is None or self.app.focused.id in GRIDS or self.app.focused is self:
-            self.query_one(f"#{at}", CellGrid).focus()
+        self.query_one(f"#{at}", CellGrid).focus()
+
+    def _follow(self) -> None:
+        """The same, unless the focus is elsewhere: in the text of a lesson."""
+        focused = self.app.focused
+        if focused is None or focused in self.query("CellGrid, PictureView"):
+            self.focus_looked_at()
 
     def on_cell_grid_moved(self, event: CellGrid.Moved) -> None:
         """The cursor of a grid: on the output it is the window."""
@@ -228,6 +233,14 @@ class ConvolveView(ConvolveMoves):
         change = ConvolveState.set_input if event.grid.id == "input" else ConvolveState.set_weight
         if self.make(lambda state: change(state, event.row, event.column, value)):
             event.grid.accept()
+            if event.then is not None:
+                self.on_cell_grid_moved(event.then)
+
+    def on_cell_grid_refused(self, event: CellGrid.Refused) -> None:
+        """Numbers are typed elsewhere."""
+        event.stop()
+        self.app.clear_notifications()
+        self.app.notify("tab goes to the input and the kernel: there numbers can be typed (in the view of cells)")
 
     def on_cell_grid_typing(self, event: CellGrid.Typing) -> None:
         """The title has room for all that is typed."""
@@ -308,7 +321,7 @@ class ConvolveView(ConvolveMoves):
         self.set_class(name in PICTURES, "-picture")
         if name in PICTURES and self.state.looking != "output":
             self.history = self.history.amend(replace(self.state, looking="output"))
-        self.call_after_refresh(self._focus_looked_at)
+        self.call_after_refresh(self._follow)
 
     # -- time
 
@@ -352,6 +365,22 @@ class ConvolveView(ConvolveMoves):
         """Round and round, or once."""
         self.loop = not self.loop
         self._draw()
+
+    def action_channel(self, by: int) -> None:
+        """Another input channel; not while a number is half typed."""
+        if not self._typing():
+            super().action_channel(by)
+
+    def action_filter(self, by: int) -> None:
+        """Another filter; likewise."""
+        if not self._typing():
+            super().action_filter(by)
+
+    def _typing(self) -> bool:
+        typing = any(grid.typing for grid in self.query(CellGrid))
+        if typing:
+            self.app.notify("enter sets the typed number first, esc forgets it", markup=False)
+        return typing
 
     def rest(self) -> None:
         """Stand still: the screen is covered or left."""

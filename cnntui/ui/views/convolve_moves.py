@@ -11,9 +11,9 @@ from textual.widget import Widget
 from cnntui.core.arithmetic import number
 from cnntui.core.images import PICTURES, GridError, read_grid
 from cnntui.core.kernels import Kernel, KernelError, save_kernel
-from cnntui.core.operation import AFTER, MAGNITUDE, setting_text
+from cnntui.core.operation import ADAPTIVE, MAGNITUDE, setting_text
 from cnntui.labs import exports
-from cnntui.labs.convolve import ConvolveState, MoveError, known_kernels
+from cnntui.labs.convolve import PLACES, ConvolveState, MoveError, known_kernels
 from cnntui.labs.history import History
 from cnntui.labs.panels import panels
 from cnntui.labs.words import EDITS, MOVES, number_of, pair_of, play
@@ -29,6 +29,16 @@ OPERATIONS = (
     ("adaptive-max", "the largest, in windows chosen for an output size"),
     ("adaptive-avg", "the mean, likewise; 1×1 is global average pooling"),
 )
+FORMULAS = {
+    "relu": "max(0, x)",
+    "relu6": "min(max(0, x), 6)",
+    "leakyrelu": "x above 0, 0.01·x below",
+    "elu": "x above 0, exp(x) − 1 below",
+    "silu": "x · sigmoid(x)",
+    "hardswish": "x · relu6(x + 3) / 6",
+    "tanh": "from −1 to 1",
+    "sigmoid": "1 / (1 + exp(−x)), from 0 to 1",
+}
 FILE = "a file ..."
 LARGEST_PICTURE = 512
 COPIED = 60_000  # characters that a terminal is asked to copy at most
@@ -73,9 +83,15 @@ class ConvolveMoves(Widget):
 
     def set_state(self, state: ConvolveState) -> None:
         """Another state altogether, which undo takes back."""
-        # What undo keeps are the settings and the numbers, not what was computed from them.
-        kept = replace(self.state, operation=replace(self.state.operation))
-        self._show(self.history.amend(kept).push(state))
+        self._show(self._bare().push(state))
+
+    def begin(self, state: ConvolveState) -> None:
+        """A state with nothing before it."""
+        self._show(History(state))
+
+    def _bare(self) -> History[ConvolveState]:
+        """What undo keeps are the settings and the numbers, not what was computed from them."""
+        return self.history.amend(replace(self.state, operation=replace(self.state.operation)))
 
     def _show(self, history: History[ConvolveState]) -> None:
         before = self.state
@@ -83,12 +99,23 @@ class ConvolveMoves(Widget):
         self.changed(before)
 
     def say(self, words: str) -> None:
-        """A move in words."""
-        self.make(lambda state: play(state, words))
+        """A move in words. Where it only looks elsewhere there is nothing to undo."""
+        try:
+            state = play(self.state, words)
+        except MoveError as error:
+            self.app.notify(str(error), severity="error", markup=False)
+            return
+        if state.operation is self.state.operation:
+            self.look(state)
+        else:
+            self.set_state(state)
 
     def action_change(self, setting: str, by: int) -> None:
         """Stride, padding or dilation, by one on every side."""
         operation = self.state.operation
+        if operation.op in ADAPTIVE:
+            self.app.notify("an adaptive pool chooses its windows; : then output-size 2 sets how many", markup=False)
+            return
         if setting == "padding":
             sides = [side for pair in operation.sides for side in pair]
             after = max(0, (max(sides) if by > 0 else min(sides)) + by)
@@ -132,14 +159,17 @@ class ConvolveMoves(Widget):
 
     def action_undo(self) -> None:
         """Take the last change back."""
-        self._restore(self.history.undo())
+        self._restore(self._bare().undo(), "nothing to undo")
 
     def action_redo(self) -> None:
         """Make it again."""
-        self._restore(self.history.redo())
+        self._restore(self._bare().redo(), "nothing to redo")
 
-    def _restore(self, history: History[ConvolveState]) -> None:
+    def _restore(self, history: History[ConvolveState], none: str) -> None:
         """One looks where one looked; what was made is as it was."""
+        if (history.past, history.future) == (self.history.past, self.history.future):
+            self.app.notify(none, markup=False)
+            return
         looking = self.state.looking
         self._show(history.amend(replace(history.present, looking=looking).settled()))
 
@@ -158,7 +188,12 @@ class ConvolveMoves(Widget):
     # -- settings
 
     def action_kernels(self) -> None:
-        """Choose a kernel, or two for a gradient."""
+        """Choose a kernel, or two for a gradient; of a pool, the size of its window."""
+        if self.state.operation.pool:
+            adaptive = self.state.operation.op in ADAPTIVE
+            size = self.state.operation.output_size if adaptive else self.state.operation.kernel_size
+            self.ask_words(f"{'output-size' if adaptive else 'size kernel'} {setting_text(size)}")
+            return
         kernels, errors = known_kernels()
         for error in errors:
             self.app.notify(str(error), severity="warning", markup=False)
@@ -184,7 +219,7 @@ class ConvolveMoves(Widget):
             try:
                 grid = read_grid(Path(text.strip()).expanduser(), LARGEST_PICTURE)
                 found[:] = [self.state.use_input(grid)]
-            except (GridError, MoveError) as error:
+            except (GridError, MoveError, RuntimeError) as error:  # RuntimeError: ~nobody
                 return str(error)
             return None
 
@@ -197,7 +232,7 @@ class ConvolveMoves(Widget):
 
     def action_activations(self) -> None:
         """Choose what comes after the sum."""
-        choices = [("none", "the sums as they are"), *((name, "") for name in AFTER if name != MAGNITUDE)]
+        choices = [("none", "the sums as they are"), *FORMULAS.items()]
         choices.append((MAGNITUDE, "the root of the sum of the squares of all filters"))
         current = self.state.operation.activation or "none"
         self._choose("What comes after the sum?", choices, lambda name: self.say(f"activation {name}"), current)
@@ -239,15 +274,16 @@ class ConvolveMoves(Widget):
         def check(text: str) -> str | None:
             return _refused(lambda: play(self.state, text))
 
-        title = "stride 2x1, padding same, groups 2, random input 7, size kernel 5 ..."
+        title = "What is to be done? stride 2x1, padding same, random input 7, size kernel 5 ..."
         suggestions = [f"{verb} {move.arguments}".rstrip() for verb, move in MOVES.items()]
         self.app.push_screen(
-            Ask(title, words, check, suggestions=suggestions), lambda text: self.say(text) if text is not None else None
+            Ask(title, words, check, suggestions=suggestions, selected=words.rfind(" ") + 1),
+            lambda text: self.say(text) if text is not None else None,
         )
 
     def action_jump(self) -> None:
         """Type where to go."""
-        at = {"output": "cell", "input": "pixel", "kernel": "tap"}[self.state.looking]
+        at = PLACES[self.state.looking]
 
         def check(text: str) -> str | None:
             return _refused(lambda: self.state.to(*pair_of(text)))
@@ -260,7 +296,7 @@ class ConvolveMoves(Widget):
 
     def show_all_terms(self) -> None:
         """The whole arithmetic, nothing folded."""
-        if not self.state.operation.problem:
+        if not self.state.operation.problem and not isinstance(self.app.screen, Lines):
             self.app.push_screen(Lines(self.state))
 
     # -- out
@@ -308,13 +344,13 @@ class ConvolveMoves(Widget):
 
     def _save(self, suffix: str, text: str) -> None:
         """A new file in the working directory, and the clipboard."""
-        names = ("convolve" if n == 1 else f"convolve-{n}" for n in range(1, 10_000))
-        path = next(path for name in names if not (path := Path(f"{name}.{suffix}").absolute()).exists())
+        names = (f"convolve.{suffix}" if n == 1 else f"convolve-{n}.{suffix}" for n in range(1, 10_000))
         try:
+            path = next(path for name in names if not (path := Path(name).absolute()).exists())
             with path.open("x", encoding="utf-8") as file:
                 file.write(text)
         except OSError as error:
-            self.app.notify(f"{path}: {error.strerror}", severity="error", markup=False)
+            self.app.notify(f"not saved in the working directory: {error.strerror}", severity="error", markup=False)
             return
         copied = len(text) <= COPIED
         if copied:

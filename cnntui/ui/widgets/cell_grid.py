@@ -88,25 +88,22 @@ class CellGrid(Painted, can_focus=True):
             self.row = row
             self.column = column
 
-        @property
-        def control(self) -> CellGrid:
-            """The grid."""
-            return self.grid
+    class Refused(Message):
+        """A digit was typed where nothing can be typed over."""
 
     class Typed(Message):
-        """A number was typed into a cell. The receiver calls `accept`, or leaves it to be mended."""
+        """A number was typed into a cell. The receiver calls `accept`, or leaves it to be mended.
 
-        def __init__(self, grid: CellGrid, row: int, column: int, text: str) -> None:
+        `then` is where the cursor wants to go once the number is set.
+        """
+
+        def __init__(self, grid: CellGrid, row: int, column: int, text: str, then: CellGrid.Moved | None) -> None:
             super().__init__()
             self.grid = grid
             self.row = row
             self.column = column
             self.text = text
-
-        @property
-        def control(self) -> CellGrid:
-            """The grid."""
-            return self.grid
+            self.then = then
 
     class Typing(Message):
         """What is typed, and not yet set, changed."""
@@ -242,7 +239,7 @@ class CellGrid(Painted, can_focus=True):
                         text = "·"
                     self._put_cell(canvas, x, y, (row, column), text + inset, int(shades[i, j]))
                 else:
-                    self._put_padding(canvas, x, y, (row, column))
+                    self._put_padding(canvas, x, y, (row, column), "·" + inset)
         if fit.open:
             self._put_frame(canvas, panel.pinned, LIGHT, ink(self.palette.dim))
             self._put_frame(canvas, panel.marked, HEAVY, ink(self.palette.accent))
@@ -274,9 +271,9 @@ class CellGrid(Painted, can_focus=True):
             digits = text.strip()
             canvas.put(x + 1 + text.index(digits), y, digits, style + Style(underline=True))
 
-    def _put_padding(self, canvas: Canvas, x: int, y: int, at: Pair) -> None:
+    def _put_padding(self, canvas: Canvas, x: int, y: int, at: Pair, text: str) -> None:
         style = self._tint(at) or ink(self.palette.accent if at in self.panel.marked else self.palette.dim)
-        canvas.put(x + 1, y, "·".rjust(self.fit.cell_width - 1), style)
+        canvas.put(x + 1, y, text.rjust(self.fit.cell_width - 1), style)
 
     def _put_frame(self, canvas: Canvas, marked: Marks, box: str, style: Style) -> None:
         """A box around marked cells, on the lines and columns between the cells."""
@@ -307,10 +304,15 @@ class CellGrid(Painted, can_focus=True):
 
     def on_key(self, event: events.Key) -> None:
         """Digits, sign, point and slash edit the cell."""
-        if self.editable and event.character and event.character in TYPED:
+        character = event.character
+        if not character or not (character in TYPED or (character == "e" and self.typing)):
+            return
+        if self.editable:
             event.stop()
             event.prevent_default()
-            self._type(self.typing + event.character)
+            self._type(self.typing + character)
+        elif character.isdigit():
+            self.post_message(self.Refused())
 
     def on_paste(self, event: events.Paste) -> None:
         """A number goes on being typed; a block of them goes where the cursor is."""
@@ -333,9 +335,11 @@ class CellGrid(Painted, can_focus=True):
         else:
             self.post_message(self.Opened(self))
 
-    def _offer(self) -> None:
+    def _offer(self, then: Moved | None = None) -> None:
         if self.typing:
-            self.post_message(self.Typed(self, *self.cursor, self.typing))
+            self.post_message(self.Typed(self, *self.cursor, self.typing, then))
+        elif then is not None:
+            self.post_message(then)
 
     def accept(self) -> None:
         """The typed text became the value."""
@@ -351,15 +355,13 @@ class CellGrid(Painted, can_focus=True):
 
     def action_move(self, rows: int, columns: int) -> None:
         """Ask for the neighbouring cell."""
-        self._offer()
-        self.post_message(self.Moved(self, self.cursor[0] + rows, self.cursor[1] + columns))
+        self._offer(self.Moved(self, self.cursor[0] + rows, self.cursor[1] + columns))
 
     def action_move_to(self, row: int, column: int) -> None:
         """Ask for a cell; -1 is the last."""
         height, width = self.panel.values.shape
-        self._offer()
         if height and width:
-            self.post_message(self.Moved(self, row % height, column % width))
+            self._offer(self.Moved(self, row % height, column % width))
 
     def on_click(self, event: events.Click) -> None:
         """Ask for the cell under the mouse."""
@@ -367,7 +369,7 @@ class CellGrid(Painted, can_focus=True):
         row, column = line + self.rows.start, (event.x - 1) // self.fit.cell_width + self.columns.start
         height, width = self.panel.values.shape
         if 0 <= row < height and 0 <= column < width:
-            self.post_message(self.Moved(self, row, column))
+            self._offer(self.Moved(self, row, column))
 
 
 def _follow(corner: int, room: int, total: int, first: int, last: int) -> int:

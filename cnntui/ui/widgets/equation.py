@@ -23,6 +23,8 @@ def style_of(kind: str, colors: Palette) -> Style:
             return ink(colors.positive)
         case "negative":
             return ink(colors.negative)
+        case "winner":
+            return ink(colors.accent, bold=True)
         case "result":
             return ink(colors.on_accent, colors.accent, bold=True)
     return ink(colors.text)

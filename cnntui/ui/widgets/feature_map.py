@@ -13,7 +13,7 @@ from cnntui.labs.train import Looking
 from cnntui.runs.reader import RunView
 from cnntui.ui.theme import heat, ink
 from cnntui.ui.widgets.painted import Canvas, Painted
-from cnntui.ui.widgets.picture import put_picture, shrink
+from cnntui.ui.widgets.picture import put_picture, shrink, shrinking
 
 ENOUGH = 6  # maps that are to be seen at once, if need be smaller
 RAMP = (1, 43, 85, ZERO, 170, 213, 255)
@@ -77,7 +77,8 @@ class FeatureMaps(Painted):
         pictures = self._maps("input")
         width = 0
         if pictures is not None:
-            small = shrink(pictures[index, 0], tall if self._plain else 2 * tall)
+            picture = pictures[index, 0]
+            small = shrink(picture, shrinking(picture.shape, tall if self._plain else 2 * tall))
             width = put_picture(canvas, 0, 1, small, self.palette, self._plain)
             block = max(block, -(-small.shape[0] // (1 if self._plain else 2)))
         self._put_odds(canvas, width + 2, 1, odds, classes, block)
@@ -107,7 +108,7 @@ class FeatureMaps(Painted):
             return
         room_lines = canvas.height - y - 1
         for factor in range(1, 9):
-            thumbs = [shrink(channel, -(-channel.shape[0] // factor)) for channel in shades[index]]
+            thumbs = [shrink(channel, factor) for channel in shades[index]]
             wide = thumbs[0].shape[1] * (2 if self._plain else 1)
             lines = thumbs[0].shape[0] if self._plain else -(-thumbs[0].shape[0] // 2)
             columns, rows = (canvas.width + 1) // (wide + 1), (room_lines + 1) // (lines + 1)

@@ -25,15 +25,19 @@ def put_picture(canvas: Canvas, x: int, y: int, shades: Array, colors: Palette, 
     return width
 
 
-def shrink(shades: Array, tall: int, wide: int | None = None) -> Array:
-    """Average whole blocks until the picture is at most `tall` high and `wide` wide.
+def shrinking(shape: tuple[int, ...], tall: int, wide: int | None = None) -> int:
+    """By what whole factor a picture (H, W) is made smaller to be at most `tall` high and `wide` wide."""
+    return max(1, -(-shape[0] // tall), -(-shape[1] // wide) if wide else 1)
+
+
+def shrink(shades: Array, factor: int) -> Array:
+    """The average of whole blocks, the border repeated where the last block is not full.
 
     Shades about 128 average like values about zero.
     """
-    factor = max(-(-shades.shape[0] // tall), -(-shades.shape[1] // wide) if wide else 1)
     if factor <= 1:
         return shades
-    height, width = (max(1, size // factor) for size in shades.shape)
-    rows, columns = min(factor, shades.shape[0]), min(factor, shades.shape[1])
-    blocks = shades[: height * rows, : width * columns].reshape(height, rows, width, columns)
+    missing = [(0, -size % factor) for size in shades.shape]
+    whole = np.pad(shades, missing, mode="edge")
+    blocks = whole.reshape(whole.shape[0] // factor, factor, whole.shape[1] // factor, factor)
     return np.asarray(blocks.mean((1, 3)).round(), dtype=np.uint8)

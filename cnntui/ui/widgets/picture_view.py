@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from textual import events
 from textual.binding import Binding
 from textual.message import Message
@@ -12,9 +14,35 @@ from cnntui.core.windows import Array
 from cnntui.labs.panels import Marks, Panel, Panels
 from cnntui.ui.theme import ink
 from cnntui.ui.widgets.painted import Canvas, Painted
-from cnntui.ui.widgets.picture import put_picture, shrink
+from cnntui.ui.widgets.picture import put_picture, shrink, shrinking
 
 GAP = 3
+MOST_ZOOM = 4
+
+
+@dataclass(frozen=True)
+class Scale:
+    """`factor` cells a pixel where the picture is too large, `zoom` pixels a cell where it is small."""
+
+    factor: int = 1
+    zoom: int = 1
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], wide: int, tall: int) -> Scale:
+        """For a picture (H, W) in that many pixels."""
+        return cls(shrinking(shape, tall, wide), max(1, min(wide // shape[1], tall // shape[0], MOST_ZOOM)))
+
+    def pixels(self, cell: int) -> range:
+        """Where a cell is drawn."""
+        return range(cell // self.factor * self.zoom, (cell // self.factor + 1) * self.zoom)
+
+    def cell(self, pixel: int) -> int:
+        """What is drawn there."""
+        return pixel // self.zoom * self.factor
+
+
+def _same(one: Array, other: Array) -> bool:
+    return one.shape == other.shape and one.__array_interface__["data"] == other.__array_interface__["data"]
 
 
 class PictureView(Painted, can_focus=True):
@@ -51,12 +79,12 @@ class PictureView(Painted, can_focus=True):
     class Opened(Message):
         """Every term was asked for."""
 
-    def __init__(self, panels: Panels, as_glyphs: bool = False, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(id=id)
+    def __init__(self, panels: Panels) -> None:
+        super().__init__()
         self.panels = panels
-        self.as_glyphs = as_glyphs
-        self._small: dict[str, tuple[Array, int, int, Array]] = {}
-        self._output: tuple[int, int, int] = (0, 0, 1)  # column, line, cells a pixel
+        self.as_glyphs = False
+        self._small: dict[str, tuple[Array, Scale, Array]] = {}
+        self._output: tuple[int, int, Scale] = (0, 0, Scale())  # column, line, scale
 
     def show(self, panels: Panels, as_glyphs: bool) -> None:
         """Show another state."""
@@ -85,31 +113,34 @@ class PictureView(Painted, can_focus=True):
 
     def _put(self, canvas: Canvas, x: int, name: str, panel: Panel, wide: int, tall: int) -> None:
         wide, tall = (wide // 2, tall) if self.as_glyphs else (wide, tall * 2)
-        small = self._shrunk(name, panel, max(1, wide), max(1, tall))
+        scale = Scale.of(panel.values.shape, max(1, wide), max(1, tall))
+        small = self._shrunk(name, panel, scale)
         put_picture(canvas, x, 1, small, self.palette, self.as_glyphs)
-        factor = max(1, panel.values.shape[0] // small.shape[0])
         if name == "output":
-            self._output = (x, 1, factor)
+            self._output = (x, 1, scale)
         for marked, color in ((panel.pinned, self.palette.dim), (panel.marked, self.palette.accent)):
-            self._put_marks(canvas, x, small, marked, factor, color)
+            self._put_marks(canvas, x, small, marked, scale, color)
 
-    def _shrunk(self, name: str, panel: Panel, wide: int, tall: int) -> Array:
+    def _shrunk(self, name: str, panel: Panel, scale: Scale) -> Array:
         """The shades at the size there is room for; made once for each grid."""
         kept = self._small.get(name)
-        if kept is None or kept[0] is not panel.values or kept[1:3] != (wide, tall):
-            kept = (panel.values, wide, tall, shrink(shade(panel.values, panel.scale), tall, wide))
+        # A channel is another view each time, of the same numbers; keeping the view keeps them where they are.
+        if kept is None or not _same(kept[0], panel.values) or kept[1] != scale:
+            small = shrink(shade(panel.values, panel.scale), scale.factor)
+            kept = (panel.values, scale, small.repeat(scale.zoom, 0).repeat(scale.zoom, 1))
             self._small[name] = kept
-        return kept[3]
+        return kept[2]
 
-    def _put_marks(self, canvas: Canvas, x: int, small: Array, marked: Marks, factor: int, color: str) -> None:
+    def _put_marks(self, canvas: Canvas, x: int, small: Array, marked: Marks, scale: Scale, color: str) -> None:
         """The pixels of the window in the accent colour, or in brackets where there is none."""
         frame = marked.frame
         if frame is None:
             return
         height, width = small.shape
-        top, left, bottom, right = (at // factor for at in frame)
-        for row in range(max(0, top), min(bottom + 1, height)):
-            for column in range(max(0, left), min(right + 1, width)):
+        top, left = (scale.pixels(at).start for at in frame[:2])
+        bottom, right = (scale.pixels(at).stop for at in frame[2:])
+        for row in range(max(0, top), min(bottom, height)):
+            for column in range(max(0, left), min(right, width)):
                 if self.as_glyphs:
                     canvas.put(x + 2 * column, 1 + row, "[]", ink(color, bold=True))
                 else:
@@ -117,11 +148,12 @@ class PictureView(Painted, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """The output cell under the mouse."""
-        x, y, factor = self._output
-        column, row = (event.x - x) // (2 if self.as_glyphs else 1), (event.y - y) * (1 if self.as_glyphs else 2)
+        x, y, scale = self._output
+        column = scale.cell((event.x - x) // (2 if self.as_glyphs else 1))
+        row = scale.cell((event.y - y) * (1 if self.as_glyphs else 2))
         height, width = self.panels["output"].values.shape
-        if 0 <= column * factor < width and 0 <= row * factor < height:
-            self.post_message(self.Clicked(row * factor, column * factor))
+        if 0 <= column < width and 0 <= row < height:
+            self.post_message(self.Clicked(row, column))
 
     def action_move(self, rows: int, columns: int) -> None:
         """Ask for another output cell."""

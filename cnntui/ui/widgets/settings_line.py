@@ -8,23 +8,40 @@ from cnntui.labs.convolve import ConvolveState
 from cnntui.ui.theme import ink
 from cnntui.ui.widgets.painted import Canvas, PaintedState
 
+ROOMY = 90
+NOTES = {
+    "picture": "orange is above zero, blue below; v goes on to glyphs, patches, the matrix, V back to the numbers",
+    "ascii": ". : + * # @ rise from zero, , ; ~ = % & fall from it",
+    "im2col": "a row is one window laid flat: times the kernel as a column it gives that row's output cell",
+    "matrix": "every row holds the same weights, moved: times the whole input as a column it gives its output cell",
+}
+
 
 class SettingsLine(PaintedState[ConvolveState]):
     """Two lines: each setting behind the key that changes it; the size formula."""
 
     DEFAULT_CSS = "SettingsLine { height: 2; }"
 
+    def __init__(self, state: ConvolveState) -> None:
+        super().__init__(state)
+        self.view = "cells"
+
+    def show_view(self, state: ConvolveState, view: str) -> None:
+        """Show another state in a view."""
+        self.view = view
+        self.show(state)
+
     def paint(self, canvas: Canvas) -> None:
         """What does not fit is left out; `:` reaches all of them."""
         colors = self.palette
-        x = 0
+        x, gap = 0, "   " if canvas.width >= ROOMY else "  "
         for key, name, value in settings(self.state):
             if x + len(key) + len(name) + len(value) + 2 > canvas.width:
                 break
             x = canvas.put(x, 0, key, ink(colors.accent, bold=True))
             x = canvas.put(x, 0, f" {name} ", ink(colors.dim))
-            x = canvas.put(x, 0, f"{value}   ", ink(colors.text, bold=True))
-        canvas.put(0, 1, size_formula(self.state.operation), ink(colors.dim))
+            x = canvas.put(x, 0, f"{value}{gap}", ink(colors.text, bold=True))
+        canvas.put(0, 1, NOTES.get(self.view) or size_formula(self.state.operation), ink(colors.dim))
 
 
 def settings(state: ConvolveState) -> list[tuple[str, str, str]]:
@@ -32,7 +49,8 @@ def settings(state: ConvolveState) -> list[tuple[str, str, str]]:
     operation = state.operation
     shown = [("o", "op", operation.op)]
     if operation.op in ADAPTIVE:
-        return [*shown, (":", "output size", setting_text(operation.output_size))]
+        shown += [("k", "output size", setting_text(operation.output_size))]
+        return [*shown, ("a", "then", operation.activation or "nothing")]
     shown += [("s", "stride", setting_text(operation.stride))]
     shown += [("p", "padding", padding_text(operation))]
     if operation.pool:

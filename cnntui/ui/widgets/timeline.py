@@ -41,7 +41,7 @@ class Timeline(Painted):
         """How it moves, the bar, the number of the cell: what changes with every step stands together."""
         colors, state = self.palette, self.state
         playing = f"▶ {self.speed} a second" if self.speed else "❚❚ paused"
-        x = canvas.put(0, 0, f"{playing:<12}", ink(colors.accent if self.speed else colors.dim))
+        x = canvas.put(0, 0, f"{playing:<14}", ink(colors.accent if self.speed else colors.dim))
         x = canvas.put(x, 0, "↻  " if self.loop else "→  ", ink(colors.dim))
         if not state.steps:
             return
