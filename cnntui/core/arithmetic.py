@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cached_property
-from math import floor, hypot, isfinite, log10
+from math import floor, hypot, isclose, isfinite, log10
 
 import numpy as np
 
@@ -121,24 +121,25 @@ def channel_sums(channels: Sequence[Sequence[Tap]], bias: float = 0.0, divisor: 
 
 def applied(name: str, argument: str, function: Callable[[Array], Array], value: float) -> Equation:
     """`relu(−3) = 0`: a function of a number as printed; `≈` where the printed number would give another last digit."""
-    given = float(argument.replace(MINUS, "-"))
-    decimals = sum_decimals(value)
-    result = number(value, decimals)
     with np.errstate(over="ignore", invalid="ignore"):
-        again = float(function(np.array(given)))
-    relation = "=" if number(again, decimals) == result else "≈"
-    return Equation((argument,), relation, result, function=name)
+        again = float(function(np.array(float(argument.replace(MINUS, "-")))))
+    return _function_of((argument,), name, value, again)
 
 
 def root_of_squares(arguments: Sequence[str], value: float) -> Equation:
     """`√(3² + (−4)²) = 5`: the magnitude of a gradient from its parts as printed."""
     parts = [float(argument.replace(MINUS, "-")) for argument in arguments]
+    terms = tuple(f"({argument})²" if argument.startswith(MINUS) else f"{argument}²" for argument in arguments)
+    return _function_of(terms, "√", value, hypot(*parts))
+
+
+def _function_of(terms: tuple[str, ...], name: str, value: float, again: float) -> Equation:
+    """A function of printed terms, where `value` came out, and `again` of the printed ones."""
+    if isclose(value, again, rel_tol=1e-9, abs_tol=1e-12):
+        value = again  # without the rounding noise of the floats
     decimals = sum_decimals(value)
     result = number(value, decimals)
-    again = hypot(*parts)
-    relation = "=" if number(again, decimals) == result else "≈"
-    terms = (f"({argument})²" if argument.startswith(MINUS) else f"{argument}²" for argument in arguments)
-    return Equation(tuple(terms), relation, result, function="√")
+    return Equation(terms, "=" if number(again, decimals) == result else "≈", result, function=name)
 
 
 def _exact(value: float) -> Decimal:

@@ -193,8 +193,7 @@ def _kernel_title(state: ConvolveState) -> str:
         fitted = "up to " if operation.op in ADAPTIVE else ""
         return f"{kind} {fitted}{shape_text(operation.kernel_size)}"
     flipped = " flipped" if operation.op == "true-conv" else ""
-    which = f" {state.filter}" if state.filters > 1 else ""
-    return f"{state.name}{flipped}{_finish(state)}{which}"
+    return f"{state.name}{flipped}{_finish(state)}"
 
 
 def _finish(state: ConvolveState) -> str:

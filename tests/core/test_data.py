@@ -64,18 +64,26 @@ def test_a_bad_kernel_is_named_and_the_rest_load(tmp_path: Path) -> None:
         "ragged": "weights = [[1], [1, 2]]",
         "words": 'weights = [["a"]]',
         "zero": "weights = [[1]]\ndivisor = 0",
+        "infinite": "weights = [[inf]]",
+        "huge": f"weights = [[1{'0' * 400}]]",
+        "nan-divisor": "weights = [[1]]\ndivisor = nan",
+        "large": f"weights = {[[1] * 70]}",
+        "named": 'name = "my blur"\nweights = [[1]]',
+        "escape": 'name = "a\\u001b]0;b"\nweights = [[1]]',
+        "deep": f"weights = {'[' * 3000}",
         "broken": "weights = [",
     }.items():
         (tmp_path / f"{name}.toml").write_text(text)
     kernels, errors = load_kernels([tmp_path])
     assert "good" in kernels
     assert set(kernels) > CLASSIC
-    assert sorted(":".join(str(error).split(":")[:2]) for error in errors) == [
-        "broken.toml:1",
-        "ragged.toml:1",
-        "words.toml:1",
-        "zero.toml:2",
-    ]
+    named = sorted(":".join(str(error).split(":")[:2]) for error in errors)
+    assert named[0] == "broken.toml:1"
+    assert [name.split(".")[0] for name in named] == sorted(
+        path.stem for path in tmp_path.glob("*.toml") if path.stem != "good"
+    )
+    assert "zero.toml:2" in named
+    assert all("\n" not in str(error) and "\x1b" not in str(error) for error in errors)
     with pytest.raises(KernelError, match="No such file"):
         read_kernel(tmp_path / "absent.toml")
 
@@ -164,6 +172,39 @@ def test_a_pickle_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_bytes(b"no picture")
     with pytest.raises(GridError, match="no picture"):
         read_grid(tmp_path / "bad.png")
+
+
+HUGE = b"{'descr': '<f8', 'fortran_order': False, 'shape': (10000000, 10000000), }"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("empty.npy", b""),
+        ("cut.npy", b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran"),
+        ("huge.npy", b"\x93NUMPY\x01\x00v\x00" + HUGE.ljust(117) + b"\n"),
+        ("cut.png", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00"),
+        ("deep.json", b"[" * 100_000),
+        ("bytes.csv", b"\xff\xfe1,2"),
+        ("empty.csv", b""),
+        ("gap.csv", b"1,,2\n3,,4"),
+    ],
+)  # fmt: skip
+def test_a_broken_file_is_one_line(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(GridError) as error:
+        read_grid(tmp_path / name)
+    assert "\n" not in str(error.value)
+    assert name in str(error.value)
+
+
+def test_complex_numbers_and_words_are_no_grid(tmp_path: Path) -> None:
+    np.save(tmp_path / "complex.npy", np.ones((2, 2), dtype=complex))
+    with pytest.raises(GridError):
+        read_grid(tmp_path / "complex.npy")
+    for text in ('[["1"]]', "[[true]]", "[[null]]"):
+        with pytest.raises(GridError):
+            grid_from_json(text)
 
 
 def test_zero_is_the_same_shade_whatever_the_scale() -> None:

@@ -220,3 +220,17 @@ def test_settings_in_words() -> None:
     assert setting_text(((1, 1), (0, 0))) == "1x0"
     assert setting_text(((1, 2), (3, 4))) == "3,4,1,2", "left, right, top, bottom: torch's F.pad"
     assert setting_text("same") == "same"
+
+
+def test_what_cancels_is_zero_and_not_noise() -> None:
+    row = np.array([[[0.1, 0.2, -0.3]]])
+    operation = Operation(row, np.ones((1, 1, 1, 3)))
+    assert 0.1 + 0.2 - 0.3 != 0
+    assert operation.output is not None
+    assert operation.output.tolist() == [[[0]]]
+    flat = Operation(
+        np.full((1, 5, 5), 0.16),
+        np.random.default_rng(0).integers(-3, 4, (2, 1, 3, 3)).astype(float),
+        activation=MAGNITUDE,
+    )
+    assert "e" not in str(flat.parts((0, 1, 1))[-1].equation)

@@ -77,6 +77,28 @@ def test_a_bad_file_says_what_is_wrong(change: tuple[str, str], message: str) ->
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "divisor = nan", "bias = [nan]", "stride = [-1, 1]", "dilation = [1000000000000000000000, 1]",
+        "output_size = [100000000, 1]", "groups = -3", "filter = 99999", "padding = [[1, 1], [1, 1000000]]",
+        f"stride = {'[' * 3000}", 'padding = "some"', 'looking = "away"', "input = 3",
+    ],
+)  # fmt: skip
+def test_a_hostile_file_is_refused_in_one_line(line: str) -> None:
+    saved = "".join(row + "\n" for row in to_toml(start()).splitlines() if not row.startswith(line.split(" ")[0]))
+    with pytest.raises(SavedError) as error:
+        from_toml(f"{line}\n{saved}")
+    assert "\n" not in str(error.value)
+
+
+def test_names_are_cleaned_and_kept() -> None:
+    state = ConvolveState(start().operation, "naïve ☂")
+    assert from_toml(to_toml(state)).name == "naïve ☂"
+    hostile = to_toml(state).replace("naïve ☂", "a\\u001b]0;b\\u0007漢")
+    assert from_toml(hostile).name == "a]0;b"
+
+
 def test_csv_keeps_every_digit() -> None:
     grid = np.random.default_rng(0).normal(size=(3, 4))
     np.testing.assert_array_equal(grid_from_text(csv(grid)), grid)

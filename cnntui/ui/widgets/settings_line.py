@@ -10,10 +10,10 @@ from cnntui.ui.widgets.painted import Canvas, PaintedState
 
 ROOMY = 90
 NOTES = {
-    "picture": "orange is above zero, blue below; v goes on to glyphs, patches, the matrix, V back to the numbers",
+    "picture": "orange is above zero, blue below   v the next view, V back to the numbers",
     "ascii": ". : + * # @ rise from zero, , ; ~ = % & fall from it",
-    "im2col": "a row is one window laid flat: times the kernel as a column it gives that row's output cell",
-    "matrix": "every row holds the same weights, moved: times the whole input as a column it gives its output cell",
+    "im2col": "each row is one window, laid flat: times the kernel, it is one output cell",
+    "matrix": "each row holds the same weights, moved: times the input, it is one output cell",
 }
 
 
