@@ -72,7 +72,7 @@ async def main() -> None:
         await shoot("convolve-80x24", "convolve", ["p", "down", "right"], (80, 24))
         await shoot("convolve-channels", "convolve", [], say=CHANNELS)
         await shoot(
-            "convolve-picture", "convolve", [], say=["picture house", "magnitude sobel-x sobel-y", "cell 41,15"]
+            "convolve-picture", "convolve", [], say=["picture house", "magnitude sobel-x sobel-y", "cell 60,14"]
         )
         await shoot("convolve-patches", "convolve", ["v", "v", "v"], say=["cell 2,1"])
         await shoot("build", "build", [*["down"] * 4], build=open_net("mnist-3conv"))
