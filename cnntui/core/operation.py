@@ -15,7 +15,16 @@ from typing import Any, TypeVar
 import numpy as np
 
 from cnntui.core.activations import ACTIVATIONS
-from cnntui.core.arithmetic import Equation, applied, channel_sums, maximum, mean, root_of_squares, weighted_sum
+from cnntui.core.arithmetic import (
+    Equation,
+    applied,
+    channel_sums,
+    maximum,
+    mean,
+    number,
+    root_of_squares,
+    weighted_sum,
+)
 from cnntui.core.axis import AdaptiveAxis, AnyAxis, Axis, ImpossibleError, same_padding
 from cnntui.core.layers import Pair
 from cnntui.core.shading import scale_of
@@ -23,6 +32,7 @@ from cnntui.core.windows import (
     Array,
     Tap,
     Window,
+    adaptive_pool2d,
     avg_pool2d,
     check_channels,
     conv2d,
@@ -45,6 +55,7 @@ Cell = tuple[int, int, int]
 Sides = tuple[Pair, Pair]
 NONE: Sides = ((0, 0), (0, 0))
 MOST_OUTPUT = 2**24
+MOST_TERMS = 10_000  # of one window, that are written out
 NOISE = 2 * np.finfo(float).eps
 
 
@@ -198,10 +209,14 @@ class Operation:
             return None
         with np.errstate(over="ignore", invalid="ignore"):
             match self.op:
-                case "max" | "adaptive-max":
+                case "max":
                     return max_pool2d(self.input, window)
-                case "avg" | "adaptive-avg":
+                case "avg":
                     return avg_pool2d(self.input, window, self.count_include_pad)
+                case "adaptive-max":
+                    return adaptive_pool2d(self.input, window, np.maximum)
+                case "adaptive-avg":
+                    return adaptive_pool2d(self.input, window, np.add) / window.divisors()
             if self.transposed:
                 sums = conv_transpose2d(self.input, self.weight, None, window, self.groups)
             else:
@@ -337,6 +352,11 @@ class Operation:
             yield Part(MAGNITUDE, root_of_squares(results, float(self.output[cell])))
 
     def _sum_parts(self, filter_: int, row: int, column: int) -> Iterator[Part]:
+        size = prod(self.kernel_size)
+        if size > MOST_TERMS and self.sums is not None:  # nobody reads them, and each would be written out
+            result = number(float(self.sums[filter_, row, column]), 6)
+            yield Part("", Equation((f"… {size} terms",), "≈", result))
+            return
         taps = self.taps(filter_, row, column)
         if self.pool:
             equation = self.equation(filter_, row, column)
@@ -344,7 +364,6 @@ class Operation:
                 real = tuple(tap for tap in taps if tap.input)
                 yield Part("", equation, real if len(equation.terms) < len(taps) else tuple(taps))
             return
-        size = prod(self.kernel_size)
         channels = [taps[i : i + size] for i in range(0, len(taps), size)]
         if self.transposed:  # where nothing is stamped there is no term; one of them stands for an empty sum
             channels = [[tap for tap in channel if tap.input] or channel[:1] for channel in channels]

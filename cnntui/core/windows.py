@@ -225,6 +225,18 @@ def avg_pool2d(x: Array, window: Window, count_include_pad: bool = True) -> Arra
     return np.asarray(total / window.divisors(count_include_pad))
 
 
+def adaptive_pool2d(x: Array, window: Window, reduce: np.ufunc) -> Array:
+    """`reduce` (np.add, np.maximum) over each window of two adaptive axes: first along the rows, then along the columns."""
+    for dimension, axis in ((1, window.rows), (2, window.columns)):
+        starts = [axis.position(output, 0) or 0 for output in range(axis.outputs)]
+        parts = [
+            reduce.reduce(x.take(range(start, start + axis.counted(output)), dimension), axis=dimension)
+            for output, start in enumerate(starts)
+        ]
+        x = np.stack(parts, axis=dimension)
+    return x
+
+
 def conv_taps(x: Array, weight: Array, window: Window, cell: tuple[int, int, int], groups: int = 1) -> list[Tap]:
     """The taps of output `cell` (channel, row, column), channel by channel in reading order; weight as for `conv2d`."""
     out_channel, row, column = cell

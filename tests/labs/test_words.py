@@ -255,3 +255,11 @@ def test_too_large_an_output_is_refused_with_its_numbers() -> None:
         for _, offer in state.mended[:1]
         if offer.operation.output is not None
     )
+
+
+def test_a_mean_over_a_large_picture_is_not_written_out() -> None:
+    state = play(play(start(), "picture house 300x300"), "op adaptive-avg")
+    text = "".join(piece.text for line in account(state, 80) for piece in line)
+    assert state.operation.output is not None
+    assert text.startswith("output 0,0 = … 90000 terms  ≈ 0.")
+    assert state.operation.output.item() == pytest.approx(state.operation.input.mean())
