@@ -216,13 +216,21 @@ def swap_transposed(weight: Array, groups: int) -> Array:
 
 def max_pool2d(x: Array, window: Window) -> Array:
     """The largest of each window; padding never wins."""
-    return np.asarray(np.maximum.reduce([cells for _, cells in window.gather(x, fill=-np.inf)]))
+    return _folded(np.maximum, window.gather(x, fill=-np.inf))
 
 
 def avg_pool2d(x: Array, window: Window, count_include_pad: bool = True) -> Array:
     """The mean of each window; `count_include_pad` as in torch."""
-    total = np.add.reduce([cells for _, cells in window.gather(x)])
-    return np.asarray(total / window.divisors(count_include_pad))
+    return np.asarray(_folded(np.add, window.gather(x)) / window.divisors(count_include_pad))
+
+
+def _folded(operation: np.ufunc, gathered: Iterator[tuple[tuple[int, int], Array]]) -> Array:
+    """Tap after tap into one array: all of them at once would take many times the memory."""
+    _, first = next(gathered)
+    out = first.copy()
+    for _, cells in gathered:
+        operation(out, cells, out=out)
+    return out
 
 
 def adaptive_pool2d(x: Array, window: Window, reduce: np.ufunc) -> Array:
