@@ -263,7 +263,17 @@ class TransposedConv(Layer):
 
 
 @dataclass(frozen=True, slots=True)
-class Pool(Layer):
+class ChannelWise(Layer):
+    """A window over each channel alone: there are as many channels after it as before."""
+
+    def output(self, shape: Shape) -> Shape:
+        """(C, outH, outW)."""
+        axes = self.window(shape)
+        return shape if axes is None else (shape[0], axes[0].outputs, axes[1].outputs)
+
+
+@dataclass(frozen=True, slots=True)
+class Pool(ChannelWise):
     """What maximum and average pooling share: one window a channel, by default without overlap."""
 
     kernel_size: Pair
@@ -281,11 +291,6 @@ class Pool(Layer):
                 raise ImpossibleError(f"padding {p} > {k // 2}, half of kernel {k}")
             axes.append(Axis(n, k, s, (p, p), ceil=self.ceil_mode))
         return axes[0], axes[1]
-
-    def output(self, shape: Shape) -> Shape:
-        """(C, outH, outW)."""
-        rows, columns = self.window(shape)
-        return shape[0], rows.outputs, columns.outputs
 
     def variants(self, shape: Shape) -> Iterator[tuple[Layer, ...]]:
         """Less padding, ceil, a kernel that fits."""
@@ -330,7 +335,7 @@ class GlobalAvgPool(Layer):
 
 
 @dataclass(frozen=True, slots=True)
-class AdaptiveAvgPool(Layer):
+class AdaptiveAvgPool(ChannelWise):
     """torch.nn.AdaptiveAvgPool2d: means over windows chosen for an output size."""
 
     op: ClassVar[str] = "adaptiveavgpool"
@@ -340,11 +345,6 @@ class AdaptiveAvgPool(Layer):
         """Its rows and columns."""
         _, height, width = _picture(self.op, shape)
         return AdaptiveAxis(height, self.output_size[0]), AdaptiveAxis(width, self.output_size[1])
-
-    def output(self, shape: Shape) -> Shape:
-        """(C, outH, outW)."""
-        rows, columns = self.window(shape)
-        return shape[0], rows.outputs, columns.outputs
 
     def sees_everything(self) -> bool:
         """Only with one output."""
@@ -356,7 +356,7 @@ class AdaptiveAvgPool(Layer):
 
 
 @dataclass(frozen=True, slots=True)
-class Subsample(Layer):
+class Subsample(ChannelWise):
     """LeNet's subsampling of 1998: the mean of each window, times one trainable weight a channel, plus a bias."""
 
     op: ClassVar[str] = "subsample"
@@ -370,10 +370,6 @@ class Subsample(Layer):
         """Its rows and columns."""
         return self.pool().window(shape)
 
-    def output(self, shape: Shape) -> Shape:
-        """(C, outH, outW)."""
-        return self.pool().output(shape)
-
     def params(self, shape: Shape) -> int:
         """2C."""
         return 2 * shape[0]
@@ -386,7 +382,7 @@ class Subsample(Layer):
 
 
 @dataclass(frozen=True, slots=True)
-class Upsample(Layer):
+class Upsample(ChannelWise):
     """torch.nn.Upsample, nearest: each cell becomes a block."""
 
     op: ClassVar[str] = "upsample"
@@ -398,18 +394,13 @@ class Upsample(Layer):
         n = self.scale_factor
         return Axis(height, n, n, transposed=True), Axis(width, n, n, transposed=True)
 
-    def output(self, shape: Shape) -> Shape:
-        """(C, N·H, N·W)."""
-        rows, columns = self.window(shape)
-        return shape[0], rows.outputs, columns.outputs
-
     def variants(self, shape: Shape) -> Iterator[tuple[Layer, ...]]:
         """At least 1."""
         yield (replace(self, scale_factor=max(1, self.scale_factor)),)
 
 
 @dataclass(frozen=True, slots=True)
-class Pad(Layer):
+class Pad(ChannelWise):
     """torch.nn.ZeroPad2d: zeros on the left, right, top and bottom."""
 
     op: ClassVar[str] = "pad"
@@ -420,11 +411,6 @@ class Pad(Layer):
         _, height, width = _picture(self.op, shape)
         left, right, top, bottom = self.padding
         return Axis(height, 1, padding=(top, bottom)), Axis(width, 1, padding=(left, right))
-
-    def output(self, shape: Shape) -> Shape:
-        """(C, top + H + bottom, left + W + right)."""
-        rows, columns = self.window(shape)
-        return shape[0], rows.outputs, columns.outputs
 
 
 @dataclass(frozen=True, slots=True)

@@ -443,9 +443,8 @@ class Operation:
     def _patches(self, filter_: int) -> Array:
         if self.window is None:
             raise ImpossibleError(self.problem or "")
-        channels = self.input[self.channels_of(filter_).start : self.channels_of(filter_).stop]
-        taps = np.stack([cells for _, cells in self.window.gather(channels)], axis=1)
-        return np.asarray(taps.reshape(-1, prod(self.window.output)).T)
+        channels = self.channels_of(filter_)
+        return _laid_flat(self.window, self.input[channels.start : channels.stop])
 
     def missing(self) -> Array:
         """Which cells of `patches` are padding, or nothing at all: (outH·outW, C/groups·kH·kW) booleans, of any filter."""
@@ -455,8 +454,7 @@ class Operation:
         if self.window is None:
             raise ImpossibleError(self.problem or "")
         there = np.ones((len(self.channels_of(0)), *self.input.shape[1:]))
-        taps = np.stack([cells for _, cells in self.window.gather(there)], axis=1)
-        return np.asarray(taps.reshape(-1, prod(self.window.output)).T == 0)
+        return np.asarray(_laid_flat(self.window, there) == 0)
 
     def tied_matrix(self, filter_: int) -> tuple[Array, Array]:
         """The matrix (outH·outW, C·H·W) that times the input as a column gives the output, and where it holds a weight.
@@ -483,6 +481,12 @@ class Operation:
                 matrix[at] += weights[channel, i, j]
                 there[at] = True
         return matrix, there
+
+
+def _laid_flat(window: Window, channels: Array) -> Array:
+    """What each output cell's window reads, a row each."""
+    taps = np.stack([cells for _, cells in window.gather(channels)], axis=1)
+    return np.asarray(taps.reshape(-1, prod(window.output)).T)
 
 
 def refitted(weight: Array, shape: Pair) -> Array:

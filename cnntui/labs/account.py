@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from itertools import islice
 
 from cnntui.core.arithmetic import TIMES, Equation, brief, number, weighted_sum
-from cnntui.core.operation import Part, Product
+from cnntui.core.operation import MOST_TERMS, Part, Product
 from cnntui.core.windows import Tap
 from cnntui.labs.convolve import ConvolveState
 
 PADDING = "·"
 DECIMALS = 6
-MOST_TERMS, MOST_LINES = 20_000, 200  # what more terms than that are folded into, when everything is asked for
+MOST_LINES = 200  # into which more than MOST_TERMS are folded, when everything is asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,11 +198,13 @@ class ConvolveMoves(Widget):
         for error in errors:
             self.app.notify(str(error), severity="warning", markup=False)
         choices = [(kernel.name, kernel.finds) for kernel in kernels.values()]
-        pair = f"{MAGNITUDE} sobel-x sobel-y"
-        choices.append((pair, "how strong the gradient is, in any direction"))
-        self._choose(
-            "Which kernel?", choices, lambda name: self.say(name if name == pair else f"kernel {name}"), self.state.name
-        )
+        gradient = "gradient"
+        choices.append((gradient, "its length in any direction: sobel-x and sobel-y together"))
+
+        def chosen(name: str) -> None:
+            self.say(f"{MAGNITUDE} sobel-x sobel-y" if name == gradient else f"kernel {name}")
+
+        self._choose("Which kernel?", choices, chosen, self.state.name)
 
     def action_pictures(self) -> None:
         """Choose an input."""
@@ -274,7 +276,7 @@ class ConvolveMoves(Widget):
         def check(text: str) -> str | None:
             return _refused(lambda: play(self.state, text))
 
-        title = "What is to be done? stride 2x1, padding same, random input 7, size kernel 5 ..."
+        title = "What is to be done? stride 2x1, padding same, random input 7 ..."
         suggestions = [f"{verb} {move.arguments}".rstrip() for verb, move in MOVES.items()]
         self.app.push_screen(
             Ask(title, words, check, suggestions=suggestions, selected=words.rfind(" ") + 1),
