@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from textual.events import Key, Paste
 from textual.pilot import Pilot
+from textual.widget import Widget
 from textual.widgets import Input, Label, OptionList, Static
 
 from cnntui.labs.exports import from_toml
@@ -32,6 +33,15 @@ async def opened(
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         yield app.screen.query_one(ConvolveView), pilot
+
+
+async def focused(widget: Widget, pilot: Pilot[None]) -> None:
+    """Wait until the focus has followed: it does so after a refresh."""
+    for _ in range(200):
+        if widget.has_focus:
+            return
+        await pilot.pause(0.02)
+    raise AssertionError(f"{widget} has no focus")
 
 
 def title(view: ConvolveView, name: str) -> str:
@@ -510,7 +520,7 @@ async def test_a_transposed_convolution_stamps() -> None:
         await pilot.press("o", "down", "down", "enter")
         await pilot.pause()
         assert view.state.looking == "input"
-        assert view.query_one("#input").has_focus
+        await focused(view.query_one("#input"), pilot)
         await pilot.press("s", "down", "down", "right", "right")
         assert view.query_one("#output", CellGrid).panel.marked.frame == (4, 4, 6, 6)
         assert text(view.query_one(EquationView)).startswith("input 2,2 = 1 stamps the kernel on 9 output cells")
@@ -524,7 +534,7 @@ async def test_a_picture_is_seen_whole_and_walked_cell_by_cell() -> None:
         view.say("picture house")
         await pilot.pause()
         picture = view.query_one(PictureView)
-        assert picture.has_focus
+        await focused(picture, pilot)
         await pilot.press("down", "shift+right", "shift+right")
         assert view.state.cell == (1, 16)
         assert view.query_one("#output", CellGrid).display
@@ -534,6 +544,7 @@ async def test_a_picture_is_seen_whole_and_walked_cell_by_cell() -> None:
         await pilot.press("V", "V")
         await pilot.pause()
         assert view.view == "cells"
+        await focused(view.query_one("#output"), pilot)
         grid = view.query_one("#input", CellGrid)
         assert 16 in grid.columns
         assert len(grid.columns) < 96, "a part of the picture, with its numbers"
