@@ -16,8 +16,9 @@ from click.core import ParameterSource
 from cnntui import __version__
 
 if TYPE_CHECKING:
+    from cnntui.core.analysis import Analysis
     from cnntui.core.layers import Shape
-    from cnntui.core.network import Analysis
+    from cnntui.core.nets import NetFile
     from cnntui.core.windows import Array
     from cnntui.labs.convolve import ConvolveState
     from cnntui.runs.reader import RunView
@@ -58,9 +59,9 @@ def log_traceback() -> str:
     return f"The details are in {log}"
 
 
-def fail(message: object) -> NoReturn:
-    """One line, and exit status 1."""
-    raise click.ClickException(" ".join(str(message).split()))
+def fail(message: object, excerpt: str = "") -> NoReturn:
+    """One line, under it the place in the text where there is one, and exit status 1."""
+    raise click.ClickException(" ".join(str(message).split()) + (f"\n{excerpt}" if excerpt else ""))
 
 
 def has_terminal() -> bool:
@@ -125,7 +126,8 @@ def input_option(command: Callable[..., None]) -> Callable[..., None]:
 
 def read_shape(shape: str | None) -> Shape | None:
     """The value of `--input`."""
-    from cnntui.core.notation import NotationError, parse_input
+    from cnntui.core.nets import parse_input
+    from cnntui.core.vocabulary import NotationError
 
     try:
         return parse_input(shape) if shape else None
@@ -133,76 +135,133 @@ def read_shape(shape: str | None) -> Shape | None:
         fail(error)
 
 
+def the_net(net: str, shape: str | None) -> NetFile:
+    """NET, with `--input`; an error in its notation shows the place."""
+    from cnntui.core.axis import ImpossibleError
+    from cnntui.core.vocabulary import NotationError
+    from cnntui.runs.imports import load_any
+
+    try:
+        return load_any(net, read_shape(shape))
+    except NotationError as error:
+        fail(error, error.excerpt)
+    except ImpossibleError as error:
+        fail(error)
+
+
 @cli.command()
 @click.argument("net")
 @input_option
+@click.option("--columns", metavar="A,B,…", help="name, text, output, params, share, buffers, macs, memory, field, …")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-def inspect(net: str, shape: str | None, as_json: bool) -> None:
-    """Shapes, parameters, MACs and receptive field of NET: a zoo name, a .toml file, or layers with --input."""
-    from cnntui.core.axis import ImpossibleError
-    from cnntui.core.network import analyse
-    from cnntui.core.notation import NotationError, load_net
-    from cnntui.labs.documents import inspection
+@click.option("--markdown", is_flag=True, help="The table in Markdown.")
+@click.option("--csv", "as_csv", is_flag=True, help="The table as CSV, plain numbers.")
+@click.option("--code", is_flag=True, help="PyTorch source that needs no cnntui.")
+@click.option("--toml", is_flag=True, help="A net's file: what was read, in the notation.")
+@click.option("--against", metavar="NET", help="Another net beside it, layer by layer.")
+def inspect(net: str, shape: str | None, columns: str | None, against: str | None, **forms: bool) -> None:
+    """Shapes, parameters, MACs, receptive field and more of NET.
 
+    NET: a zoo name, a .toml or .onnx file, layers with --input, torchvision:NAME, module:callable.
+    """
+    from cnntui.core.analysis import analyse
+    from cnntui.core.vocabulary import NotationError
+    from cnntui.labs.columns import chosen
+
+    if sum(forms.values()) + bool(against) > 1:
+        fail("give one of --json, --markdown, --csv, --code, --toml, --against")
+    file = the_net(net, shape)
+    analysis = analyse(file.network)
     try:
-        analysis = analyse(load_net(net, read_shape(shape)).network)
-    except (NotationError, ImpossibleError) as error:
+        names = chosen(columns or "")
+    except NotationError as error:
         fail(error)
-    if as_json:
+    if against is not None:
+        print_difference(analysis, analyse(the_net(against, shape).network))
+    elif forms["as_json"]:
+        from cnntui.labs.documents import inspection
+
         print_json(inspection(analysis))
+    elif forms["toml"]:
+        from cnntui.core.nets import to_toml
+
+        click.echo(to_toml(file), nl=False)
+    elif forms["markdown"] or forms["as_csv"]:
+        from cnntui.labs import tables
+
+        click.echo((tables.markdown if forms["markdown"] else tables.csv)(analysis, names), nl=False)
+    elif forms["code"]:
+        from cnntui.labs.program import pytorch
+
+        if not analysis.error:
+            click.echo(pytorch(file), nl=False)
     else:
-        print_table(analysis)
+        print_table(analysis, names)
     if analysis.error:
-        if not as_json:
+        if not forms["as_json"]:
             fail(analysis.error + fix_text(analysis))
         sys.exit(1)
 
 
 def fix_text(analysis: Analysis) -> str:
     """What would work, behind an error."""
-    from cnntui.core.notation import layer_text
-
     row = analysis.failing
-    fixes = ["; ".join(map(layer_text, fix)) for fix in row.problem.fixes] if row and row.problem else []
+    fixes = [fix.text for fix in row.problem.fixes] if row and row.problem else []
     return f" (works: {', or '.join(fixes)})" if fixes else ""
 
 
-def print_table(analysis: Analysis) -> None:
+def print_table(analysis: Analysis, names: tuple[str, ...]) -> None:
     """The table of `inspect`."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     from cnntui.core.layers import shape_text
-    from cnntui.core.notation import network_text
-    from cnntui.core.receptive_field import field_text
+    from cnntui.labs.columns import COLUMNS
 
-    network = analysis.network
+    network, count = analysis.network, len(analysis.rows)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, title=None, show_footer=True)
-    table.add_column("layer", footer=f"{network.name}, input {shape_text(network.input)}")
-    table.add_column("", footer="")
-    for name, footer in (
-        ("output", ""),
-        ("parameters", f"{analysis.params:,}"),
-        ("MACs", f"{analysis.macs:,}"),
-        ("field", ""),
-    ):
-        table.add_column(name, justify="right", footer=footer)
-    for row, text in zip(analysis.rows, network_text(network), strict=True):
-        field = field_text(row.field) if row.field else "image"
-        output = shape_text(row.output) if row.output else "impossible" if row.problem else "waits"
-        table.add_row(
-            escape(row.node.name),
-            escape(text),
-            output,
-            f"{row.params:,}" if row.output else "",
-            f"{row.macs:,}" if row.output else "",
-            field if row.output else "",
-            style="red" if row.problem else "dim" if row.output is None else None,
+    for number, name in enumerate(names):
+        column = COLUMNS[name]
+        footer = column.write(column.read(analysis, 0, count)) if column.adds else ""
+        footer = footer if number else f"{network.name}, input {shape_text(network.input)}"
+        table.add_column(Text(column.title), justify=column.align, footer=Text(footer), no_wrap=name == "output")
+    for index, row in enumerate(analysis.rows):
+        cells = (COLUMNS[name].text(analysis, index, index + 1) for name in names)
+        style = "red" if row.problem else "dim" if row.output is None else None
+        table.add_row(*map(Text, cells), style=style)
+    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
+
+
+def print_difference(left: Analysis, right: Analysis) -> None:
+    """Two nets, layer beside layer, and their totals."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from cnntui.core.layers import shape_text
+    from cnntui.core.receptive_field import field_text
+    from cnntui.core.vocabulary import layer_text
+    from cnntui.labs.whatif import difference
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_footer=True)
+    for number, analysis in enumerate((left, right)):
+        if number:
+            table.add_column("")
+        table.add_column(Text(analysis.network.name))
+        table.add_column(
+            "output", justify="right", footer=field_text(analysis.last_field) if analysis.last_field else ""
         )
-    console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
-    console.print(table)
+        table.add_column("params", justify="right", footer=f"{analysis.params:,}")
+    for pair in difference(left, right):
+        sides = [
+            (layer_text(row.node.layer), shape_text(row.output or ()), f"{row.params:,}") if row else ("", "", "")
+            for row in (pair.left, pair.right)
+        ]
+        table.add_row(*map(Text, (*sides[0], "=" if pair.same else "≠", *sides[1])), style="dim" if pair.same else None)
+    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
 
 
 # -- one convolution
@@ -371,14 +430,14 @@ def train(
 ) -> None:
     """Train NET, or lenet5, in a process of its own. The screen starts at once with NET, and waits for a key without."""
     from cnntui.core.axis import ImpossibleError
-    from cnntui.core.notation import NotationError, load_net
+    from cnntui.core.vocabulary import NotationError
     from cnntui.runs.launch import LaunchError, create, launch, start
     from cnntui.runs.spec import Settings, new_spec
 
     settings = Settings(data_dir=str(data_dir.absolute()) if data_dir else None, **chosen)
     try:
         settings.check()
-        network = load_net(net or "lenet5", read_shape(shape)).network
+        network = the_net(net or "lenet5", shape).network
         if not (plain or detach) and has_terminal():
             directory = launch(new_spec(network, settings), run_dir) if net else None
             open_app("train", network=network, settings=settings, run=directory)
@@ -538,15 +597,10 @@ def set_(run: str, setting: str) -> None:
 @input_option
 def build(net: str | None, shape: str | None) -> None:
     """The Build screen, on NET."""
-    from cnntui.core.axis import ImpossibleError
-    from cnntui.core.notation import NotationError
-    from cnntui.labs.build import open_net
+    from cnntui.labs.build import opened
 
-    try:
-        state = open_net(net or "lenet5", read_shape(shape))
-    except (NotationError, ImpossibleError) as error:
-        fail(error)
-    open_app("build", build=state)
+    name = net or "lenet5"
+    open_app("build", build=opened(the_net(name, shape), Path(name) if name.endswith(".toml") else None))
 
 
 @cli.command()

@@ -45,7 +45,7 @@ def trained(net: str, data: str, epochs: int) -> Path:
     """A finished run."""
     import time
 
-    from cnntui.core.notation import load_net
+    from cnntui.core.nets import load_net
     from cnntui.runs.launch import launch
     from cnntui.runs.reader import RunReader
     from cnntui.runs.spec import Settings, new_spec

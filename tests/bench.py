@@ -71,7 +71,8 @@ def step_bytes(size: tuple[int, int]) -> dict[str, float]:
 
 def edit_milliseconds() -> float:
     """One layer of a 150-layer net edited, until all rows are new."""
-    from cnntui.core.notation import NetFile, parse
+    from cnntui.core.nets import NetFile
+    from cnntui.core.notation import parse
     from cnntui.labs.build import BuildState
 
     state = BuildState(NetFile(parse("; ".join(["conv 8 same", "relu"] * 75), (3, 64, 64))), selected=70)
@@ -117,7 +118,7 @@ def images_per_second() -> dict[str, Any]:
     from torch.utils.data import DataLoader
     from torchvision import datasets, transforms
 
-    from cnntui.core.notation import load_net
+    from cnntui.core.nets import load_net
     from cnntui.runs.places import data_root, has_mnist
     from cnntui.runs.spec import Settings, new_spec
     from cnntui.training.data import Fitting, from_torchvision

@@ -22,7 +22,7 @@ from cnntui.core.images import picture
 from cnntui.core.kernels import load_kernels
 from cnntui.runs.reader import RunReader
 
-KEYS = {"name", "op", "text", "inputs", "output", "params", "macs", "rf", "error"}
+KEYS = {"name", "op", "text", "inputs", "output", "params", "macs", "rf", "error", "buffers", "memory", "gated"}
 
 
 def run(*arguments: str) -> Result:
@@ -65,6 +65,9 @@ def test_inspect_vgg16() -> None:
         "output": [64, 224, 224],
         "params": 1792,
         "macs": 86_704_128,
+        "buffers": 0,
+        "memory": 0,
+        "gated": False,
         "rf": None,
         "error": None,
     }
@@ -100,7 +103,6 @@ def test_a_broken_net_keeps_its_facts_and_exits_1() -> None:
         (["inspect", "lenet6"], "no net is called 'lenet6'"),
         (["inspect", "conv 6"], "--input"),
         (["inspect", "conv 6", "--input", "8,8"], "is not channels,height,width"),
-        (["inspect", "cnv 6", "--input", "1,8,8"], "layer 1 (cnv 6): no layer is called 'cnv'"),
         (["inspect", "nowhere.toml"], "nowhere.toml: No such file"),
         (["convolve", "--input", "[[1]]"], "give both --input and --kernel"),
         (["convolve", "--input", "[[1]]", "--kernel", "nope"], "no kernel is called 'nope'"),
@@ -466,8 +468,16 @@ def test_version() -> None:
     assert __version__ in run("--version").output
 
 
+def test_an_error_in_the_notation_shows_its_place() -> None:
+    result = run("inspect", "conv 6; [ conv 6 p1 | cnv 3 ] add", "--input", "1,8,8")
+    assert result.exit_code == 1
+    said, text, caret = result.stderr.splitlines()
+    assert said == "Error: layer 3 (cnv 3): no layer is called 'cnv'; did you mean conv or tconv or dwconv?"
+    assert text[caret.index("^") :].startswith("cnv 3")
+
+
 def test_an_unforeseen_error_is_one_line_and_a_log(homes: Path) -> None:
-    code = "import cnntui.core.notation as n\nn.load_net = None\nfrom cnntui.cli import main\nmain()"
+    code = "import cnntui.core.analysis as n\nn.analyse = None\nfrom cnntui.cli import main\nmain()"
     done = subprocess.run(
         [sys.executable, "-c", code, "inspect", "lenet5"], capture_output=True, text=True, check=False
     )

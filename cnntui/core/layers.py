@@ -7,7 +7,7 @@ it slides a window, the two axes of that window. `output` raises ImpossibleError
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, ClassVar
@@ -28,6 +28,7 @@ class Layer:
     """A layer that keeps the shape and costs nothing; the others override what they change."""
 
     op: ClassVar[str] = "layer"
+    saves: ClassVar[str] = ""  # what torch keeps of it for the backward pass: its "input", its "output", or nothing
 
     def output(self, shape: Shape) -> Shape:
         """The output shape, or ImpossibleError."""
@@ -35,6 +36,14 @@ class Layer:
 
     def params(self, shape: Shape) -> int:
         """Trainable parameters."""
+        return 0
+
+    def buffers(self, shape: Shape) -> int:
+        """Numbers that it keeps but that no gradient trains: the running statistics of a batch norm."""
+        return 0
+
+    def extra_bytes(self, shape: Shape) -> int:
+        """What the backward pass keeps besides its input or output, for one picture in float32: masks, indices."""
         return 0
 
     def macs(self, shape: Shape) -> int:
@@ -54,14 +63,19 @@ class Layer:
         return iter(())
 
 
+def through(layers: Iterable[Layer], shape: Shape) -> Shape:
+    """What layers one after another make of `shape`, or ImpossibleError."""
+    for layer in layers:
+        shape = layer.output(shape)
+    return shape
+
+
 def fixes(layer: Layer, shape: Shape, most: int = 3) -> list[tuple[Layer, ...]]:
     """What does work on `shape` in place of `layer`, nearest first."""
     working: list[tuple[Layer, ...]] = []
     for variant in layer.variants(shape):
         try:
-            reached = shape
-            for part in variant:
-                reached = part.output(reached)
+            through(variant, shape)
         except ImpossibleError:
             continue
         if variant != (layer,) and variant not in working:
@@ -88,10 +102,34 @@ def _check_groups(groups: int, in_channels: int, out_channels: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """Which input channels each output channel sees: a row of their numbers, from 0, for each output channel."""
+
+    name: str
+    inputs: tuple[tuple[int, ...], ...]
+
+    def check(self, in_channels: int, out_channels: int, groups: int) -> None:
+        """Raise ImpossibleError where the table does not fit the channels."""
+        if groups != 1:
+            raise ImpossibleError(f"table {self.name} and groups {groups}: one of them says what each output sees")
+        if len(self.inputs) != out_channels:
+            raise ImpossibleError(
+                f"table {self.name} has {len(self.inputs)} rows for {out_channels} output channels: one each"
+            )
+        largest = max(max(row) for row in self.inputs)
+        if largest >= in_channels:
+            raise ImpossibleError(f"table {self.name} names input channel {largest} > {in_channels - 1}, the last one")
+
+
+@dataclass(frozen=True, slots=True)
 class Conv(Layer):
-    """torch.nn.Conv2d. Parameters `out * (in/g) * kh * kw (+ out)`; MACs that times the output's height and width."""
+    """torch.nn.Conv2d. Parameters `out * (in/g) * kh * kw (+ out)`; MACs that times the output's height and width.
+
+    With a `table`, each output channel has a kernel slice for just the input channels that its row names.
+    """
 
     op: ClassVar[str] = "conv"
+    saves: ClassVar[str] = "input"
     out_channels: int
     kernel_size: Pair = (3, 3)
     stride: Pair = (1, 1)
@@ -99,6 +137,7 @@ class Conv(Layer):
     dilation: Pair = (1, 1)
     groups: int = 1
     bias: bool = True
+    table: Table | None = None
 
     def window(self, shape: Shape) -> tuple[AnyAxis, AnyAxis]:
         """Its rows and columns."""
@@ -120,12 +159,15 @@ class Conv(Layer):
         """(out_channels, outH, outW)."""
         in_channels, *_ = _picture(self.op, shape)
         _check_groups(self.groups, in_channels, self.out_channels)
+        if self.table:
+            self.table.check(in_channels, self.out_channels, self.groups)
         rows, columns = self.window(shape)
         return self.out_channels, rows.outputs, columns.outputs
 
     def weights(self, shape: Shape) -> int:
         """Weights without the bias."""
-        return self.out_channels * (shape[0] // self.groups) * prod(self.kernel_size)
+        pairs = sum(map(len, self.table.inputs)) if self.table else self.out_channels * (shape[0] // self.groups)
+        return pairs * prod(self.kernel_size)
 
     def params(self, shape: Shape) -> int:
         """Weights, and one bias an output channel."""
@@ -154,6 +196,9 @@ class Conv(Layer):
         yield (replace(self, stride=(1, 1)),)
         for groups in range(max(self.groups, 1), 0, -1):
             yield (replace(self, groups=groups),)
+        if self.table:
+            yield (replace(self, out_channels=len(self.table.inputs), groups=1),)
+            yield (replace(self, table=None),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +206,7 @@ class DepthwiseConv(Layer):
     """torch.nn.Conv2d with as many groups as channels: one filter a channel."""
 
     op: ClassVar[str] = "dwconv"
+    saves: ClassVar[str] = "input"
     kernel_size: Pair = (3, 3)
     stride: Pair = (1, 1)
     padding: Pair | str = (0, 0)
@@ -202,6 +248,7 @@ class TransposedConv(Layer):
     """torch.nn.ConvTranspose2d: every input cell stamps the kernel. Parameters `in * (out/g) * kh * kw (+ out)`."""
 
     op: ClassVar[str] = "tconv"
+    saves: ClassVar[str] = "input"
     out_channels: int
     kernel_size: Pair = (3, 3)
     stride: Pair = (1, 1)
@@ -276,6 +323,7 @@ class ChannelWise(Layer):
 class Pool(ChannelWise):
     """What maximum and average pooling share: one window a channel, by default without overlap."""
 
+    saves: ClassVar[str] = "input"
     kernel_size: Pair
     stride: Pair | None = None
     padding: Pair = (0, 0)
@@ -310,6 +358,10 @@ class MaxPool(Pool):
 
     op: ClassVar[str] = "maxpool"
 
+    def extra_bytes(self, shape: Shape) -> int:
+        """Where each maximum was: 8 bytes an output."""
+        return 8 * prod(self.output(shape))
+
 
 @dataclass(frozen=True, slots=True)
 class AvgPool(Pool):
@@ -339,6 +391,7 @@ class AdaptiveAvgPool(ChannelWise):
     """torch.nn.AdaptiveAvgPool2d: means over windows chosen for an output size."""
 
     op: ClassVar[str] = "adaptiveavgpool"
+    saves: ClassVar[str] = "input"
     output_size: Pair
 
     def window(self, shape: Shape) -> tuple[AnyAxis, AnyAxis]:
@@ -360,7 +413,12 @@ class Subsample(ChannelWise):
     """LeNet's subsampling of 1998: the mean of each window, times one trainable weight a channel, plus a bias."""
 
     op: ClassVar[str] = "subsample"
+    saves: ClassVar[str] = "input"
     kernel_size: Pair
+
+    def extra_bytes(self, shape: Shape) -> int:
+        """The means, which its weights multiply."""
+        return 4 * prod(self.output(shape))
 
     def pool(self) -> AvgPool:
         """The same without its weight and bias."""
@@ -429,6 +487,7 @@ class Linear(Layer):
     """torch.nn.Linear on a vector."""
 
     op: ClassVar[str] = "linear"
+    saves: ClassVar[str] = "input"
     out_features: int
     bias: bool = True
 

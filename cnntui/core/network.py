@@ -1,16 +1,20 @@
-"""A network: named layers, each reading an earlier one, and what its analysis says of every layer."""
+"""A network: named layers, each reading earlier ones. A small graph, in an order in which it can be computed."""
 
 from __future__ import annotations
 
-from collections import Counter
+import re
+from collections import ChainMap, Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-from cnntui.core.axis import AnyAxis, ImpossibleError
-from cnntui.core.layers import Layer, Shape, fixes
-from cnntui.core.receptive_field import Field, seen
+from cnntui.core.axis import ImpossibleError
+from cnntui.core.items import Block, Branches, Call, From, Item, Items, Repeat, Single, walk
+from cnntui.core.layers import Conv, Layer, Shape, Table
+from cnntui.core.merges import Merge
+from cnntui.core.pointwise import Identity
 
 INPUT = "input"
+Scope = ChainMap[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +26,27 @@ class Node:
     inputs: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Network:
-    """An immutable graph of nodes in an order in which they can be computed; `input` is (C, H, W)."""
+    """An immutable graph: `items` as written, `nodes` as computed; `input` is (C, H, W).
+
+    A layer that was given no name is called by what it is and how many came before: conv2. Names given inside a repeat or
+    a block are its own, each time anew.
+
+    Raises:
+        ImpossibleError: when a name is used twice or is not there, or the input is not three positive numbers.
+    """
 
     name: str
     input: Shape
-    nodes: tuple[Node, ...]
+    items: Items
+    blocks: tuple[Block, ...] = ()
+    nodes: tuple[Node, ...] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.input) != 3 or min(self.input) < 1:
+            raise ImpossibleError(f"input {list(self.input)} is not channels, height, width, each at least 1")
+        object.__setattr__(self, "nodes", tuple(_Expansion(self.items).nodes))
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)
@@ -41,135 +59,164 @@ class Network:
         """The layers in order."""
         return tuple(node.layer for node in self.nodes)
 
+    @property
+    def tables(self) -> dict[str, Table]:
+        """The connection tables of its convolutions, by name."""
+        found = (layer.table for layer in self.layers if isinstance(layer, Conv))
+        return {table.name: table for table in found if table}
+
+    def with_items(self, items: Items) -> Network:
+        """The same with other layers."""
+        return replace(self, items=items)
+
+
+class _Expansion:
+    """Items to nodes: every repeat and block written out, every layer named."""
+
+    def __init__(self, items: Items) -> None:
+        self.nodes: list[Node] = []
+        self._counts: Counter[str] = Counter()
+        self._taken = {INPUT}
+        self._given = {item.name for item in walk(items) if item.name}
+        self._sequence(items, INPUT, ChainMap({INPUT: INPUT}))
+
+    def _sequence(self, items: Items, previous: str, scope: Scope) -> str:
+        for item in items:
+            previous = self._item(item, previous, scope)
+            if item.name is not None and not isinstance(item, Single | Branches):
+                self._enter(item.name, previous, scope)
+        return previous
+
+    def _item(self, item: Item, previous: str, scope: Scope) -> str:
+        if isinstance(item, Single):
+            return self._node(item.layer, (previous,), item.name, scope)
+        if isinstance(item, Branches):
+            ends = tuple(self._sequence(branch, previous, scope) for branch in item.branches)
+            return self._node(item.merge, ends, item.name, scope)
+        if isinstance(item, Repeat):
+            for _ in range(item.times):
+                previous = self._sequence(item.items, previous, scope.new_child() if item.times > 1 else scope)
+            return previous
+        if isinstance(item, Call):
+            return self._sequence(item.items, previous, ChainMap({INPUT: previous}))
+        if isinstance(item, From):
+            if item.source not in scope:
+                raise ImpossibleError(f"from {item.source}: no layer above was given that name")
+            return scope[item.source]
+        raise TypeError(item)
+
+    def _node(self, layer: Layer, inputs: tuple[str, ...], given: str | None, scope: Scope) -> str:
+        if given is None:
+            name = self._automatic(layer.op)
+        else:
+            name = self._unique(given)
+            self._enter(given, name, scope)
+        self._taken.add(name)
+        self.nodes.append(Node(name, layer, inputs))
+        return name
+
+    def _automatic(self, op: str) -> str:
+        while True:
+            self._counts[op] += 1
+            name = f"{op}{self._counts[op]}"
+            if name not in self._given:
+                return name
+
+    def _unique(self, name: str) -> str:
+        """The name, or where a repeat or a block has brought it before, name.2, name.3."""
+        unique, copy = name, 1
+        while unique in self._taken:
+            copy += 1
+            unique = f"{name}.{copy}"
+        return unique
+
+    @staticmethod
+    def _enter(name: str, node: str, scope: Scope) -> None:
+        if name in scope:
+            raise ImpossibleError(f"the name {name} is used twice")
+        scope[name] = node
+
 
 def sequential(name: str, shape: Shape, layers: Iterable[Layer], names: Iterable[str | None] = ()) -> Network:
-    """Layers one after another; those without a name are called by what they are and how many came before: conv2.
+    """Layers one after another, with the names that some of them have.
 
     Raises:
-        ImpossibleError: when a name is used twice, or the input is not three positive numbers.
+        ImpossibleError: as `Network`.
     """
-    if len(shape) != 3 or min(shape) < 1:
-        raise ImpossibleError(f"input {list(shape)} is not channels, height, width, each at least 1")
     given = list(names)
-    seen: Counter[str] = Counter()
-    taken = {INPUT, *(n for n in given if n)}
-    nodes: list[Node] = []
-    previous = INPUT
-    for index, layer in enumerate(layers):
-        own = given[index] if index < len(given) else None
-        if own is None:
-            seen[layer.op] += 1
-            while f"{layer.op}{seen[layer.op]}" in taken:
-                seen[layer.op] += 1
-            own = f"{layer.op}{seen[layer.op]}"
-        elif own == INPUT or any(node.name == own for node in nodes):
-            raise ImpossibleError(f"the name {own} is used twice")
-        nodes.append(Node(own, layer, (previous,)))
-        previous = own
-    return Network(name, shape, tuple(nodes))
+    items = (Single(layer, name=given[i] if i < len(given) else None) for i, layer in enumerate(layers))
+    return Network(name, shape, tuple(items))
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a layer cannot be: the failing inequality with its numbers, and what would work in its place."""
+def graph(name: str, shape: Shape, nodes: Iterable[Node]) -> Network:
+    """The network of nodes in an order in which they can be computed: the last one is its output.
 
-    message: str
-    fixes: tuple[tuple[Layer, ...], ...] = ()
+    Branches that part at one layer and meet at another are written as such; what else is read from afar by `from`.
 
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """The facts of one layer. `output` is None for an impossible layer and for those that wait for it.
-
-    `field` is the receptive field of its outputs (rows, columns); None once each output sees the whole image.
+    Raises:
+        ImpossibleError: as `Network`.
     """
-
-    node: Node
-    input: Shape | None
-    output: Shape | None
-    params: int = 0
-    macs: int = 0
-    field: tuple[Field, Field] | None = None
-    problem: Problem | None = None
+    return Network(name, shape, written(tuple(nodes)))
 
 
-@dataclass(frozen=True, slots=True)
-class Analysis:
-    """One row a layer, and the totals of the rows that have facts."""
-
-    network: Network
-    rows: tuple[Row, ...]
-
-    @property
-    def params(self) -> int:
-        """Trainable parameters."""
-        return sum(row.params for row in self.rows)
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of convolutions and linear layers for one picture."""
-        return sum(row.macs for row in self.rows)
-
-    @property
-    def failing(self) -> Row | None:
-        """The first impossible layer."""
-        return next((row for row in self.rows if row.problem), None)
-
-    @property
-    def error(self) -> str | None:
-        """`layer NAME: what is wrong`, or None."""
-        row = self.failing
-        return f"layer {row.node.name}: {row.problem.message}" if row and row.problem else None
-
-    @property
-    def output(self) -> Shape | None:
-        """What the network makes of its input; None when a layer is impossible."""
-        return self.rows[-1].output if self.rows else self.network.input
-
-    @property
-    def last_field(self) -> tuple[Field, Field] | None:
-        """The receptive field at the last map, before anything that sees the whole image."""
-        return next((row.field for row in reversed(self.rows) if row.field), None)
+def written(nodes: tuple[Node, ...]) -> Items:
+    """The items of nodes; a name that a layer would get by itself is left out where nothing goes back to it."""
+    if not nodes:
+        return ()
+    writer = _Writer(nodes)
+    return writer.renamed(writer.to(nodes[-1].name, INPUT))
 
 
-def analyse(network: Network) -> Analysis:
-    """The facts of every layer up to the first impossible one, and which layers wait for it."""
-    known: dict[str, tuple[Shape | None, tuple[Field, Field] | None]] = {INPUT: (network.input, (Field(), Field()))}
-    rows: list[Row] = []
-    for node in network:
-        shape, field = known[node.inputs[0]]
-        row = Row(node, None, None) if shape is None else _row(node, shape, field)
-        known[node.name] = (row.output, row.field)
-        rows.append(row)
-    return Analysis(network, tuple(rows))
+class _Writer:
+    """Nodes to items. A merge's branches part at its immediate dominator: the last node that all ways to it pass."""
 
+    def __init__(self, nodes: tuple[Node, ...]) -> None:
+        self._nodes = {node.name: node for node in nodes}
+        self._order = {INPUT: -1} | {node.name: index for index, node in enumerate(nodes)}
+        self._above: dict[str, str] = {}
+        for node in nodes:
+            self._above[node.name] = self._meeting(node.inputs)
+        self._written: set[str] = set()
+        self._sources: set[str] = set()
 
-def _row(node: Node, shape: Shape, field: tuple[Field, Field] | None) -> Row:
-    layer = node.layer
-    try:
-        output = layer.output(shape)
-    except ImpossibleError as error:
-        return Row(node, shape, None, problem=Problem(str(error), tuple(fixes(layer, shape))))
-    if len(output) != 3 or layer.sees_everything():
-        field = None
-    elif field is not None and (window := layer.window(shape)):
-        field = (field[0].through(window[0]), field[1].through(window[1]))
-    return Row(node, shape, output, layer.params(shape), layer.macs(shape), field)
+    def _meeting(self, names: tuple[str, ...]) -> str:
+        """The last node that all ways to these pass (Cooper, Harvey, Kennedy: A Simple, Fast Dominance Algorithm, 2001)."""
+        first, *others = names
+        for other in others:
+            while first != other:
+                if self._order[first] > self._order[other]:
+                    first = self._above[first]
+                else:
+                    other = self._above[other]
+        return first
 
+    def to(self, name: str, start: str) -> Items:
+        """The items that lead from `start`, whose value is at hand, to `name`."""
+        parts: list[Item] = []
+        while name != start:
+            if name in self._written or name == INPUT:
+                self._sources.add(name)
+                parts.append(From(name))
+                break
+            self._written.add(name)
+            parts.append(self._item(self._nodes[name]))
+            name = self._above[name]
+        return tuple(reversed(parts))
 
-def fields_of(analysis: Analysis, index: int) -> tuple[frozenset[int], frozenset[int]] | None:
-    """The input rows and columns that can move the middle unit of layer `index`; None: the whole image, or unknown."""
-    row = analysis.rows[index]
-    if row.field is None or row.output is None:
-        return None
-    by_name = {other.node.name: other for other in analysis.rows}
-    axes: tuple[list[AnyAxis], list[AnyAxis]] = ([], [])
-    step: Row | None = row
-    while step is not None:
-        if step.input and (window := step.node.layer.window(step.input)):
-            for chain, axis in zip(axes, window, strict=True):
-                chain.insert(0, axis)
-        step = by_name.get(step.node.inputs[0])
-    _, height, width = row.output
-    rows, columns = (seen(chain, size // 2) for chain, size in zip(axes, (height, width), strict=True))
-    return rows, columns
+    def _item(self, node: Node) -> Item:
+        if not isinstance(node.layer, Merge):
+            return Single(node.layer, name=node.name)
+        above = self._above[node.name]
+        branches = tuple(self.to(name, above) or (Single(Identity()),) for name in node.inputs)
+        return Branches(branches, node.layer, name=node.name)
+
+    def renamed(self, items: Items) -> Items:
+        """Without the names that say no more than the layer."""
+        return tuple(self._renamed(item) for item in items)
+
+    def _renamed(self, item: Item) -> Item:
+        if isinstance(item, Branches):
+            item = replace(item, branches=tuple(map(self.renamed, item.branches)))
+        op = item.layer.op if isinstance(item, Single) else item.merge.op if isinstance(item, Branches) else ""
+        plain = item.name is not None and item.name not in self._sources and re.fullmatch(rf"{op}\d*", item.name)
+        return replace(item, name=None) if plain else item

@@ -22,6 +22,7 @@ class ReLU(Layer):
     """max(0, x)."""
 
     op: ClassVar[str] = "relu"
+    saves: ClassVar[str] = "output"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class ReLU6(Layer):
     """min(max(0, x), 6)."""
 
     op: ClassVar[str] = "relu6"
+    saves: ClassVar[str] = "input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class LeakyReLU(Layer):
     """x where positive, else 0.01 x."""
 
     op: ClassVar[str] = "leakyrelu"
+    saves: ClassVar[str] = "input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class ELU(Layer):
     """x where positive, else exp(x) − 1."""
 
     op: ClassVar[str] = "elu"
+    saves: ClassVar[str] = "input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class GELU(Layer):
     """x times the normal distribution's cumulative function of x."""
 
     op: ClassVar[str] = "gelu"
+    saves: ClassVar[str] = "input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,7 @@ class SiLU(Layer):
     """x times its sigmoid."""
 
     op: ClassVar[str] = "silu"
+    saves: ClassVar[str] = "input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,7 @@ class Hardswish(Layer):
     """x · relu6(x + 3) / 6."""
 
     op: ClassVar[str] = "hardswish"
+    saves: ClassVar[str] = "input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,7 @@ class Tanh(Layer):
     """The hyperbolic tangent."""
 
     op: ClassVar[str] = "tanh"
+    saves: ClassVar[str] = "output"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,7 @@ class Sigmoid(Layer):
     """1 / (1 + exp(−x))."""
 
     op: ClassVar[str] = "sigmoid"
+    saves: ClassVar[str] = "output"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +94,7 @@ class Softmax(Layer):
     """exp(x) over its sum along the channels: torch.nn.Softmax(dim=1)."""
 
     op: ClassVar[str] = "softmax"
+    saves: ClassVar[str] = "output"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +102,15 @@ class BatchNorm(Layer):
     """torch.nn.BatchNorm2d on pictures, BatchNorm1d on vectors: a weight and a bias a channel."""
 
     op: ClassVar[str] = "bn"
+    saves: ClassVar[str] = "input"
 
     def params(self, shape: Shape) -> int:
         """2C; the running mean and variance are buffers."""
         return 2 * shape[0]
+
+    def buffers(self, shape: Shape) -> int:
+        """The running mean and variance of each channel, and how many batches were seen."""
+        return 2 * shape[0] + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +118,7 @@ class LayerNorm(Layer):
     """torch.nn.LayerNorm over all of (C, H, W): a weight and a bias for each number. Its mean is over the whole map."""
 
     op: ClassVar[str] = "ln"
+    saves: ClassVar[str] = "input"
 
     def params(self, shape: Shape) -> int:
         """2·C·H·W."""
@@ -118,6 +134,7 @@ class InstanceNorm(Layer):
     """torch.nn.InstanceNorm2d, which has no parameters by default. Its mean is over each whole channel."""
 
     op: ClassVar[str] = "in"
+    saves: ClassVar[str] = "input"
 
     def output(self, shape: Shape) -> Shape:
         """As its input, which is a map of more than one cell."""
@@ -137,6 +154,7 @@ class GroupNorm(Layer):
     """torch.nn.GroupNorm: a weight and a bias a channel; the mean is over the channels of a group."""
 
     op: ClassVar[str] = "gn"
+    saves: ClassVar[str] = "input"
     num_groups: int
 
     def output(self, shape: Shape) -> Shape:
@@ -159,6 +177,7 @@ class LocalResponseNorm(Layer):
     """torch.nn.LocalResponseNorm over 5 neighbouring channels, as in AlexNet's paper."""
 
     op: ClassVar[str] = "lrn"
+    saves: ClassVar[str] = "input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,3 +192,7 @@ class Dropout(Layer):
         if not 0 <= self.p <= 1:
             raise ImpossibleError(f"dropout {self.p} is not a probability from 0 to 1")
         return shape
+
+    def extra_bytes(self, shape: Shape) -> int:
+        """Which numbers were kept: a byte each (torch's fused kernel on a GPU; four on a CPU)."""
+        return prod(shape)

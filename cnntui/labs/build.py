@@ -1,37 +1,53 @@
-"""The building lab: a stack of layers that may be wrong for a while, and what follows from it."""
+"""The building lab: a network that may be wrong for a while, what is looked at in it, and the moves that change it."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from cnntui.core.analysis import Analysis, Row, analyse
 from cnntui.core.axis import ImpossibleError
+from cnntui.core.items import Branches, Call, Items, Repeat, Single, edited, found, siblings, spliced
 from cnntui.core.layers import Shape
-from cnntui.core.network import Analysis, Network, Row, analyse, fields_of, sequential
-from cnntui.core.notation import (
-    NetFile,
-    NotationError,
-    layer_text,
-    load_net,
-    network_text,
-    parse,
-    parse_input,
-    read_net,
-    to_toml,
-)
+from cnntui.core.merges import MERGES
+from cnntui.core.nets import NetFile, parse_input, read_net, to_toml
+from cnntui.core.network import Network
+from cnntui.core.notation import item_text, items_text, network_text, parse_items
+from cnntui.core.sight import Sight, sight
+from cnntui.core.vocabulary import NotationError
+from cnntui.labs.goal import Goal, parse_goal
+from cnntui.labs.outline import Key, Line, foldable, folded_at_first, item_at, outline, path_of, shifted
+from cnntui.labs.whatif import Way
 from cnntui.runs.files import write_atomic
+from cnntui.runs.imports import load_any
 
 OWN = "my-"
+EDIT_ERRORS = (NotationError, ImpossibleError)
 
 
 @dataclass(frozen=True)
 class BuildState:
-    """The net with what its file says, the selected layer, and where it was read from or saved to."""
+    """A network and what is looked at in it.
+
+    Args:
+        net: the network with what its file says about it.
+        selected: the line of the outline.
+        path: the file that it was read from or saved to.
+        folded: the lines that are shut.
+        marked: the line at which a selection of several began, or None.
+        unit: the unit (row, column) of the selected layer whose view is drawn; None for the middle one.
+        goal: what is to be reached.
+    """
 
     net: NetFile
     selected: int = 0
     path: Path | None = None
+    folded: frozenset[Key] = frozenset()
+    marked: Key | None = None
+    unit: tuple[int, int] | None = None
+    goal: Goal | None = None
 
     @property
     def network(self) -> Network:
@@ -43,39 +59,147 @@ class BuildState:
         """The facts of every layer."""
         return analyse(self.network)
 
+    @cached_property
+    def lines(self) -> list[Line]:
+        """The network as lines."""
+        return outline(self.network, self.folded)
+
+    @property
+    def texts(self) -> list[str]:
+        """The lines' words."""
+        return [line.text for line in self.lines]
+
+    @property
+    def line(self) -> Line | None:
+        """The selected line."""
+        return self.lines[self.selected] if self.lines else None
+
     @property
     def row(self) -> Row | None:
-        """The selected layer's facts."""
-        return self.analysis.rows[self.selected] if self.analysis.rows else None
+        """The facts of the selected line: of a group, those of its last layer."""
+        line = self.line
+        return self.analysis.rows[line.row] if line and line.row is not None else None
+
+    def problem_in(self, line: Line) -> Row | None:
+        """The first impossible layer of those that a line holds."""
+        return next((row for row in self.analysis.rows[line.first : line.last] if row.problem), None)
+
+    # -- what one unit sees
+
+    @property
+    def looking_from(self) -> tuple[int, int] | None:
+        """The unit whose view is drawn; None where the selected layer makes no map."""
+        row = self.row
+        if row is None or row.output is None or len(row.output) != 3:
+            return None
+        _, height, width = row.output
+        y, x = self.unit or (height // 2, width // 2)
+        return min(y, height - 1), min(x, width - 1)
 
     @cached_property
-    def texts(self) -> list[str]:
-        """Each layer in words."""
-        return network_text(self.network)
+    def sight(self) -> Sight | None:
+        """The input cells that the unit sees; None for the whole image."""
+        line = self.line
+        if line is None or line.row is None or self.looking_from is None:
+            return None
+        return sight(self.analysis, line.row, self.looking_from)
 
-    @cached_property
-    def sight(self) -> tuple[frozenset[int], frozenset[int]] | None:
-        """The input rows and columns that the middle unit of the selected layer sees; None for the whole image."""
-        return fields_of(self.analysis, self.selected) if self.analysis.rows else None
+    def look(self, down: int, right: int) -> BuildState:
+        """From a unit further down or right, as far as the map goes."""
+        row, unit = self.row, self.looking_from
+        if row is None or row.output is None or unit is None:
+            return self
+        _, height, width = row.output
+        return replace(self, unit=(max(0, min(unit[0] + down, height - 1)), max(0, min(unit[1] + right, width - 1))))
 
-    # -- moves
-
-    def _with(self, texts: list[str], selected: int, shape: Shape | None = None) -> BuildState:
-        """The network anew from its layers in words.
-
-        Raises:
-            NotationError, ImpossibleError: when they are no network.
-        """
-        name, shape = self.network.name, shape or self.network.input
-        net = self.net
-        if self.path is None and not name.startswith(OWN):
-            name, net = f"{OWN}{name}", NetFile(self.network)  # what a paper says is not true of a changed net
-        network = parse("\n".join(texts), shape, name) if texts else sequential(name, shape, [])
-        return replace(self, net=replace(net, network=network), selected=max(0, min(selected, len(texts) - 1)))
+    # -- where one looks
 
     def select(self, index: int) -> BuildState:
-        """Select a layer; beyond the ends is the end."""
-        return replace(self, selected=max(0, min(index, len(self.network) - 1)))
+        """Select a line; beyond the ends is the end."""
+        return replace(self, selected=max(0, min(index, len(self.lines) - 1)), unit=None)
+
+    def _at(self, key: Key, meeting: bool = False) -> BuildState:
+        """The line of a key selected, or the nearest that shows it."""
+        lines = self.lines
+        depth = range(len(key), 0, -1)
+        for shown in (key[:length] for length in depth):
+            for index, line in enumerate(lines):
+                if line.key == shown and line.meeting == (meeting and shown == key):
+                    return self.select(index)
+        return self.select(self.selected)
+
+    def fold(self, shut: bool | None = None) -> BuildState:
+        """Shut or open the selected line; shutting inside a group shuts the group. None: the other way round."""
+        line = self.line
+        if line is None:
+            return self
+        if line.fold == "" or (line.fold == "folded" and shut):
+            inside = line.meeting or len(line.key) > 2
+            if not shut or not inside:
+                return self
+            key = line.key if line.meeting else line.key[:-2]
+            return replace(self, folded=self.folded | {key})._at(key)
+        if shut is None:
+            shut = line.fold == "open"
+        return replace(self, folded=self.folded | {line.key} if shut else self.folded - {line.key})._at(line.key)
+
+    def fold_all(self) -> BuildState:
+        """All shut, or where all are shut, all open."""
+        every = frozenset(foldable(self.network.items))
+        state = replace(self, folded=every if self.folded & every != every else frozenset())
+        return state._at(self.line.key) if self.line else state
+
+    def mark(self) -> BuildState:
+        """Begin a selection of several lines here, or leave it."""
+        line = self.line
+        return replace(self, marked=line.key if line and self.marked is None else None)
+
+    @property
+    def span(self) -> tuple[Key, int]:
+        """The selected items: the key of the first, and how many, side by side from the marked to the selected one."""
+        line = self.line
+        if line is None:
+            return (0,), 0
+        key, mark = line.key, self.marked
+        if mark is None or key[: len(mark) - 1] != mark[:-1]:
+            return key, 1
+        first, last = sorted((mark[-1], key[len(mark) - 1]))
+        return (*mark[:-1], first), last - first + 1
+
+    # -- moves that change the network
+
+    def _changed(self, items: Items, key: Key | None = None, meeting: bool = False, **others: object) -> BuildState:
+        """With other items, and the line of `key` selected.
+
+        Raises:
+            ImpossibleError: when their names cannot be.
+        """
+        net = self.net
+        network = net.network.with_items(items)
+        if self.path is None and not network.name.startswith(OWN):
+            # What a paper says is not true of a changed net.
+            net, network = NetFile(network), replace(network, name=f"{OWN}{network.name}")
+        changes = {"marked": None, **others}
+        state = replace(self, net=replace(net, network=network), **changes)  # type: ignore[arg-type]
+        return state._at(key, meeting) if key is not None else state.select(self.selected)
+
+    def _read(self, text: str) -> Items:
+        if not text.strip():
+            raise NotationError("type a layer, for example conv 16 k3 same")
+        return parse_items(text, self.network.blocks, self.network.tables)
+
+    def _path(self, key: Key) -> tuple[int, ...]:
+        """Where the item of a key is written.
+
+        Raises:
+            NotationError: inside a block, whose layers are not written here.
+        """
+        try:
+            return path_of(self.network.items, key)
+        except LookupError as block:
+            raise NotationError(
+                f"this is inside block {block}: enter edits the block, for all its calls; g opens this call"
+            ) from None
 
     def add(self, text: str, before: bool = False) -> BuildState:
         """One layer or several (`conv 16; relu`) after the selected one (or before it), the last of them selected.
@@ -83,36 +207,140 @@ class BuildState:
         Raises:
             NotationError, ImpossibleError: when the text is no layer, or a name is taken.
         """
-        added = [part.strip() for part in text.split(";") if part.strip()]
-        at = self.selected + (not before) if self.texts else 0
-        if not added:
-            raise NotationError("type a layer, for example conv 16 k3 same")
-        return self._with([*self.texts[:at], *added, *self.texts[at:]], at + len(added) - 1)
+        new, line = self._read(text), self.line
+        if line is None:
+            return self._changed(new, (len(new) - 1,))
+        at = line.key[-1] + (not before)
+        end = (*line.key[:-1], at + len(new) - 1)
+        items = edited(self.network.items, self._path(line.key), lambda all_, _: (*all_[:at], *new, *all_[at:]))
+        behind = (*line.key[:-1], at - 1)
+        return self._changed(items, end, folded=shifted(self.folded, behind, len(new)))
+
+    @property
+    def written(self) -> str:
+        """What the editor shows of the selected line: its item in words, or the layers of the block it is in."""
+        line = self.line
+        if line is None:
+            return ""
+        if line.block:
+            block = next(block for block in self.network.blocks if block.name == line.block)
+            return "; ".join(block.layers)
+        return item_text(item_at(self.network, line.key))
 
     def rewrite(self, text: str) -> BuildState:
-        """The selected layer replaced by one or several.
+        """The selected item replaced by one or several; inside a block, the layers of the block, for all its calls.
 
         Raises:
             NotationError, ImpossibleError: as `add`.
         """
-        if not self.texts:
+        line = self.line
+        if line is None:
             return self.add(text)
-        parts = [part.strip() for part in text.split(";") if part.strip()]
-        if not parts:
-            raise NotationError("type a layer, for example conv 16 k3 same")
-        return self._with([*self.texts[: self.selected], *parts, *self.texts[self.selected + 1 :]], self.selected)
+        if line.block:
+            return self._rewrite_block(line, text)
+        new = self._read(text)
+        items = spliced(self.network.items, self._path(line.key), new)
+        return self._changed(items, line.key, line.meeting, folded=shifted(self.folded, line.key, len(new) - 1))
+
+    def _rewrite_block(self, line: Line, text: str) -> BuildState:
+        network = self.network
+        if not text.strip():
+            raise NotationError("type the layers of the block, for example conv {c} k3 same; relu")
+        blocks = tuple(
+            replace(block, layers=(text.strip(),)) if block.name == line.block else block for block in network.blocks
+        )
+        items = parse_items("\n".join(network_text(network)), blocks, network.tables)
+        state = replace(self, net=replace(self.net, network=replace(network, items=items, blocks=blocks)))
+        return state._changed(items, line.key)
 
     def delete(self) -> BuildState:
-        """Without the selected layer."""
-        return self._with(self.texts[: self.selected] + self.texts[self.selected + 1 :], self.selected)
+        """Without the selected items."""
+        key, count = self.span
+        if not count:
+            return self
+        items = spliced(self.network.items, self._path(key), (), count)
+        return self._changed(items, key, folded=shifted(self.folded - {key}, key, -count))
+
+    def duplicate(self) -> BuildState:
+        """The selected items once more, after themselves; names stay with the first."""
+        key, count = self.span
+        if not count:
+            return self
+        path = self._path(key)
+        again = tuple(replace(item, name=None) for item in siblings(self.network.items, path)[path[-1] :][:count])
+        end = (*key[:-1], key[-1] + count - 1)
+        items = edited(self.network.items, path, lambda all_, at: (*all_[: at + count], *again, *all_[at + count :]))
+        return self._changed(items, (*end[:-1], end[-1] + 1), folded=shifted(self.folded, end, count))
 
     def move(self, by: int) -> BuildState:
-        """The selected layer that many places on; it stays selected."""
-        to = max(0, min(self.selected + by, len(self.texts) - 1))
-        texts = list(self.texts)
-        if texts:
-            texts.insert(to, texts.pop(self.selected))
-        return self._with(texts, to)
+        """The selected items that many places on in their sequence; they stay selected."""
+        key, count = self.span
+        if not count:
+            return self
+        path = self._path(key)
+        room = len(siblings(self.network.items, path)) - count
+        to = max(0, min(path[-1] + by, room))
+
+        def moved(sequence: Items, at: int) -> Items:
+            kept = (*sequence[:at], *sequence[at + count :])
+            return (*kept[:to], *sequence[at : at + count], *kept[to:])
+
+        return self._changed(edited(self.network.items, path, moved), (*key[:-1], to))
+
+    def wrap(self, how: str) -> BuildState:
+        """The selected items in a group (`x3`) or as the first of two branches (`add`, `cat`, `mul`), the other `id`.
+
+        Raises:
+            NotationError: when `how` is none of these.
+        """
+        key, count = self.span
+        merging = how in MERGES
+        if not count or not (merging or re.fullmatch("x[0-9]+", how)):
+            raise NotationError(f"{how!r} is none of x2, x3, …, {', '.join(MERGES)}")
+        path = self._path(key)
+        inside = items_text(siblings(self.network.items, path)[path[-1] :][:count])
+        group = self._read(f"[ {inside} | id ] {how}" if merging else f"( {inside} ) {how}")
+        return self._changed(spliced(self.network.items, path, group, count), key)
+
+    def unwrap(self) -> BuildState:
+        """The selected group's layers in its place: a block's, a repeat's as often as it has them, a first branch's.
+
+        Raises:
+            NotationError: when a single layer is selected.
+        """
+        line = self.line
+        item = found(self.network.items, self._path(line.key)) if line else None
+        if line is None or not isinstance(item, Call | Repeat | Branches):
+            raise NotationError("this is a layer: nothing is inside it")
+        if isinstance(item, Branches):
+            inside = item.branches[0]
+        elif isinstance(item, Repeat):
+            inside = item.items * item.times
+        else:
+            inside = item.items
+        items = spliced(self.network.items, self._path(line.key), inside)
+        return self._changed(items, line.key, folded=shifted(self.folded - {line.key}, line.key, len(inside) - 1))
+
+    def instead(self, way: Way) -> BuildState:
+        """Another way to do a layer's job in place of the layers that do it now.
+
+        Raises:
+            NotationError: when these do not stand side by side where they can be changed.
+        """
+        line = self._line_of(way.first)
+        path = self._path(line.key)
+        present = siblings(self.network.items, path)[path[-1] :][: way.count]
+        if [item.layer for item in present if isinstance(item, Single)] != [
+            row.node.layer for row in self.analysis.rows[way.first : way.first + way.count]
+        ]:
+            raise NotationError("these layers do not stand side by side")
+        new = tuple(Single(layer) for layer in way.layers)
+        return self._changed(spliced(self.network.items, path, new, way.count), line.key)
+
+    def _line_of(self, row: int) -> Line:
+        """The line of one layer, everything unfolded."""
+        lines = outline(self.network, frozenset())
+        return next(line for line in lines if line.first == row and line.last == row + 1 and not line.fold)
 
     def with_input(self, text: str) -> BuildState:
         """Another input, `C,H,W`.
@@ -120,28 +348,69 @@ class BuildState:
         Raises:
             NotationError, ImpossibleError: when it is none.
         """
-        return self._with(self.texts, self.selected, parse_input(text))
+        shape = parse_input(text)
+        state = self._changed(self.network.items)
+        return replace(state, net=replace(state.net, network=replace(state.network, input=shape)))
 
     def named(self, name: str) -> BuildState:
         """Under another name."""
         return replace(self, net=replace(self.net, network=replace(self.network, name=name)))
 
+    def with_goal(self, text: str) -> BuildState:
+        """With something to reach, such as `field >= 32; params <= 20000; output 10`; empty text takes it away.
+
+        Raises:
+            NotationError: when it is no goal.
+        """
+        return replace(self, goal=parse_goal(text) if text.strip() else None)
+
+    # -- what is impossible
+
     @property
     def fixes(self) -> list[str]:
-        """What would work in place of the first impossible layer, in words."""
+        """What would work at the first impossible layer, in words."""
         row = self.analysis.failing
-        return ["; ".join(map(layer_text, fix)) for fix in row.problem.fixes] if row and row.problem else []
+        return [fix.text for fix in row.problem.fixes] if row and row.problem else []
 
     def mend(self, index: int) -> BuildState:
-        """The first impossible layer replaced by the fix of that number.
+        """The fix of that number, at the first impossible layer. A block in which that stands is opened for it.
 
         Raises:
             NotationError: when there is no such fix.
         """
         row = self.analysis.failing
-        if row is None or not 0 <= index < len(self.fixes):
+        if row is None or row.problem is None or not 0 <= index < len(row.problem.fixes):
             raise NotationError("nothing to mend" if row is None else f"there are {len(self.fixes)} fixes")
-        return self.select(self.analysis.rows.index(row)).rewrite(self.fixes[index])
+        fix = row.problem.fixes[index]
+        items, key = self._opened(self.analysis.rows.index(row))
+        path = path_of(items, key)
+        item = found(items, path)
+        if fix.appended and isinstance(item, Branches):
+            branches = tuple(
+                (*branch, *(Single(layer) for layer in layers))
+                for branch, layers in zip(item.branches, fix.appended, strict=True)
+            )
+            new: Items = (replace(item, branches=branches),)
+        else:
+            *first, last = (Single(layer) for layer in fix.layers)
+            new = (*first, replace(last, name=item.name))
+        return self._changed(spliced(items, path, new), key, bool(fix.appended))
+
+    def _opened(self, row: int) -> tuple[Items, Key]:
+        """The items with the blocks around a layer replaced by their layers, and the key of that layer's line."""
+        network = self.network
+        while True:
+            lines = outline(network, frozenset())
+            line = next(line for line in lines if line.first == row and line.last == row + 1 and not line.fold)
+            if not line.block:
+                return network.items, line.key
+            for length in range(1, len(line.key), 2):
+                outer = found(network.items, path_of(network.items, line.key[:length]))
+                if isinstance(outer, Call):
+                    path = path_of(network.items, line.key[:length])
+                    opened = (Repeat(outer.items, 1, name=outer.name),)
+                    network = network.with_items(spliced(network.items, path, opened))
+                    break
 
     def save(self, path: Path) -> BuildState:
         """Write the net's file.
@@ -149,7 +418,7 @@ class BuildState:
         Raises:
             NotationError: with the path, when it cannot be written.
         """
-        if not self.texts:
+        if not self.lines:
             raise NotationError("there is no layer to save")
         saved = self.named(path.stem) if self.path is None else self
         try:
@@ -159,14 +428,18 @@ class BuildState:
         return replace(saved, path=path)
 
 
+def opened(net: NetFile, path: Path | None = None) -> BuildState:
+    """The lab on a network."""
+    return BuildState(net, path=path, folded=folded_at_first(net.network))
+
+
 def open_net(net: str, shape: Shape | None = None) -> BuildState:
-    """The lab on a zoo name, a file or notation.
+    """The lab on a NET of the command line.
 
     Raises:
         NotationError, ImpossibleError: with one line that says what is wrong.
     """
-    path = Path(net) if net.endswith(".toml") else None
-    return BuildState(load_net(net, shape), path=path)
+    return opened(load_any(net, shape), Path(net) if net.endswith(".toml") else None)
 
 
 def open_file(path: Path) -> BuildState:
@@ -175,7 +448,4 @@ def open_file(path: Path) -> BuildState:
     Raises:
         NotationError: with the path and what is wrong.
     """
-    return BuildState(read_net(path), path=path)
-
-
-EDIT_ERRORS = (NotationError, ImpossibleError)
+    return opened(read_net(path), path)

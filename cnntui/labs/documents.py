@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cnntui.core.network import Analysis, Row
-from cnntui.core.notation import layer_text
+from cnntui.core.analysis import Analysis, Row
+from cnntui.core.vocabulary import layer_text
 
 if TYPE_CHECKING:  # inspecting a net is to start without numpy
     from cnntui.core.windows import Array
@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # inspecting a net is to start without numpy
 def inspection(analysis: Analysis) -> dict[str, Any]:
     """The document of `inspect --json`."""
 
-    def layer(row: Row) -> dict[str, Any]:
+    def layer(row: Row, memory: int) -> dict[str, Any]:
         field, problem = row.field, row.problem
         return {
             "name": row.node.name,
@@ -24,12 +24,15 @@ def inspection(analysis: Analysis) -> dict[str, Any]:
             "inputs": row.node.inputs,
             "output": row.output,
             "params": row.params,
+            "buffers": row.buffers,
             "macs": row.macs,
+            "memory": memory,
             "rf": field and {key: [getattr(axis, key) for axis in field] for key in ("size", "jump", "start")},
+            "gated": row.gated,
             "error": problem
             and {
                 "message": problem.message,
-                "fix": ["; ".join(map(layer_text, fix)) for fix in problem.fixes],
+                "fix": [fix.text for fix in problem.fixes],
             },
         }
 
@@ -37,8 +40,10 @@ def inspection(analysis: Analysis) -> dict[str, Any]:
         "name": analysis.network.name,
         "input": analysis.network.input,
         "params": analysis.params,
+        "buffers": analysis.buffers,
         "macs": analysis.macs,
-        "layers": [layer(row) for row in analysis.rows],
+        "memory": analysis.memory,
+        "layers": [layer(row, memory) for row, memory in zip(analysis.rows, analysis.kept_bytes, strict=True)],
         "error": analysis.error,
     }
 

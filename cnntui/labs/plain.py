@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
+from cnntui.core.analysis import analyse
 from cnntui.core.arithmetic import number
-from cnntui.core.network import analyse
 from cnntui.core.shading import glyphs
 from cnntui.runs.events import from_number
 from cnntui.runs.reader import RunReader, RunView

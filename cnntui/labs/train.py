@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
+from cnntui.core.nets import load_net
 from cnntui.core.network import Network
-from cnntui.core.notation import load_net
 from cnntui.runs.reader import RunView
 from cnntui.runs.spec import DATA_SETS, OPTIMIZERS, SCHEDULES, Settings
 

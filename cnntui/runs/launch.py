@@ -10,10 +10,10 @@ from pathlib import Path
 
 import msgspec
 
+from cnntui.core.analysis import analyse
 from cnntui.core.axis import ImpossibleError
 from cnntui.core.layers import shape_text
-from cnntui.core.network import analyse
-from cnntui.core.notation import NotationError
+from cnntui.core.vocabulary import NotationError
 from cnntui.runs.files import write_atomic
 from cnntui.runs.places import runs_root
 from cnntui.runs.spec import Spec

@@ -15,6 +15,8 @@ from typing import Any, Literal, TypeVar
 import msgspec
 import psutil
 
+from cnntui.core.items import Block
+from cnntui.core.layers import Table
 from cnntui.core.network import Network
 from cnntui.core.notation import network_text, parse
 
@@ -69,12 +71,16 @@ class Spec(Settings, frozen=True, kw_only=True):
     net: str
     input: tuple[int, int, int]
     layers: list[str]
+    blocks: dict[str, tuple[list[str], list[str]]] = {}
+    tables: dict[str, list[list[int]]] = {}
     version: int = SPEC_VERSION
 
     @property
     def network(self) -> Network:
         """The network to train."""
-        return parse("\n".join(self.layers), self.input, self.net)
+        blocks = (Block(name, tuple(args), tuple(layers)) for name, (args, layers) in self.blocks.items())
+        tables = {name: Table(name, tuple(map(tuple, rows))) for name, rows in self.tables.items()}
+        return parse("\n".join(self.layers), self.input, self.net, blocks, tables)
 
 
 def new_spec(network: Network, settings: Settings, now: datetime | None = None) -> Spec:
@@ -88,6 +94,8 @@ def new_spec(network: Network, settings: Settings, now: datetime | None = None) 
         net=network.name,
         input=(channels, height, width),
         layers=network_text(network),
+        blocks={block.name: (list(block.arguments), list(block.layers)) for block in network.blocks},
+        tables={name: list(map(list, table.inputs)) for name, table in network.tables.items()},
         **msgspec.structs.asdict(settings),
     )
 

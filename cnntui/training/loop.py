@@ -16,6 +16,7 @@ from cnntui.runs.spec import Spec
 from cnntui.training import checkpoints
 from cnntui.training.data import DataError, DataSet, Fitting
 from cnntui.training.desk import Desk
+from cnntui.training.model import Net
 from cnntui.training.probes import Prober
 
 REPORT_SECONDS = 0.2
@@ -76,7 +77,7 @@ class Trainer:
         TrainingError: when the net and the data do not fit.
     """
 
-    def __init__(self, run: Path, spec: Spec, model: nn.Sequential, data: DataSet, desk: Desk) -> None:
+    def __init__(self, run: Path, spec: Spec, model: Net, data: DataSet, desk: Desk) -> None:
         self.run, self.spec, self.model, self.data, self.desk = run, spec, model, data, desk
         self.fit = _fitted(spec, model, data)
         self.count = len(data.train_labels)
@@ -89,7 +90,7 @@ class Trainer:
         self.schedule = make_schedule(spec, self.optimizer, self.steps)
         self.loss_of = nn.CrossEntropyLoss()
         self.order = torch.Generator(self.device).manual_seed(spec.seed)
-        self.probe = Prober(run, [node.name for node in spec.network], data, self.fit)
+        self.probe = Prober(run, data, self.fit)
         self.next_probe = 0.0
         self.step = 0
         self.epoch = 0
@@ -231,7 +232,7 @@ class Trainer:
         )
 
 
-def _fitted(spec: Spec, model: nn.Sequential, data: DataSet) -> Fitting:
+def _fitted(spec: Spec, model: Net, data: DataSet) -> Fitting:
     """How the pictures are made to fit, and that the net has a score for each class."""
     try:
         fit = Fitting.of(data, spec.input)

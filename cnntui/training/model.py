@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import reduce
+
 import torch
 from torch import Tensor, nn
 
-from cnntui.core import layers, pointwise
+from cnntui.core import layers, merges, pointwise
+from cnntui.core.analysis import Analysis, analyse
 from cnntui.core.layers import Layer, Shape
-from cnntui.core.network import Network, analyse
+from cnntui.core.network import INPUT, Network
 
 SAME_NAME: dict[type[Layer], str] = {
     pointwise.Identity: "Identity",
@@ -36,7 +40,92 @@ class Scale(nn.Module):
         return x * self.weight + self.bias
 
 
-def build(network: Network) -> nn.Sequential:
+class TableConv(nn.Module):
+    """A convolution whose outputs each see the input channels of their row in a table: LeNet's C3."""
+
+    def __init__(self, layer: layers.Conv, table: layers.Table, in_channels: int) -> None:
+        super().__init__()
+        self.layer, self.shape = layer, (layer.out_channels, in_channels, *layer.kernel_size)
+        self.fans = [len(row) * layer.kernel_size[0] * layer.kernel_size[1] for row in table.inputs]
+        pairs = [(output, channel) for output, row in enumerate(table.inputs) for channel in row]
+        self.weight = nn.Parameter(torch.empty(len(pairs), *layer.kernel_size))
+        self.bias = nn.Parameter(torch.empty(layer.out_channels)) if layer.bias else None
+        outputs, channels = torch.tensor(pairs).T
+        self.register_buffer("outputs", outputs, persistent=False)
+        self.register_buffer("channels", channels, persistent=False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """As torch's Conv2d: uniform within one over the root of what each output sees."""
+        bounds = self.weight.new_tensor(self.fans).rsqrt()
+        with torch.no_grad():
+            self.weight.uniform_(-1, 1).mul_(bounds[self.get_buffer("outputs"), None, None])
+            if self.bias is not None:
+                self.bias.uniform_(-1, 1).mul_(bounds)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The convolution with a kernel that is zero outside the table."""
+        at = (self.get_buffer("outputs"), self.get_buffer("channels"))
+        kernel = self.weight.new_zeros(self.shape).index_put(at, self.weight)
+        layer = self.layer
+        return nn.functional.conv2d(x, kernel, self.bias, layer.stride, layer.padding, layer.dilation)
+
+
+class Merging(nn.Module):
+    """Where branches meet."""
+
+    def __init__(self, merge: merges.Merge) -> None:
+        super().__init__()
+        self.merge = merge
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """The sum, the product, or the channels side by side."""
+        match self.merge:
+            case merges.Cat():
+                return torch.cat(inputs, 1)
+            case merges.Add():
+                return reduce(torch.add, inputs)
+            case _:
+                most = max(x.dim() for x in inputs)
+                return reduce(torch.mul, (x[..., None, None] if x.dim() < most else x for x in inputs))
+
+
+class Net(nn.Module):
+    """A network's layers, run in the order of its nodes; submodules carry the names of the nodes."""
+
+    def __init__(self, analysis: Analysis) -> None:
+        super().__init__()
+        last = {name: index for index, row in enumerate(analysis.rows) for name in row.node.inputs}
+        self._plan: list[tuple[str, str, tuple[str, ...], tuple[str, ...]]] = []
+        for index, row in enumerate(analysis.rows):
+            node = row.node
+            # No dots in a module's name; and a layer called train or eval must not hide the module's own.
+            own = node.name.replace(".", "_")
+            while hasattr(self, own):
+                own += "_"
+            is_merge = isinstance(node.layer, merges.Merge)
+            self.add_module(own, Merging(node.layer) if is_merge else module(node.layer, row.input or ()))  # type: ignore[arg-type]
+            done = tuple(name for name in dict.fromkeys(node.inputs) if last[name] == index)
+            self._plan.append((node.name, own, node.inputs, done))
+
+    def trace(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Each node's name and what it makes of a batch, in order; what nothing reads any more is let go."""
+        values = {INPUT: x}
+        for name, own, inputs, done in self._plan:
+            values[name] = self._modules[own](*(values[read] for read in inputs))  # type: ignore[misc]
+            for read in done:
+                del values[read]
+            yield name, values[name]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the last node makes of a batch."""
+        made = x
+        for _, made in self.trace(x):  # noqa: B007
+            pass
+        return made
+
+
+def build(network: Network) -> Net:
     """The network as a module; its submodules are in the order of the nodes and carry their names.
 
     Raises:
@@ -45,17 +134,14 @@ def build(network: Network) -> nn.Sequential:
     analysis = analyse(network)
     if analysis.error:
         raise ValueError(analysis.error)
-    model = nn.Sequential()
-    for row in analysis.rows:
-        name = row.node.name
-        # A layer called train or eval must not hide the module's own.
-        model.add_module(f"{name}_" if hasattr(model, name) else name, module(row.node.layer, row.input or ()))
-    return model
+    return Net(analysis)
 
 
 def module(layer: Layer, shape: Shape) -> nn.Module:
     """One layer as torch's own, for an input of `shape`."""
     match layer:
+        case layers.Conv(table=layers.Table() as table):
+            return TableConv(layer, table, shape[0])
         case layers.Conv():
             return nn.Conv2d(
                 shape[0],

@@ -13,6 +13,7 @@ from cnntui.core.shading import scale_of, shade
 from cnntui.runs.events import Probe
 from cnntui.runs.files import write_atomic
 from cnntui.training.data import DataSet, Fitting
+from cnntui.training.model import Net
 
 MAX_CHANNELS = 64
 MAX_CELLS = 32  # a larger map is averaged down to this height and width
@@ -22,8 +23,7 @@ KEEP = 2
 class Prober:
     """Runs one test picture of each class through the net and writes every layer's maps to `maps/<step>-<layer>.npy`."""
 
-    def __init__(self, run: Path, names: list[str], data: DataSet, fit: Fitting) -> None:
-        self._names = names
+    def __init__(self, run: Path, data: DataSet, fit: Fitting) -> None:
         self.directory = run / "maps"
         labels = data.test_labels.cpu()
         self.pictures = [int((labels == c).nonzero()[0]) for c in range(len(data.classes)) if (labels == c).any()]
@@ -33,7 +33,7 @@ class Prober:
         self._written: list[int] = []
 
     @torch.no_grad()
-    def __call__(self, model: nn.Sequential, step: int) -> Probe:
+    def __call__(self, model: Net, step: int) -> Probe:
         """Probe now. Leaves the model in training mode, and the random state as it was.
 
         Raises:
@@ -46,11 +46,11 @@ class Prober:
         channels: dict[str, int] = {}
         picture = self._raw.float() / 255
         maps["input"], scales["input"], channels["input"] = self._write("input", step, picture)
-        for name, layer in zip(self._names, model, strict=True):
-            x = layer(x)
-            if x.dim() == 4:
-                maps[name], scales[name], channels[name] = self._write(name, step, x)
-        probabilities = x.float().softmax(1).cpu().nan_to_num(0.0).tolist()
+        made = x
+        for name, made in model.trace(x):
+            if made.dim() == 4:
+                maps[name], scales[name], channels[name] = self._write(name, step, made)
+        probabilities = made.float().softmax(1).cpu().nan_to_num(0.0).tolist()
         model.train()
         self._forget(step)
         return Probe(

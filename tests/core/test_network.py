@@ -9,10 +9,14 @@ import pytest
 import torch
 from torch import nn
 
+from cnntui.core.analysis import Row, analyse
 from cnntui.core.axis import Axis, ImpossibleError
-from cnntui.core.network import Row, analyse, fields_of, sequential
-from cnntui.core.notation import layer_text, load_net, parse, parse_layer, zoo
-from cnntui.core.receptive_field import Field, seen
+from cnntui.core.nets import load_net, zoo
+from cnntui.core.network import sequential
+from cnntui.core.notation import parse
+from cnntui.core.receptive_field import Field
+from cnntui.core.sight import sight
+from cnntui.core.vocabulary import parse_layer
 from cnntui.training.model import build, module
 
 
@@ -131,6 +135,14 @@ def test_lenet5_sees_16_pixels_after_the_second_pool() -> None:
     assert rows[8].field is None, "after flatten a unit sees the whole image"
 
 
+def seen(axes: list[Axis], unit: int) -> set[int]:
+    """The input indices that can move one output of stacked axes, first layer first."""
+    reached = {unit}
+    for axis in reversed(axes):
+        reached = {where for output in reached for where in axis.reads(output) if where is not None}
+    return reached
+
+
 def walk(axes: list[Axis]) -> Field:
     field = Field()
     for axis in axes:
@@ -203,7 +215,7 @@ def test_a_broken_layer_keeps_what_is_above_it_and_offers_what_works() -> None:
     assert analysis.params == 156
     problem = analysis.rows[2].problem
     assert problem is not None
-    assert ["; ".join(map(layer_text, fix)) for fix in problem.fixes] == ["conv 120 k28", "conv 120 k31 p2"]
+    assert [fix.text for fix in problem.fixes] == ["conv 120 k28", "conv 120 k31 p2"]
     assert analysis.rows[3].problem is None
 
 
@@ -226,7 +238,7 @@ def test_every_fix_that_is_offered_works(seed: int) -> None:
         return
     assert row.problem.fixes, f"{text} on {shape}: {row.problem.message}"
     for fix in row.problem.fixes:
-        assert analyse(sequential("mended", shape, fix)).error is None
+        assert analyse(sequential("mended", shape, fix.layers)).error is None
 
 
 def test_names_count_within_their_kind() -> None:
@@ -234,7 +246,7 @@ def test_names_count_within_their_kind() -> None:
     assert [node.name for node in network] == ["conv1", "relu1", "stem", "conv2"]
     assert [node.inputs for node in network] == [("input",), ("conv1",), ("relu1",), ("stem",)]
     with pytest.raises(ImpossibleError, match="used twice"):
-        parse("a: relu; a: relu", (1, 9, 9))
+        sequential("twice", (1, 9, 9), network.layers[:2], ("a", "a"))
 
 
 def test_macs_of_a_stride_7_stem() -> None:
@@ -270,18 +282,15 @@ def test_what_a_unit_sees_is_where_its_gradient_is(seed: int) -> None:
     for parameter in model.parameters():
         nn.init.ones_(parameter)
     x = torch.ones(1, *network.input, dtype=torch.float64, requires_grad=True)
-    y = x
-    for index, part in enumerate(model):
-        y = part(y)
-        found = fields_of(analysis, index)
+    for index, (_, y) in enumerate(model.trace(x)):
+        found = sight(analysis, index)
         (gradient,) = torch.autograd.grad(y[0, :, y.shape[2] // 2, y.shape[3] // 2].sum(), x, retain_graph=True)
         touched = torch.nonzero(gradient[0].abs().sum(0))
         if found is None:
             assert network.nodes[index].layer.sees_everything() or analysis.rows[index].field is None
         else:
-            rows, columns = found
-            assert rows == set(touched[:, 0].tolist())
-            assert columns == set(touched[:, 1].tolist())
+            assert found.rows == set(touched[:, 0].tolist())
+            assert found.columns == set(touched[:, 1].tolist())
 
 
 @pytest.mark.parametrize(
@@ -304,26 +313,3 @@ def test_multiply_accumulates() -> None:
     analysis = analyse(parse("tconv 4 k3 s2; dwconv k5 p2; adaptiveavgpool 3; subsample 3", (2, 7, 6)))
     assert [row.macs for row in analysis.rows] == [2 * 4 * 9 * 7 * 6, 4 * 25 * 15 * 13, 0, 0]
     assert [row.params for row in analysis.rows] == [2 * 4 * 9 + 4, 4 * 25 + 4, 0, 8]
-
-
-TORCHVISION = ("alexnet", "vgg11", "vgg13", "vgg16", "vgg19")
-
-
-@pytest.mark.parametrize("name", TORCHVISION)
-def test_the_zoo_is_torchvisions_layer_by_layer(name: str) -> None:
-    """Parameters in all and of each layer that has any, and the shape that each of those makes."""
-    import torchvision
-
-    analysis = analyse(load_net(name).network)
-    with torch.device("meta"):
-        model = torchvision.models.get_model(name).eval()
-        made: list[tuple[int, tuple[int, ...]]] = []
-        for part in model.modules():
-            if isinstance(part, nn.Conv2d | nn.Linear | nn.MaxPool2d):
-                part.register_forward_hook(
-                    lambda part, _, out: made.append((sum(p.numel() for p in part.parameters()), tuple(out.shape[1:])))
-                )
-        model(torch.zeros(1, *analysis.network.input))
-    assert analysis.params == sum(p.numel() for p in model.parameters())
-    rows = [row for row in analysis.rows if row.node.layer.op in ("conv", "linear", "maxpool")]
-    assert [(row.params, row.output) for row in rows] == made

@@ -7,21 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from cnntui.core.nets import NetFile, load_net, parse_input, parse_toml, to_toml, zoo
 from cnntui.core.network import Network
-from cnntui.core.notation import (
-    VOCABULARY,
-    NetFile,
-    NotationError,
-    layer_text,
-    load_net,
-    network_text,
-    parse,
-    parse_input,
-    parse_layer,
-    parse_toml,
-    to_toml,
-    zoo,
-)
+from cnntui.core.notation import network_text, parse
+from cnntui.core.vocabulary import VOCABULARY, NotationError, layer_text, parse_layer
 
 LAYERS = [
     "conv 6 k5",
@@ -106,7 +95,7 @@ def test_random_nets_read_back(seed: int) -> None:
     [
         ("conv 6 q5", "layer 1 (conv 6 q5): 'q5' is not understood; conv takes kN", 1, 8),
         ("relu; conv", "layer 2 (conv): out_channels is missing; write for example 'conv 16'", 1, 11),
-        ("relu\n  cnv 6", "layer 2 (cnv 6): no layer is called 'cnv'; there are conv,", 2, 3),
+        ("relu\n  cnv 6", "layer 2 (cnv 6): no layer is called 'cnv'; did you mean conv", 2, 3),
         ("conv 6 k3 k5", "kernel_size is given twice", 1, 11),
         ("conv 6 same p1", "padding is given twice", 1, 13),
         ("conv 6 k3x3x3", "'3x3x3' is not a size such as 3 or 3x5", 1, 8),

@@ -17,7 +17,8 @@ import msgspec
 import psutil
 import pytest
 
-from cnntui.core.notation import load_net, parse
+from cnntui.core.nets import load_net
+from cnntui.core.notation import parse
 from cnntui.runs import control
 from cnntui.runs.events import EventWriter, Probe, Train
 from cnntui.runs.files import write_atomic

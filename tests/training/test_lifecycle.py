@@ -17,8 +17,9 @@ import psutil
 import pytest
 from safetensors.numpy import load_file
 
+from cnntui.core.nets import load_net
 from cnntui.core.network import Network
-from cnntui.core.notation import load_net, parse
+from cnntui.core.notation import parse
 from cnntui.runs import events
 from cnntui.runs.control import send
 from cnntui.runs.events import EventReader

@@ -13,9 +13,9 @@ from rich.console import Console, RenderableType
 from textual._compositor import CompositorUpdate
 from textual.screen import Screen
 
+from cnntui.core.analysis import analyse
 from cnntui.core.images import seven
-from cnntui.core.network import analyse
-from cnntui.core.notation import load_net
+from cnntui.core.nets import load_net
 from cnntui.core.shading import shade
 from cnntui.runs.events import Data, EventWriter, Notice, Probe, StateChange, Test, Train, to_number
 from cnntui.runs.spec import Exit, Settings, Status, new_spec

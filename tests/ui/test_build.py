@@ -9,7 +9,7 @@ from pathlib import Path
 from textual.pilot import Pilot
 from textual.widgets import Input, Label, Static
 
-from cnntui.core.notation import load_net
+from cnntui.core.nets import load_net
 from cnntui.labs.build import open_net
 from cnntui.ui.app import CnntuiApp
 from cnntui.ui.screens.dialogs import Ask, Choose
@@ -53,7 +53,7 @@ def problem(view: BuildView) -> str:
 
 async def test_the_table_says_what_the_analysis_says() -> None:
     async with opened() as (view, _):
-        assert cells(view, 3)[:6] == ["4", "conv 16 k5", "16×10×10", "2,416", "240,000", "14"]
+        assert cells(view, 3)[:6] == ["4", "conv 16 k5", "16×10×10", "2,416", "14", "240,000"]
         assert "61,706 parameters   416,520 MACs   field 32" in view.query_one(Totals).render_line(0).text
 
 

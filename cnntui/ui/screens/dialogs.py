@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual import events
@@ -16,13 +15,6 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.input import Selection
 from textual.widgets.option_list import Option
-
-from cnntui.labs.account import account
-from cnntui.ui.theme import palette
-from cnntui.ui.widgets.equation import style_of
-
-if TYPE_CHECKING:
-    from cnntui.labs.convolve import ConvolveState
 
 
 class Names(OptionList):
@@ -143,7 +135,7 @@ class Ask(ModalScreen[str | None]):
 
 
 class Lines(ModalScreen[None]):
-    """The whole arithmetic of what the convolution lab looks at: every term, scrolled."""
+    """More than fits on the screen under it, scrolled. `write` makes the text for a width in columns."""
 
     CSS = """
     Lines { align: center middle; }
@@ -152,21 +144,17 @@ class Lines(ModalScreen[None]):
     """
     BINDINGS = [Binding("escape,q,enter", "dismiss(None)", "Close")]
 
-    def __init__(self, state: ConvolveState) -> None:
+    def __init__(self, title: str, write: Callable[[int], Text]) -> None:
         super().__init__()
-        self.state = state
+        self.heading = title
+        self.write = write
 
     def compose(self) -> ComposeResult:
         """The lines."""
-        colors = palette(self.app)
         width = max(20, round(self.app.size.width * 0.95) - 6)
-        text = Text("\n").join(
-            Text.assemble(*((piece.text, style_of(piece.kind, colors)) for piece in line))
-            for line in account(self.state, width)
-        )
         with VerticalScroll() as scroll:
-            scroll.border_title = "every term · esc closes"
-            yield Static(text)
+            scroll.border_title = f"{self.heading} · esc closes"
+            yield Static(self.write(width))
 
 
 class Keys(ModalScreen[None]):

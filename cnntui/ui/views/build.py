@@ -1,42 +1,46 @@
-"""The building view: the stack with its facts, an editor under it, the receptive field beside it."""
+"""The building view: the network with its facts, an editor under it, and beside it a picture of what is selected."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.message import Message
-from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import DataTable, Input, Static
 
 from cnntui.core.network import Network
-from cnntui.core.notation import VOCABULARY, NotationError, load_net, zoo
-from cnntui.labs.build import EDIT_ERRORS, BuildState, open_file, open_net
+from cnntui.core.vocabulary import matching
+from cnntui.labs.build import EDIT_ERRORS, BuildState, open_net
+from cnntui.labs.columns import SCREEN
 from cnntui.labs.history import History
-from cnntui.ui.screens.dialogs import Ask, Choose
-from cnntui.ui.widgets.layer_table import NARROW, LayerTable
+from cnntui.ui.views.build_dialogs import BuildDialogs
+from cnntui.ui.widgets.layer_table import LayerTable, fitting
 from cnntui.ui.widgets.receptive_field_map import ReceptiveFieldMap
+from cnntui.ui.widgets.shape_pyramid import ShapePyramid
 from cnntui.ui.widgets.totals import Totals
+from cnntui.ui.widgets.ways_panel import WaysPanel, takeable
 
-EXAMPLES = ["conv 16 k3 same", "maxpool 2", "avgpool 2", "linear 10", "dropout 0.5", *VOCABULARY]
-A_FILE = "a file …"
+NARROW = 100  # columns of the view below which the picture is narrower too
+BESIDE = (ReceptiveFieldMap, ShapePyramid, WaysPanel)
+OFFERED = 4  # layers that are offered while one is typed
 
 
-class BuildView(Widget):
+class BuildView(BuildDialogs, Widget):
     """Draws one building lab and turns keys into its moves."""
 
     DEFAULT_CSS = """
     BuildView { layout: vertical; height: 1fr; }
     BuildView > Horizontal { height: 1fr; }
     BuildView LayerTable { width: 1fr; }
-    BuildView ReceptiveFieldMap { width: 34; margin: 1 0 0 1; }
-    BuildView.-narrow ReceptiveFieldMap { width: 29; margin: 1 0 0 0; }
-    BuildView > #problem { height: auto; max-height: 3; margin: 0 1; }
+    BuildView .beside { width: 34; margin: 1 0 0 1; display: none; }
+    BuildView .beside.-shown { display: block; }
+    BuildView.-narrow .beside { width: 29; margin: 1 0 0 0; }
+    BuildView > #problem { height: auto; max-height: 5; margin: 0 1; }
     BuildView > Input { display: none; height: 3; border: round $accent; }
     BuildView > Input:focus { border: round $accent; }
     BuildView.-editing > Input { display: block; }
@@ -47,24 +51,33 @@ class BuildView(Widget):
         Binding("A", "add(True)", "Add before", show=False),
         Binding("enter", "edit", "Edit"),
         Binding("x,delete", "delete", "Delete"),
+        Binding("d", "duplicate", "Duplicate", show=False),
         Binding("shift+up,K", "move(-1)", "Move up", show=False),
         Binding("shift+down,J", "move(1)", "Move down", show=False),
+        Binding("m", "mark", "Mark several", show=False),
+        Binding("b", "wrap", "Wrap in a block or branches"),
+        Binding("e", "unwrap", "Open in place", show=False),
+        Binding("space", "fold", "Fold"),
+        Binding("z", "fold_all", "Fold all", show=False),
         Binding("u", "undo", "Undo"),
         Binding("r", "redo", "Redo", show=False),
+        Binding("v", "beside(1)", "View"),
+        Binding("V", "beside(-1)", "View", show=False),
+        Binding("c", "columns", "Columns", show=False),
+        Binding("g", "goal", "Goal"),
+        Binding("equals_sign", "compare", "Compare with another net", show=False),
         Binding("i", "input", "Input", show=False),
         Binding("o", "open", "Open"),
         Binding("w", "save", "Save"),
         Binding("t", "train", "Train it"),
-        Binding("1", "mend(0)", "Take the first fix", show=False),
-        Binding("2", "mend(1)", "Take the second fix", show=False),
-        Binding("3", "mend(2)", "Take the third fix", show=False),
+        *(Binding(str(n), f"take({n - 1})", "Take what is offered", show=False) for n in range(1, 6)),
         Binding("escape", "leave", "Leave the editor", show=False),
     ]
 
     HELP = (
-        "A stack of layers with its shapes, parameters, MACs (1 MAC = 2 FLOPs) and receptive field, live. "
-        "Layers are written like conv 16 k3 s1 same, maxpool 2, linear 10; several at once with ; between. "
-        "The picture shows what the middle unit of the selected layer sees of the input."
+        "A network with its shapes, parameters, MACs (1 MAC = 2 FLOPs) and receptive field, live. Layers are written like "
+        "conv 16 k3 s1 same, maxpool 2, linear 10; several with ; between; [ conv 8 p1 | id ] add branches; ( bn; relu ) x3 "
+        "repeats. tab goes to the picture of what a unit sees: the arrows move the unit there."
     )
 
     class TrainRequested(Message):
@@ -77,6 +90,8 @@ class BuildView(Widget):
     def __init__(self, state: BuildState | None = None) -> None:
         super().__init__()
         self.history = History(state or open_net("lenet5"))
+        self.columns = SCREEN
+        self._beside = 0
         self._draft: Callable[[BuildState, str], BuildState] | None = None
 
     @property
@@ -89,35 +104,36 @@ class BuildView(Widget):
         yield Totals(self.state)
         with Horizontal():
             yield LayerTable()
-            yield ReceptiveFieldMap(self.state)
+            for kind in BESIDE:
+                panel = kind(self.state)
+                panel.add_class("beside")
+                yield panel
         yield Static("", id="problem", markup=False)
-        editor = Input(
-            placeholder="conv 16 k3 same",
-            suggester=SuggestFromList(EXAMPLES, case_sensitive=False),
-            select_on_focus=False,
-        )
+        editor = Input(placeholder="conv 16 k3 same", select_on_focus=False)
         editor.cursor_blink = False
         yield editor
 
     def on_mount(self) -> None:
         """Draw the first state."""
         self.query_one(LayerTable).focus()
-        self.call_after_refresh(self._draw)
+        self.action_beside(0)
 
     def on_resize(self) -> None:
         """Other columns may fit."""
         self.set_class(self.size.width < NARROW, "-narrow")
-        self.call_after_refresh(self._draw)
+        self.call_after_refresh(self.draw)
 
-    def _draw(self, state: BuildState | None = None) -> None:
+    def draw(self, state: BuildState | None = None) -> None:
+        """Draw a state: the present one, or what would come of what is being typed."""
         state = state or self.state
         self.query_one(Totals).show(state)
-        self.query_one(LayerTable).show(state)
-        self.query_one(ReceptiveFieldMap).show(state)
-        self._tell(state)
+        width = self.query_one(LayerTable).size.width
+        self.query_one(LayerTable).show(state, fitting(self.columns, width))
+        self.query_one(BESIDE[self._beside]).show(state)
+        self.tell(state)
 
-    def _tell(self, state: BuildState, wrong: str | None = None) -> None:
-        """Under the table: what is wrong and what would work, else what the net is about."""
+    def tell(self, state: BuildState, wrong: str | None = None, offers: str = "") -> None:
+        """Under the table: what is wrong and what would work, or is offered, else what the net is about."""
         colors = self.query_one(Totals).palette
         line = self.query_one("#problem", Static)
         if wrong or state.analysis.error:
@@ -126,36 +142,53 @@ class BuildView(Widget):
             line.update(f"✗ {wrong or self._located(state)}" + (f"\n  works there: {fixes}" if fixes else ""))
         else:
             line.styles.color = colors.dim
-            about = state.net.idea if state.texts else ""
-            line.update(about or "a adds a layer, enter edits one, ? lists the keys")
+            about = state.net.idea if state.lines else ""
+            line.update(offers or about or "a adds a layer, enter edits one, ? lists the keys")
 
     def _located(self, state: BuildState) -> str:
         """The error, with the number that the table gives the layer."""
         row = state.analysis.failing
         return f"{state.analysis.rows.index(row) + 1 if row else 0}: {state.analysis.error}"
 
-    def _make(self, move: Callable[[BuildState], BuildState]) -> bool:
+    def make(self, move: Callable[[BuildState], BuildState]) -> bool:
         """A move that undo takes back; a refused one says why."""
         try:
             state = move(self.state)
         except EDIT_ERRORS as error:
-            self._tell(self.state, str(error))
+            self.tell(self.state, str(error))
             return False
         self.history = self.history.push(state)
-        self._draw()
+        self.draw()
         return True
+
+    def look(self, move: Callable[[BuildState], BuildState]) -> None:
+        """A move of the eye, which undo need not take back."""
+        self.history = self.history.amend(move(self.state))
+        self.draw()
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         """Another layer is selected."""
         event.stop()
         if event.cursor_row != self.state.selected and not self.has_class("-editing"):
             self.history = self.history.amend(self.state.select(event.cursor_row))
-            self.query_one(ReceptiveFieldMap).show(self.state)
+            self.query_one(BESIDE[self._beside]).show(self.state)
+            if self.state.marked:
+                self.draw()
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """Enter, or a click on the selected layer, edits it."""
         event.stop()
         self.action_edit()
+
+    def on_layer_table_fold(self, event: LayerTable.Fold) -> None:
+        """The selected group is shut or opened."""
+        event.stop()
+        self.look(lambda state: state.fold(event.shut))
+
+    def on_receptive_field_map_look(self, event: ReceptiveFieldMap.Look) -> None:
+        """Another unit is looked from."""
+        event.stop()
+        self.look(lambda state: state.look(event.down, event.right))
 
     # -- the editor
 
@@ -171,139 +204,129 @@ class BuildView(Widget):
     def action_add(self, before: bool = False) -> None:
         """Write a layer after the selected one, or before it."""
         where = "before" if before else "after"
-        draft = partial(BuildState.add, before=before)
-        self._edit(f"add {where} layer {self.state.selected + 1} · enter adds, esc leaves", "", draft)
+        line = self.state.line
+        at = f" {where} {line.text}" if line else ""
+        self._edit(f"add{at} · enter adds, tab completes, esc leaves", "", partial(BuildState.add, before=before))
+        self.tell(self.state, offers=_offers(""))
 
     def action_edit(self) -> None:
         """Rewrite the selected layer."""
-        if self.state.texts:
-            text = self.state.texts[self.state.selected]
-            self._edit(f"layer {self.state.selected + 1} · enter sets, esc leaves", text, BuildState.rewrite)
-        else:
+        line = self.state.line
+        if line is None:
             self.action_add()
+            return
+        what = f"block {line.block}, for all its calls" if line.block else "enter sets"
+        self._edit(f"{line.text} · {what}, esc leaves", self.state.written, BuildState.rewrite)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """The facts follow every keystroke that makes a layer."""
+        """The facts follow every keystroke that makes a layer; until then the layers that it could become are offered."""
         event.stop()
         if self._draft is None:
             return
         if not event.value.strip():
-            self._draw()
+            self.draw()
+            self.tell(self.state, offers=_offers(""))
             return
         try:
-            self._draw(self._draft(self.state, event.value))
+            self.draw(self._draft(self.state, event.value))
         except EDIT_ERRORS as error:
-            self._tell(self.state, str(error))
+            offers = _offers(event.value)
+            self.tell(self.state, None if offers else str(error), offers)
+
+    def on_key(self, event: events.Key) -> None:
+        """In the editor, tab completes the layer's name."""
+        editor = self.query_one(Input)
+        if event.key != "tab" or not editor.has_focus:
+            return
+        event.stop()
+        event.prevent_default()
+        start, _, typed = editor.value.rpartition(";")
+        if found := matching(typed.strip()):
+            lead = f"{start}; " if start else ""
+            editor.value = f"{lead}{found[0].split('  ')[0]} "
+            editor.cursor_position = len(editor.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Keep what was written."""
         event.stop()
         draft = self._draft
-        if draft and self._make(lambda state: draft(state, event.value)):
+        if draft and self.make(lambda state: draft(state, event.value)):
             self.action_leave()
 
     def action_leave(self) -> None:
-        """Close the editor; what was not kept is forgotten."""
-        if self.has_class("-editing"):
-            self._draft = None
-            self.remove_class("-editing")
-            self.query_one(LayerTable).focus()
-            self._draw()
+        """Leave the editor, the picture, or a selection of several."""
+        if self._draft is None and self.state.marked:
+            self.look(BuildState.mark)
+        self._draft = None
+        self.remove_class("-editing")
+        self.query_one(LayerTable).focus()
+        self.draw()
 
     # -- moves
 
     def action_delete(self) -> None:
-        """Without the selected layer."""
-        if self.state.texts:
-            self._make(BuildState.delete)
+        """Without the selected layers."""
+        if self.state.lines:
+            self.make(BuildState.delete)
+
+    def action_duplicate(self) -> None:
+        """The selected layers once more."""
+        if self.state.lines:
+            self.make(BuildState.duplicate)
 
     def action_move(self, by: int) -> None:
-        """The selected layer up or down."""
-        self._make(lambda state: state.move(by))
+        """The selected layers up or down."""
+        self.make(lambda state: state.move(by))
 
-    def action_mend(self, index: int) -> None:
-        """Take a fix."""
+    def action_mark(self) -> None:
+        """Select several: from here to where the cursor goes."""
+        self.look(BuildState.mark)
+
+    def action_unwrap(self) -> None:
+        """The selected group's layers in its place."""
+        self.make(BuildState.unwrap)
+
+    def action_fold(self) -> None:
+        """Shut or open the selected group."""
+        self.look(BuildState.fold)
+
+    def action_fold_all(self) -> None:
+        """Shut or open all."""
+        self.look(BuildState.fold_all)
+
+    def action_beside(self, by: int) -> None:
+        """Another picture beside the table: what a unit sees, the shapes, what if."""
+        self._beside = (self._beside + by) % len(BESIDE)
+        for number, kind in enumerate(BESIDE):
+            self.query_one(kind).set_class(number == self._beside, "-shown")
+        if self.screen.focused is None:
+            self.query_one(LayerTable).focus()
+        self.call_after_refresh(self.draw)
+
+    def action_take(self, index: int) -> None:
+        """Take a fix; where nothing is wrong and other ways are shown, one of these."""
+        able = takeable(self.state)
         if index < len(self.state.fixes):
-            self._make(lambda state: state.mend(index))
+            self.make(lambda state: state.mend(index))
+        elif not self.state.fixes and BESIDE[self._beside] is WaysPanel and index < len(able):
+            self.make(lambda state: state.instead(able[index]))
 
     def action_undo(self) -> None:
         """Take the last change back."""
         self.history = self.history.undo()
-        self._draw()
+        self.draw()
 
     def action_redo(self) -> None:
         """Make it again."""
         self.history = self.history.redo()
-        self._draw()
-
-    def action_input(self) -> None:
-        """Another input shape."""
-
-        def check(text: str) -> str | None:
-            try:
-                self.state.with_input(text)
-            except EDIT_ERRORS as error:
-                return str(error)
-            return None
-
-        def given(text: str | None) -> None:
-            if text is not None:
-                self._make(lambda state: state.with_input(text))
-
-        shape = ",".join(map(str, self.state.network.input))
-        self.app.push_screen(Ask("Input: channels, height, width", shape, check), given)
-
-    def action_open(self) -> None:
-        """A net of the zoo, or a file."""
-
-        def chosen(name: str | None) -> None:
-            if name == A_FILE:
-                self.app.push_screen(Ask("Open which file?", "", _readable, "my-net.toml"), opened)
-            elif name:
-                self._make(lambda _: open_net(name))
-
-        def opened(path: str | None) -> None:
-            if path:
-                self._make(lambda _: open_file(Path(path).expanduser()))
-
-        choices = [(name, load_net(name).idea) for name in zoo()]
-        self.app.push_screen(Choose("Open which net?", [*choices, (A_FILE, "")], self.state.network.name), chosen)
-
-    def action_save(self) -> None:
-        """Write the net's file."""
-
-        def check(text: str) -> str | None:
-            path = Path(text).expanduser()
-            if path.suffix != ".toml":
-                return "a net's file ends in .toml"
-            if path.exists() and path != self.state.path:
-                return f"{path} is there already: give another name"
-            try:
-                self.state.save(path)
-            except NotationError as error:
-                return str(error)
-            return None
-
-        def saved(text: str | None) -> None:
-            if text:
-                path = Path(text).expanduser()
-                self.history = self.history.amend(open_file(path).select(self.state.selected))
-                self._draw()
-                error = self.state.analysis.error
-                then = f"it cannot be trained yet: {error}" if error else f"train it with: cnntui train {path}"
-                self.app.notify(f"saved {path}; {then}", severity="warning" if error else "information", markup=False)
-
-        proposal = str(self.state.path or f"{self.state.network.name}.toml")
-        self.app.push_screen(Ask("Save as", proposal, check), saved)
+        self.draw()
 
     def action_train(self) -> None:
         """Train the net on the screen."""
         self.post_message(self.TrainRequested(self.state.network))
 
 
-def _readable(text: str) -> str | None:
-    try:
-        open_file(Path(text).expanduser())
-    except NotationError as error:
-        return str(error)
-    return None
+def _offers(typed: str) -> str:
+    """The layers that the last words could become, a line each."""
+    word = typed.rpartition(";")[2].strip()
+    return "" if " " in word else "\n".join(matching(word)[:OFFERED])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from rich.text import Text
 from textual.widget import Widget
 
 from cnntui.core.arithmetic import number
@@ -13,12 +14,15 @@ from cnntui.core.images import PICTURES, GridError, read_grid
 from cnntui.core.kernels import Kernel, KernelError, save_kernel
 from cnntui.core.operation import ADAPTIVE, MAGNITUDE, setting_text
 from cnntui.labs import exports
+from cnntui.labs.account import account
 from cnntui.labs.convolve import PLACES, ConvolveState, MoveError, known_kernels
 from cnntui.labs.history import History
 from cnntui.labs.panels import panels
 from cnntui.labs.words import EDITS, MOVES, number_of, pair_of, play
 from cnntui.runs.places import kernels_root
 from cnntui.ui.screens.dialogs import Ask, Choose, Lines
+from cnntui.ui.theme import palette
+from cnntui.ui.widgets.equation import style_of
 
 OPERATIONS = (
     ("conv", "correlation, what frameworks call convolution: no flip"),
@@ -299,7 +303,14 @@ class ConvolveMoves(Widget):
     def show_all_terms(self) -> None:
         """The whole arithmetic, nothing folded."""
         if not self.state.operation.problem and not isinstance(self.app.screen, Lines):
-            self.app.push_screen(Lines(self.state))
+            self.app.push_screen(Lines("every term", self._every_term))
+
+    def _every_term(self, width: int) -> Text:
+        colors = palette(self.app)
+        return Text("\n").join(
+            Text.assemble(*((piece.text, style_of(piece.kind, colors)) for piece in line))
+            for line in account(self.state, width)
+        )
 
     # -- out
 

@@ -14,8 +14,8 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
+from cnntui.core.nets import load_net, zoo
 from cnntui.core.network import Network
-from cnntui.core.notation import load_net, zoo
 from cnntui.labs.plain import percent
 from cnntui.labs.train import Looking, TrainState, start
 from cnntui.runs.control import send

@@ -1,23 +1,24 @@
-"""The stack as a table: one row a layer, its facts beside it."""
+"""The network as a table: one line a layer or a group of them, its facts beside it."""
 
 from __future__ import annotations
 
 from rich.text import Text
 from textual.binding import Binding
 from textual.coordinate import Coordinate
+from textual.message import Message
 from textual.widgets import DataTable
 
-from cnntui.core.layers import shape_text
-from cnntui.core.network import Row
-from cnntui.core.receptive_field import field_text
 from cnntui.labs.build import BuildState
-from cnntui.ui.theme import palette
+from cnntui.labs.columns import COLUMNS, Column
+from cnntui.labs.outline import Line
+from cnntui.ui.theme import Palette, palette
 
-NARROW = 100  # columns of the view below which the table leaves out what can be spared
+FOLDS = {"open": "▾ ", "folded": "▸ ", "": ""}
+NUMBER, LAYER = "#", "layer"
 
 
 class LayerTable(DataTable[Text]):
-    """Updates the cells that changed; the selected row is the lab's."""
+    """Updates the cells that changed; the selected line is the lab's."""
 
     DEFAULT_CSS = """
     LayerTable { height: 1fr; background: $background; scrollbar-size-vertical: 1; overflow-x: hidden; }
@@ -30,69 +31,84 @@ class LayerTable(DataTable[Text]):
     BINDINGS = [
         Binding("home", "scroll_top", "First layer", show=False),
         Binding("end", "scroll_bottom", "Last layer", show=False),
+        Binding("left", "fold(True)", "Fold", show=False),
+        Binding("right", "fold(False)", "Unfold", show=False),
     ]
+
+    class Fold(Message):
+        """Shut the selected group, or open it."""
+
+        def __init__(self, shut: bool) -> None:
+            super().__init__()
+            self.shut = shut
 
     def __init__(self) -> None:
         super().__init__(cursor_type="row", zebra_stripes=False, cell_padding=1)
-        self._wide: bool | None = None
+        self._titles: list[str] = []
+        self._shown: list[list[Text]] = []
 
-    def show(self, state: BuildState) -> None:
-        """Show a state; rows are only added or removed when their number changes."""
-        wide = self.app.size.width >= NARROW
-        rows = self._rows(state, wide)
-        if wide != self._wide or not self.columns:
-            self._wide = wide
+    def action_fold(self, shut: bool) -> None:
+        """Ask for it."""
+        self.post_message(self.Fold(shut))
+
+    def show(self, state: BuildState, columns: list[Column]) -> None:
+        """Show a state; lines are only added or removed when their number changes."""
+        titles = [NUMBER, LAYER, *(column.title for column in columns)]
+        if titles != self._titles:
+            self._titles, self._shown = titles, []
             self.clear(columns=True)
-            for title in self._titles(wide):
-                self.add_column(title)
-        while self.row_count > len(rows):
+            for title, column in zip(titles, [None, None, *columns], strict=True):
+                left = title == LAYER or (column is not None and column.align == "left")
+                self.add_column(Text(title, justify="left" if left else "right"))
+        lines = self._lines(state, columns)
+        while self.row_count > len(lines):
             self.remove_row(self.ordered_rows[-1].key)
-        for index, cells in enumerate(rows):
+        for index, cells in enumerate(lines):
             if index >= self.row_count:
                 self.add_row(*cells)
                 continue
-            for column, cell in enumerate(cells):
-                at = Coordinate(index, column)
-                if self.get_cell_at(at) != cell:
-                    self.update_cell_at(at, cell, update_width=True)
+            before = self._shown[index] if index < len(self._shown) else []
+            for at, cell in enumerate(cells):
+                if at >= len(before) or before[at] != cell or before[at].style != cell.style:
+                    self.update_cell_at(Coordinate(index, at), cell, update_width=True)
+        self._shown = lines
         if self.cursor_row != state.selected:
             self.move_cursor(row=state.selected, scroll=True)
 
-    def _titles(self, wide: bool) -> list[Text]:
-        titles = ["#", "layer", "output", "parameters", "MACs", "field", "of the parameters"]
-        if not wide:
-            titles[3] = "params"
+    def _lines(self, state: BuildState, columns: list[Column]) -> list[list[Text]]:
+        colors = palette(self.app)
+        first, count = state.span
         return [
-            Text(t, justify="left" if t in ("layer", "of the parameters") else "right")
-            for t in self._chosen(titles, wide)
+            self._cells(state, line, columns, colors, _within(line, first, count) and count > 1) for line in state.lines
         ]
 
-    @staticmethod
-    def _chosen(cells: list[str], wide: bool) -> list[str]:
-        return cells if wide else [cells[i] for i in (0, 1, 2, 3, 5)]
-
-    def _rows(self, state: BuildState, wide: bool) -> list[list[Text]]:
-        colors = palette(self.app)
-        total = max(1, state.analysis.params)
-        rows: list[list[Text]] = []
-        for index, (row, text) in enumerate(zip(state.analysis.rows, state.texts, strict=True)):
-            cells = self._chosen([f"{'✗' if row.problem else ''}{index + 1}", text, *_facts(row, total)], wide)
-            style = colors.error if row.problem else colors.dim if row.output is None else ""
-            rows.append(
-                [
-                    Text(cell, style=style, justify="left" if column == 1 or column == 6 else "right")
-                    for column, cell in enumerate(cells)
-                ]
-            )
-        return rows
+    def _cells(self, state: BuildState, line: Line, columns: list[Column], colors: Palette, marked: bool) -> list[Text]:
+        analysis = state.analysis
+        problem = state.problem_in(line)
+        shown = line.row is not None and line.fold != "open"
+        waits = shown and analysis.rows[line.last - 1].output is None
+        style = colors.error if problem and shown else colors.dim if waits or not shown or line.block else ""
+        number = "" if line.row is None or line.fold else f"{line.row + 1}"
+        mark = "✗" if problem and (shown or not line.guide) else "▐" if marked else ""
+        text = Text.assemble((line.guide, colors.dim), FOLDS[line.fold], line.text, style=style)
+        cells = [Text(f"{mark}{number}", style=style, justify="right"), text]
+        for column in columns:
+            value = column.text(analysis, line.first, line.last) if shown else ""
+            cells.append(Text(value, style=style, justify="left" if column.align == "left" else "right"))
+        return cells
 
 
-def _facts(row: Row, total: int) -> list[str]:
-    if row.output is None:
-        return ["impossible" if row.problem else "waits", "", "", "", ""]
-    field = "image"
-    if row.field:
-        field = field_text(row.field)
-    share = row.params / total
-    bar = "█" * int(share * 8) + ("▏▎▍▌▋▊▉"[int(share * 64) % 8 - 1] if int(share * 64) % 8 else "")
-    return [shape_text(row.output), f"{row.params:,}", f"{row.macs:,}", field, bar or ("▏" if row.params else "")]
+def _within(line: Line, first: tuple[int, ...], count: int) -> bool:
+    depth = len(first) - 1
+    return len(line.key) > depth and line.key[:depth] == first[:depth] and 0 <= line.key[depth] - first[depth] < count
+
+
+def fitting(names: tuple[str, ...], width: int) -> list[Column]:
+    """The columns that there is room for, in their order, beside the layers' words."""
+    room = width - 30
+    columns: list[Column] = []
+    for name in names:
+        room -= COLUMNS[name].width + 2
+        if room >= 0:
+            columns.append(COLUMNS[name])
+    return columns

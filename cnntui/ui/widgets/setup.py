@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cnntui.core.analysis import analyse
 from cnntui.core.layers import shape_text
-from cnntui.core.network import analyse
 from cnntui.core.notation import network_text
 from cnntui.labs.train import TrainState
 from cnntui.runs.launch import HOW_TO_GET_TORCH, can_train

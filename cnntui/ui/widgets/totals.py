@@ -1,4 +1,4 @@
-"""A net's name and totals."""
+"""A net's name and totals, and how far it is from its goal."""
 
 from __future__ import annotations
 
@@ -10,12 +10,20 @@ from cnntui.ui.widgets.painted import Canvas, PaintedState
 
 
 class Totals(PaintedState[BuildState]):
-    """Name, input, parameters, MACs and the receptive field of the last map."""
+    """Name, input, parameters, MACs and the receptive field of the last map; below, the goal where there is one."""
 
-    DEFAULT_CSS = "Totals { height: 1; margin: 0 1; }"
+    DEFAULT_CSS = """
+    Totals { height: 1; margin: 0 1; }
+    Totals.-goal { height: 2; }
+    """
+
+    def show(self, state: BuildState) -> None:
+        """A goal needs a line of its own."""
+        self.set_class(state.goal is not None, "-goal")
+        super().show(state)
 
     def paint(self, canvas: Canvas) -> None:
-        """One line."""
+        """One line, or two."""
         colors, analysis = self.palette, self.state.analysis
         network = analysis.network
         x = canvas.put(0, 0, network.name, ink(colors.accent, bold=True))
@@ -25,3 +33,10 @@ class Totals(PaintedState[BuildState]):
             parts.append(f"field {field_text(field)}")
         totals = "   ".join(parts)
         canvas.put(max(x + 2, canvas.width - len(totals)), 0, totals, ink(colors.text, bold=True))
+        if self.state.goal:
+            x = canvas.put(0, 1, "goal  ", ink(colors.dim))
+            for condition in self.state.goal.conditions:
+                reached, actual = condition.reached(analysis)
+                mark, color = ("✓", colors.negative) if reached else ("✗", colors.error)
+                x = canvas.put(x, 1, f"{mark} {condition.text()}", ink(color, bold=not reached))
+                x = canvas.put(x, 1, f" (is {actual})   ", ink(colors.dim))

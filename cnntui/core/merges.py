@@ -1,0 +1,145 @@
+"""Where branches meet: the layers that read several others. Sums, products, and channels side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar
+
+from cnntui.core.axis import ImpossibleError
+from cnntui.core.layers import AdaptiveAvgPool, Conv, Flatten, GlobalAvgPool, Layer, Linear, Shape, shape_text, through
+
+Shapes = tuple[Shape, ...]
+Appended = tuple[tuple[Layer, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Merge(Layer):
+    """A layer of several inputs. `merged` takes the place of `output`."""
+
+    def merged(self, shapes: Shapes) -> Shape:
+        """The output shape, or ImpossibleError."""
+        raise NotImplementedError
+
+    def kept(self, grads: tuple[bool, ...]) -> tuple[bool, ...]:
+        """Which inputs the backward pass keeps, where `grads` says which of them have a gradient."""
+        return (False,) * len(grads)
+
+    def between_bytes(self, output: Shape, branches: int) -> int:
+        """What the backward pass keeps of the steps between its inputs and its output."""
+        return 0
+
+    def appended(self, shapes: Shapes) -> Iterator[Appended]:
+        """For each branch the layers that, put at its end, would make the branches fit; not each of them need work."""
+        yield from _like(shapes, max(shapes, key=prod))
+        yield from _like(shapes, shapes[0])
+        yield from _like(shapes, min(shapes, key=prod))
+
+
+def mendings(merge: Merge, shapes: Shapes, most: int = 3) -> list[Appended]:
+    """What does work at the ends of the branches, nearest first."""
+    working: list[Appended] = []
+    for variant in merge.appended(shapes):
+        try:
+            merge.merged(tuple(through(layers, shape) for layers, shape in zip(variant, shapes, strict=True)))
+        except ImpossibleError:
+            continue
+        if variant not in working:
+            working.append(variant)
+        if len(working) == most:
+            break
+    return working
+
+
+def _all(shapes: Shapes) -> str:
+    return " and ".join(map(shape_text, shapes))
+
+
+def _like(shapes: Shapes, wanted: Shape) -> Iterator[Appended]:
+    """The layers that turn each shape into the wanted one."""
+    yield tuple(() if shape == wanted else _towards(shape, wanted) for shape in shapes)
+
+
+def _towards(shape: Shape, wanted: Shape) -> tuple[Layer, ...]:
+    if len(wanted) == 1:
+        # A vector is reached over one mean a channel, and a linear layer where the lengths differ.
+        start: tuple[Layer, ...] = (GlobalAvgPool(),) if len(shape) == 3 else ()
+        return start if shape[0] == wanted[0] else (*start, Linear(wanted[0]))
+    if len(shape) == 1:
+        return ()
+    if shape[1:] == wanted[1:]:
+        return (Conv(wanted[0], (1, 1)),)
+    height, width = (-(-n // w) for n, w in zip(shape[1:], wanted[1:], strict=True))
+    strided = Conv(wanted[0], (1, 1), (height, width))
+    if strided.output(shape) == wanted:
+        return (strided,)
+    resized = AdaptiveAvgPool((wanted[1], wanted[2]))
+    return (resized,) if shape[0] == wanted[0] else (Conv(wanted[0], (1, 1)), resized)
+
+
+@dataclass(frozen=True, slots=True)
+class Add(Merge):
+    """The sum, number by number. Torch would stretch a single channel or cell without a word; here shapes are equal."""
+
+    op: ClassVar[str] = "add"
+
+    def merged(self, shapes: Shapes) -> Shape:
+        """As each input."""
+        if len(set(shapes)) > 1:
+            raise ImpossibleError(f"add needs equal shapes, but its branches make {_all(shapes)}")
+        return shapes[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Cat(Merge):
+    """torch.cat along the channels: (C1+C2+…, H, W), or vectors end to end."""
+
+    op: ClassVar[str] = "cat"
+
+    def merged(self, shapes: Shapes) -> Shape:
+        """The channels added up."""
+        if len({shape[1:] for shape in shapes}) > 1:
+            raise ImpossibleError(f"cat needs equal heights and widths, but its branches make {_all(shapes)}")
+        return sum(shape[0] for shape in shapes), *shapes[0][1:]
+
+    def appended(self, shapes: Shapes) -> Iterator[Appended]:
+        """The sizes of one branch for all, channels as they are; or all flat."""
+        for wanted in sorted({shape[1:] for shape in shapes if len(shape) == 3}, key=prod):
+            pool = AdaptiveAvgPool((wanted[0], wanted[1]))
+            yield tuple(() if shape[1:] == wanted else (pool,) for shape in shapes)
+        yield tuple((Flatten(),) if len(shape) == 3 else () for shape in shapes)
+
+
+@dataclass(frozen=True, slots=True)
+class Mul(Merge):
+    """The product, number by number; a branch of one number a channel is a gate for that whole channel."""
+
+    op: ClassVar[str] = "mul"
+
+    def merged(self, shapes: Shapes) -> Shape:
+        """As the largest input. The others equal it, or have 1 (or, a vector, nothing) where they are stretched."""
+        full = max(shapes, key=lambda shape: (len(shape), prod(shape)))
+        for shape in shapes:
+            stretched = shape if len(shape) == len(full) else (*shape, 1, 1)
+            if any(n not in (1, m) for n, m in zip(stretched, full, strict=True)):
+                raise ImpossibleError(
+                    f"mul needs equal shapes, or a gate with 1 where it is stretched, but its branches make {_all(shapes)}"
+                )
+        return full
+
+    def kept(self, grads: tuple[bool, ...]) -> tuple[bool, ...]:
+        """Each input that another one's gradient is multiplied by."""
+        return tuple(any(grads[:i] + grads[i + 1 :]) for i in range(len(grads)))
+
+    def between_bytes(self, output: Shape, branches: int) -> int:
+        """The product so far, for each branch after the second."""
+        return 4 * prod(output) * (branches - 2)
+
+    def gated(self, shapes: Shapes) -> tuple[bool, ...]:
+        """Which branches are gates: smaller than what comes out."""
+        full = self.merged(shapes)
+        return tuple(shape != full for shape in shapes)
+
+
+MERGES: dict[str, Merge] = {merge.op: merge for merge in (Add(), Cat(), Mul())}

@@ -1,0 +1,194 @@
+"""The dialogs of the building view: open, save, input, goal, columns, another net beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.text import Text
+from textual.widget import Widget
+
+from cnntui.core.analysis import Row, analyse
+from cnntui.core.layers import shape_text
+from cnntui.core.merges import MERGES
+from cnntui.core.nets import load_net, zoo
+from cnntui.core.vocabulary import NotationError, layer_text
+from cnntui.labs.build import EDIT_ERRORS, BuildState, open_file, open_net
+from cnntui.labs.columns import COLUMNS, chosen
+from cnntui.labs.goal import EXAMPLE
+from cnntui.labs.history import History
+from cnntui.labs.whatif import Pair, difference
+from cnntui.ui.screens.dialogs import Ask, Choose, Lines
+from cnntui.ui.theme import palette
+
+A_FILE = "a file …"
+A_MODEL = "your own …"
+
+
+class BuildDialogs(Widget):
+    """What is asked before a move can be made."""
+
+    history: History[BuildState]
+    columns: tuple[str, ...]
+
+    @property
+    def state(self) -> BuildState:
+        """The lab's present state."""
+        raise NotImplementedError
+
+    def make(self, move: Callable[[BuildState], BuildState]) -> bool:
+        """A move that undo takes back; a refused one says why."""
+        raise NotImplementedError
+
+    def look(self, move: Callable[[BuildState], BuildState]) -> None:
+        """A move of the eye, which undo need not take back."""
+        raise NotImplementedError
+
+    def draw(self) -> None:
+        """Draw the present state."""
+        raise NotImplementedError
+
+    def _ask(
+        self,
+        title: str,
+        value: str,
+        move: Callable[[BuildState, str], BuildState],
+        placeholder: str = "",
+        suggestions: tuple[str, ...] = (),
+    ) -> None:
+        """A line of text that a move is made of; the question stays until the move can be made."""
+
+        def given(text: str | None) -> None:
+            if text is not None:
+                self.make(lambda state: move(state, text))
+
+        def check(text: str) -> str | None:
+            return refused(lambda: move(self.state, text))
+
+        self.app.push_screen(Ask(title, value, check, placeholder, suggestions), given)
+
+    def action_input(self) -> None:
+        """Another input shape."""
+        shape = ",".join(map(str, self.state.network.input))
+        self._ask("Input: channels, height, width", shape, BuildState.with_input)
+
+    def action_goal(self) -> None:
+        """Something to reach."""
+        goal = self.state.goal
+        self._ask(
+            "Goal, checked while you build (empty: none)", goal.text() if goal else "", BuildState.with_goal, EXAMPLE
+        )
+
+    def action_wrap(self) -> None:
+        """The selected layers in a group."""
+        if self.state.lines:
+            count = self.state.span[1]
+            what = f"{count} layers" if count > 1 else "this layer"
+            ways = ("x2", "x3", *MERGES)
+            self._ask(
+                f"Wrap {what} (m marks several): x2, x3, … or {', '.join(MERGES)} beside id",
+                "",
+                BuildState.wrap,
+                "x2",
+                ways,
+            )
+
+    def action_columns(self) -> None:
+        """Which facts are shown."""
+
+        def given(text: str | None) -> None:
+            if text is not None:
+                self.columns = chosen(text) if text.strip() else self.columns
+                self.draw()
+
+        names = ", ".join(COLUMNS)
+        title = f"Columns, in order, as many as fit: {names}"
+        self.app.push_screen(Ask(title, ", ".join(self.columns), lambda text: refused(lambda: chosen(text))), given)
+
+    def action_open(self) -> None:
+        """A net of the zoo, a file, or the user's own."""
+
+        def named(name: str | None) -> None:
+            if name == A_FILE:
+                self._ask("Open which file? .toml or .onnx", "", _opened, "my-net.toml")
+            elif name == A_MODEL:
+                self._ask(
+                    "Open torchvision:NAME, module:callable or file.py:callable", "", _opened, "torchvision:resnet18"
+                )
+            elif name:
+                self.make(lambda _: open_net(name))
+
+        choices = [(name, load_net(name).idea) for name in zoo()]
+        more = [(A_FILE, "a net's .toml, or .onnx"), (A_MODEL, "any nn.Module: torchvision:NAME, module:callable")]
+        self.app.push_screen(Choose("Open which net?", [*choices, *more], self.state.network.name), named)
+
+    def action_compare(self) -> None:
+        """Another net beside this one."""
+
+        def named(name: str | None) -> None:
+            if name:
+                other = analyse(load_net(name).network)
+                pairs = difference(self.state.analysis, other)
+                mine = self.state.network.name
+                self.app.push_screen(Lines(f"{mine} and {name}", lambda width: self._beside_another(pairs, width)))
+
+        choices = [(name, load_net(name).idea) for name in zoo()]
+        self.app.push_screen(Choose("Compare with which net?", choices), named)
+
+    def _beside_another(self, pairs: list[Pair], width: int) -> Text:
+        """Layer beside layer; what differs stands out."""
+        colors = palette(self.app)
+        half = (width - 3) // 2
+        lines = []
+        for pair in pairs:
+            left, right = _told(pair.left, half), _told(pair.right, half)
+            mark = " = " if pair.same else " ≠ "
+            lines.append(Text(f"{left:<{half}}{mark}{right}", style=colors.dim if pair.same else colors.text))
+        return Text("\n").join(lines)
+
+    def action_save(self) -> None:
+        """Write the net's file."""
+
+        def check(text: str) -> str | None:
+            path = Path(text).expanduser()
+            if path.suffix != ".toml":
+                return "a net's file ends in .toml"
+            if path.exists() and path != self.state.path:
+                return f"{path} is there already: give another name"
+            return refused(lambda: self.state.save(path))
+
+        def saved(text: str | None) -> None:
+            if text:
+                path = Path(text).expanduser()
+                line = self.state.selected
+                self.history = self.history.amend(open_file(path).select(line))
+                self.draw()
+                error = self.state.analysis.error
+                then = f"it cannot be trained yet: {error}" if error else f"train it with: cnntui train {path}"
+                self.app.notify(f"saved {path}; {then}", severity="warning" if error else "information", markup=False)
+
+        proposal = str(self.state.path or f"{self.state.network.name}.toml")
+        self.app.push_screen(Ask("Save as", proposal, check), saved)
+
+
+def _opened(_: BuildState, text: str) -> BuildState:
+    """The lab on what was named, whatever it was on before."""
+    if not text.strip():
+        raise NotationError("give a name")
+    return open_net(str(Path(text.strip()).expanduser()))
+
+
+def refused(attempt: Callable[[], object]) -> str | None:
+    """What is wrong with a move, or None."""
+    try:
+        attempt()
+    except EDIT_ERRORS as error:
+        return str(error)
+    return None
+
+
+def _told(row: Row | None, width: int) -> str:
+    if row is None:
+        return ""
+    facts = f"{shape_text(row.output or ()):>12} {row.params:>11,}"
+    return f"{layer_text(row.node.layer):<{max(1, width - len(facts))}.{max(1, width - len(facts) - 1)}}{facts}"

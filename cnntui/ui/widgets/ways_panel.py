@@ -1,0 +1,65 @@
+"""What if: the selected layer's job done otherwise, as numbers and bars."""
+
+from __future__ import annotations
+
+from math import log
+
+from cnntui.labs.build import BuildState
+from cnntui.labs.whatif import Way, ways
+from cnntui.ui.theme import ink
+from cnntui.ui.widgets.painted import Canvas, PaintedState
+
+
+def offered(state: BuildState) -> list[Way]:
+    """The ways to do the selected layer's job; those that can be taken have layers."""
+    line = state.line
+    return ways(state.analysis, line.row) if line and line.row is not None and not line.fold else []
+
+
+def takeable(state: BuildState) -> list[Way]:
+    """Those that a key takes: the others than the present one, in the notation's layers."""
+    line = state.line
+    layers = tuple(row.node.layer for row in state.analysis.rows)
+    return [
+        way
+        for way in offered(state)
+        if way.layers and line is not None and layers[way.first : way.first + way.count] != way.layers
+    ]
+
+
+class WaysPanel(PaintedState[BuildState]):
+    """One way a pair of lines: its name and parameters, a bar and its MACs."""
+
+    DEFAULT_CSS = "WaysPanel { width: 1fr; height: 1fr; }"
+
+    def paint(self, canvas: Canvas) -> None:
+        """The ways, the present one in the accent."""
+        colors, state = self.palette, self.state
+        found, able = offered(state), takeable(state)
+        row = state.row
+        if not found or row is None:
+            for y, words in enumerate(
+                ("what if: select a conv,", "or a linear, gap or flatten", "where maps become a vector")
+            ):
+                canvas.put(0, y, words, ink(colors.dim))
+            return
+        canvas.put(0, 0, f"what if: the job of {row.node.name}", ink(colors.text))
+        canvas.put(0, 1, "parameters (bar, log scale), MACs", ink(colors.dim))
+        most = max(way.params for way in found)
+        y = 3
+        for way in found:
+            now = way.layers and way not in able
+            number = f"{able.index(way) + 1}" if way in able else " "
+            style = ink(colors.accent, bold=True) if now else ink(colors.text)
+            canvas.put(0, y, number, ink(colors.accent, bold=True))
+            canvas.put(2, y, way.title, style)
+            params = f"{way.params:,}"
+            canvas.put(canvas.width - len(params), y, params, style)
+            macs = f"{way.macs:,} MACs"
+            room = canvas.width - 2 - len(macs) - 1
+            bar = round(log(way.params + 1) / log(most + 2) * room)
+            canvas.put(2, y + 1, "━" * max(bar, 1), ink(colors.accent if now else colors.negative))
+            canvas.put(canvas.width - len(macs), y + 1, macs, ink(colors.dim))
+            y += 2
+        if able:
+            canvas.put(0, y + 1, f"{'1' if len(able) == 1 else f'1 to {len(able)}'} takes it instead", ink(colors.dim))
