@@ -260,7 +260,7 @@ def print_difference(left: Analysis, right: Analysis) -> None:
             (layer_text(row.node.layer), shape_text(row.output or ()), f"{row.params:,}") if row else ("", "", "")
             for row in (pair.left, pair.right)
         ]
-        table.add_row(*map(Text, (*sides[0], "=" if pair.same else "≠", *sides[1])), style="dim" if pair.same else None)
+        table.add_row(*map(Text, (*sides[0], pair.mark, *sides[1])), style="dim" if pair.same else None)
     Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
 
 

@@ -65,10 +65,6 @@ class Network:
         found = (layer.table for layer in self.layers if isinstance(layer, Conv))
         return {table.name: table for table in found if table}
 
-    def with_items(self, items: Items) -> Network:
-        """The same with other layers."""
-        return replace(self, items=items)
-
 
 class _Expansion:
     """Items to nodes: every repeat and block written out, every layer named."""

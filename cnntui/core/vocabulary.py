@@ -213,6 +213,21 @@ def matching(typed: str) -> list[str]:
     return begin + [text for name, text in entries if not name.startswith(wanted) and wanted in text.lower()]
 
 
+LETTERS = {"k": "kernel", "s": "stride", "p": "padding", "d": "dilation", "g": "groups", "op": "output padding"}
+LEADING = {"out_channels": "OUT", "out_features": "OUT", "kernel_size": "K", "p": "P", "output_size": "HxW",
+           "scale_factor": "N", "padding": "l,r,t,b", "num_groups": "G"}  # fmt: skip
+
+
+def usage(name: str) -> str | None:
+    """How a layer is written, on one line; None for what is no layer."""
+    form = VOCABULARY.get(name)
+    if form is None:
+        return None
+    leading = f" {LEADING[form.leading[0]]}" if form.leading else ""
+    options = [f"{letter}N {LETTERS[letter]}" for letter in form.options]
+    return f"{name}{leading}" + "".join(f" · {part}" for part in (*options, *form.flags))
+
+
 @lru_cache(maxsize=4096)
 def layer_text(layer: Layer) -> str:
     """A layer in words; `parse_layer` reads them back to an equal layer, but for one where branches meet."""

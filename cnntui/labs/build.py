@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from cnntui.core.analysis import Analysis, Row, analyse
 from cnntui.core.axis import ImpossibleError
@@ -110,22 +111,32 @@ class BuildState:
         if row is None or row.output is None or unit is None:
             return self
         _, height, width = row.output
-        return replace(self, unit=(max(0, min(unit[0] + down, height - 1)), max(0, min(unit[1] + right, width - 1))))
+        moved = (max(0, min(unit[0] + down, height - 1)), max(0, min(unit[1] + right, width - 1)))
+        return self._looking(unit=moved)
 
     # -- where one looks
 
+    def _looking(self, **changes: Any) -> BuildState:
+        """Another look at the same lines: what was worked out stays."""
+        state = replace(self, **changes)
+        for name in ("analysis", "lines"):
+            if name in self.__dict__:
+                state.__dict__[name] = self.__dict__[name]
+        return state
+
     def select(self, index: int) -> BuildState:
         """Select a line; beyond the ends is the end."""
-        return replace(self, selected=max(0, min(index, len(self.lines) - 1)), unit=None)
+        return self._looking(selected=max(0, min(index, len(self.lines) - 1)), unit=None)
 
     def _at(self, key: Key, meeting: bool = False) -> BuildState:
-        """The line of a key selected, or the nearest that shows it."""
-        lines = self.lines
-        depth = range(len(key), 0, -1)
-        for shown in (key[:length] for length in depth):
-            for index, line in enumerate(lines):
-                if line.key == shown and line.meeting == (meeting and shown == key):
-                    return self.select(index)
+        """The line of a key selected; where it is gone or shut, the one before it in its sequence, or what holds that."""
+        lines = {(line.key, line.meeting): index for index, line in enumerate(self.lines)}
+        if (key, meeting) in lines:
+            return self.select(lines[key, meeting])
+        while len(key) > 1 or key[-1] > 0:
+            key = (*key[:-1], key[-1] - 1) if key[-1] else key[:-2]
+            if (key, False) in lines:
+                return self.select(lines[key, False])
         return self.select(self.selected)
 
     def fold(self, shut: bool | None = None) -> BuildState:
@@ -152,7 +163,7 @@ class BuildState:
     def mark(self) -> BuildState:
         """Begin a selection of several lines here, or leave it."""
         line = self.line
-        return replace(self, marked=line.key if line and self.marked is None else None)
+        return self._looking(marked=line.key if line and self.marked is None else None)
 
     @property
     def span(self) -> tuple[Key, int]:
@@ -168,19 +179,19 @@ class BuildState:
 
     # -- moves that change the network
 
-    def _changed(self, items: Items, key: Key | None = None, meeting: bool = False, **others: object) -> BuildState:
+    def _changed(self, items: Items, key: Key | None = None, meeting: bool = False, **others: Any) -> BuildState:
         """With other items, and the line of `key` selected.
 
         Raises:
             ImpossibleError: when their names cannot be.
         """
-        net = self.net
-        network = net.network.with_items(items)
+        network, net = self.network, self.net
         if self.path is None and not network.name.startswith(OWN):
             # What a paper says is not true of a changed net.
-            net, network = NetFile(network), replace(network, name=f"{OWN}{network.name}")
-        changes = {"marked": None, **others}
-        state = replace(self, net=replace(net, network=network), **changes)  # type: ignore[arg-type]
+            net = NetFile(replace(network, items=items, name=f"{OWN}{network.name}"))
+        else:
+            net = replace(net, network=replace(network, items=items))
+        state = replace(self, net=net, **{"marked": None, **others})
         return state._at(key, meeting) if key is not None else state.select(self.selected)
 
     def _read(self, text: str) -> Items:
@@ -362,7 +373,7 @@ class BuildState:
         Raises:
             NotationError: when it is no goal.
         """
-        return replace(self, goal=parse_goal(text) if text.strip() else None)
+        return self._looking(goal=parse_goal(text) if text.strip() else None)
 
     # -- what is impossible
 
@@ -409,7 +420,7 @@ class BuildState:
                 if isinstance(outer, Call):
                     path = path_of(network.items, line.key[:length])
                     opened = (Repeat(outer.items, 1, name=outer.name),)
-                    network = network.with_items(spliced(network.items, path, opened))
+                    network = replace(network, items=spliced(network.items, path, opened))
                     break
 
     def save(self, path: Path) -> BuildState:
@@ -426,6 +437,15 @@ class BuildState:
         except OSError as error:
             raise NotationError(f"{path}: {error.strerror}") from None
         return replace(saved, path=path)
+
+
+def empty(text: str) -> BuildState:
+    """The lab on a net without layers, for an input `C,H,W`.
+
+    Raises:
+        NotationError, ImpossibleError: when it is none.
+    """
+    return BuildState(NetFile(Network(f"{OWN}net", parse_input(text), ())))
 
 
 def opened(net: NetFile, path: Path | None = None) -> BuildState:

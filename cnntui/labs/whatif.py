@@ -142,11 +142,15 @@ class Pair:
             return False
         return (left.node.layer, left.output, left.params) == (right.node.layer, right.output, right.params)
 
+    @property
+    def mark(self) -> str:
+        """= for the same, ≠ for another layer, + and − for one that only the right or the left has."""
+        return "=" if self.same else "+" if self.left is None else "−" if self.right is None else "≠"
+
 
 def difference(left: Analysis, right: Analysis) -> list[Pair]:
     """Two nets layer by layer, aligned so that as many layers as can be stand beside an equal one."""
-    ours = [(row.node.layer, row.output) for row in left.rows]
-    theirs = [(row.node.layer, row.output) for row in right.rows]
+    ours, theirs = ([(row.node.layer, row.output, row.params) for row in one.rows] for one in (left, right))
     pairs: list[Pair] = []
     for _, i1, i2, j1, j2 in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
         for step in range(max(i2 - i1, j2 - j1)):

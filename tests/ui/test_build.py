@@ -10,21 +10,25 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Label, Static
 
 from cnntui.core.nets import load_net
+from cnntui.core.notation import network_text
 from cnntui.labs.build import open_net
+from cnntui.labs.outline import outline
 from cnntui.ui.app import CnntuiApp
-from cnntui.ui.screens.dialogs import Ask, Choose
+from cnntui.ui.screens.dialogs import Ask, Choose, Lines
 from cnntui.ui.views.build import BuildView
 from cnntui.ui.views.train import TrainView
 from cnntui.ui.widgets.layer_table import LayerTable
 from cnntui.ui.widgets.receptive_field_map import ReceptiveFieldMap
+from cnntui.ui.widgets.shape_pyramid import ShapePyramid
 from cnntui.ui.widgets.totals import Totals
+from cnntui.ui.widgets.ways_panel import WaysPanel
 
 
 @asynccontextmanager
 async def opened(
-    net: str = "lenet5", size: tuple[int, int] = (120, 40)
+    net: str = "lenet5", size: tuple[int, int] = (120, 40), shape: tuple[int, int, int] | None = None
 ) -> AsyncIterator[tuple[BuildView, Pilot[None]]]:
-    app = CnntuiApp("build", build=open_net(net))
+    app = CnntuiApp("build", build=open_net(net, shape))
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         yield app.screen.query_one(BuildView), pilot
@@ -39,6 +43,12 @@ async def type_text(pilot: Pilot[None], text: str) -> None:
         "-": "minus",
         "_": "underscore",
         "/": "slash",
+        "[": "left_square_bracket",
+        "]": "right_square_bracket",
+        "|": "vertical_line",
+        "=": "equals_sign",
+        ">": "greater_than_sign",
+        "<": "less_than_sign",
     }
     await pilot.press(*(names.get(c, c) for c in text))
 
@@ -225,3 +235,171 @@ async def test_an_empty_net_is_not_saved(tmp_path: Path) -> None:
         pilot.app.screen.query_one(Input).value = str(tmp_path / "empty.toml")
         await pilot.press("enter")
         assert "there is no layer to save" in str(pilot.app.screen.query_one("#problem", Static).content)
+
+
+async def test_building_lenet_from_memory() -> None:
+    """A newcomer begins with nothing, and types what they remember; tab spares the long words."""
+    async with opened("mnist-2conv", (80, 24)) as (view, pilot):
+        await pilot.press("n")
+        await pilot.pause()
+        pilot.app.screen.query_one(Input).value = "1,32,32"
+        await pilot.press("enter")
+        await pilot.pause()
+        assert view.state.lines == []
+        await pilot.press("a")
+        await type_text(pilot, "conv 6 k5; tanh; avg")
+        await pilot.press("tab")
+        assert view.query_one(Input).value == "conv 6 k5; tanh; avgpool "
+        await type_text(pilot, "2; conv 16 k5; tanh; avgpool 2; flatten; linear 120; tanh; linear 84; tanh; linear 10")
+        await pilot.press("enter")
+        assert view.state.analysis.params == 61_706
+        assert view.state.analysis.output == (10,)
+
+
+async def test_a_layer_is_found_by_what_it_does() -> None:
+    async with opened() as (view, pilot):
+        await pilot.press("a")
+        assert "conv 16" in problem(view)
+        await type_text(pilot, "norm")
+        assert [line.split()[0] for line in problem(view).splitlines()][:3] == ["bn", "ln", "in"]
+        await pilot.press("tab", "enter")
+        assert view.state.texts[1] == "bn"
+
+
+async def test_blocks_and_branches_fold() -> None:
+    async with opened("resnet18") as (view, pilot):
+        assert len(view.state.lines) == 13, "a large net shows its plan first"
+        await pilot.press(*["down"] * 4, "right")
+        assert view.state.texts[4] == "( … ) x2"
+        await pilot.press("down", "right", "down", "right")
+        assert cells(view, 7)[:3] == ["5", "    ├ conv 64 nobias p1", "64×56×56"]
+        await pilot.press("left", "left")
+        assert view.state.texts[5] == "@residual(64)"
+        assert cells(view, 5)[1].startswith("  ▸")
+        await pilot.press("z")
+        assert len(view.state.lines) == 13
+        await pilot.press("z")
+        assert len(view.state.lines) == len(outline(view.state.network, frozenset()))
+
+
+async def test_editing_inside_a_block_edits_all_its_calls() -> None:
+    async with opened("resnet18") as (view, pilot):
+        await pilot.press("z")
+        inside = next(i for i, line in enumerate(view.state.lines) if line.block == "residual" and line.text == "relu")
+        await pilot.press(*["down"] * inside, "enter")
+        editor = view.query_one(Input)
+        assert "{c}" in editor.value
+        editor.value = editor.value.replace("relu", "silu")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert view.state.texts[inside] == "silu"
+        assert sum(node.layer.op == "silu" for node in view.state.network) > 4
+
+
+async def test_wrapping_several_layers() -> None:
+    async with opened("mnist-3conv") as (view, pilot):
+        await pilot.press("m", "down", "b")
+        await pilot.pause()
+        pilot.app.screen.query_one(Input).value = "add"
+        await pilot.press("enter")
+        await pilot.pause()
+        assert view.state.texts[0] == "[ 2 branches ] add"
+        assert "add needs equal shapes" in problem(view)
+        assert "1: branch 2: conv" in problem(view)
+        await pilot.press("1")
+        assert view.state.analysis.error is None
+        await pilot.press("u", "u")
+        assert view.state.network == open_net("mnist-3conv").network
+
+
+async def test_a_pinned_goal_is_checked_with_every_edit() -> None:
+    async with opened() as (view, pilot):
+        await pilot.press("g")
+        await pilot.pause()
+        pilot.app.screen.query_one(Input).value = "field >= 14; params < 20k; output 10"
+        await pilot.press("enter")
+        await pilot.pause()
+        line = view.query_one(Totals).render_line(1).text
+        assert "✓ field ≥ 14 (is 32)" in line
+        assert "✗ params < 20,000 (is 61,706)" in line
+        await pilot.press(*["down"] * 6, "enter")
+        view.query_one(Input).value = "conv 20 k5"
+        await pilot.pause()
+        assert "✓ params < 20,000 (is 13,206)" in view.query_one(Totals).render_line(1).text, "while it is typed"
+
+
+async def test_the_unit_is_moved_with_the_arrows() -> None:
+    async with opened() as (view, pilot):
+        picture = view.query_one(ReceptiveFieldMap)
+        await pilot.press("down", "down", "down", "tab")
+        assert picture.has_focus
+        await pilot.press(*["up"] * 5, *["left"] * 5)
+        assert "unit 0,0 of conv2 sees 14×14" in picture.render_line(0).text
+        await pilot.press("escape")
+        assert view.query_one(LayerTable).has_focus
+
+
+async def test_gaps_in_what_a_unit_sees_are_told() -> None:
+    async with opened("conv 2 k3 d2 p2; conv 2 k3 d2 p2", shape=(1, 16, 16)) as (view, pilot):
+        await pilot.press("down")
+        picture = view.query_one(ReceptiveFieldMap)
+        assert "sees 5×5" in picture.render_line(0).text
+        assert "with gaps, in 9×9" in picture.render_line(1).text
+
+
+async def test_the_views_beside_the_table() -> None:
+    async with opened() as (view, pilot):
+        await pilot.press("v")
+        pyramid = view.query_one(ShapePyramid)
+        assert pyramid.has_class("-shown")
+        assert "1×32×32" in pyramid.render_line(2).text
+        await pilot.press("v")
+        await pilot.pause()
+        panel = view.query_one(WaysPanel)
+        text = "\n".join(panel.render_line(y).text for y in range(20))
+        assert "as it is" in text
+        assert "fully connected" in text
+        assert "2 of 3×3" in text
+        await pilot.press("1")
+        assert view.state.texts[:2] == ["conv 6", "conv 6"], "the first way: two 3×3 in place of the 5×5"
+        assert view.state.analysis.error is None
+        await pilot.press("v")
+        assert not any(part.has_class("-shown") for part in view.query(".beside"))
+
+
+async def test_chosen_columns() -> None:
+    async with opened() as (view, pilot):
+        await pilot.press("c")
+        await pilot.pause()
+        line = pilot.app.screen.query_one(Input)
+        line.value = "output, speed"
+        await pilot.press("enter")
+        assert "no column is called 'speed'" in str(pilot.app.screen.query_one("#problem", Static).content)
+        line.value = "memory, effective, output"
+        await pilot.press("enter")
+        await pilot.pause()
+        assert cells(view, 1)[2:] == ["18.4 KiB", "1.414", "6×28×28"]
+
+
+async def test_another_net_beside_this_one() -> None:
+    async with opened("vgg11") as (_, pilot):
+        await pilot.press("equals_sign")
+        await pilot.pause()
+        await pilot.press(*"vgg13", "enter")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, Lines)
+        text = str(pilot.app.screen.query_one(Static).content)
+        assert "conv 64 p1" in text.splitlines()[0]
+        assert any(" + " in line for line in text.splitlines())
+
+
+async def test_a_fold_and_an_undo_do_not_lose_what_was_written() -> None:
+    async with opened("resnet18") as (view, pilot):
+        await pilot.press("a")
+        await type_text(pilot, "[ bn | id ] add")
+        await pilot.press("enter")
+        assert view.state.texts[1] == "[ 2 branches ] add"
+        await pilot.press("z", "z", "u")
+        assert view.state.network == open_net("resnet18").network
+        await pilot.press("r")
+        assert network_text(view.state.network)[1] == "[ bn | id ] add"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 
@@ -14,7 +15,7 @@ from textual.widget import Widget
 from textual.widgets import DataTable, Input, Static
 
 from cnntui.core.network import Network
-from cnntui.core.vocabulary import matching
+from cnntui.core.vocabulary import matching, usage
 from cnntui.labs.build import EDIT_ERRORS, BuildState, open_net
 from cnntui.labs.columns import SCREEN
 from cnntui.labs.history import History
@@ -55,7 +56,7 @@ class BuildView(BuildDialogs, Widget):
         Binding("shift+up,K", "move(-1)", "Move up", show=False),
         Binding("shift+down,J", "move(1)", "Move down", show=False),
         Binding("m", "mark", "Mark several", show=False),
-        Binding("b", "wrap", "Wrap in a block or branches"),
+        Binding("b", "wrap", "Wrap"),
         Binding("e", "unwrap", "Open in place", show=False),
         Binding("space", "fold", "Fold"),
         Binding("z", "fold_all", "Fold all", show=False),
@@ -66,6 +67,7 @@ class BuildView(BuildDialogs, Widget):
         Binding("c", "columns", "Columns", show=False),
         Binding("g", "goal", "Goal"),
         Binding("equals_sign", "compare", "Compare with another net", show=False),
+        Binding("n", "new", "New net", show=False),
         Binding("i", "input", "Input", show=False),
         Binding("o", "open", "Open"),
         Binding("w", "save", "Save"),
@@ -90,6 +92,7 @@ class BuildView(BuildDialogs, Widget):
     def __init__(self, state: BuildState | None = None) -> None:
         super().__init__()
         self.history = History(state or open_net("lenet5"))
+        self._drawn = self.state
         self.columns = SCREEN
         self._beside = 0
         self._draft: Callable[[BuildState, str], BuildState] | None = None
@@ -119,18 +122,29 @@ class BuildView(BuildDialogs, Widget):
         self.action_beside(0)
 
     def on_resize(self) -> None:
-        """Other columns may fit."""
+        """A narrow screen has a narrow picture."""
         self.set_class(self.size.width < NARROW, "-narrow")
-        self.call_after_refresh(self.draw)
+
+    def on_layer_table_resized(self, event: LayerTable.Resized) -> None:
+        """Other columns may fit."""
+        event.stop()
+        self._draw_table()
 
     def draw(self, state: BuildState | None = None) -> None:
         """Draw a state: the present one, or what would come of what is being typed."""
-        state = state or self.state
+        self._drawn = state = state or self.state
         self.query_one(Totals).show(state)
-        width = self.query_one(LayerTable).size.width
-        self.query_one(LayerTable).show(state, fitting(self.columns, width))
-        self.query_one(BESIDE[self._beside]).show(state)
+        self._draw_table()
+        self._draw_beside(state)
         self.tell(state)
+
+    def _draw_table(self) -> None:
+        table = self.query_one(LayerTable)
+        table.show(self._drawn, fitting(self._drawn, self.columns, table.size.width))
+
+    def _draw_beside(self, state: BuildState) -> None:
+        if self._beside < len(BESIDE):
+            self.query_one(BESIDE[self._beside]).show(state)
 
     def tell(self, state: BuildState, wrong: str | None = None, offers: str = "") -> None:
         """Under the table: what is wrong and what would work, or is offered, else what the net is about."""
@@ -139,11 +153,13 @@ class BuildView(BuildDialogs, Widget):
         if wrong or state.analysis.error:
             fixes = "" if wrong else "   ".join(f"{i}: {text}" for i, text in enumerate(state.fixes, start=1))
             line.styles.color = colors.error
+            line.styles.max_height = 5
             line.update(f"✗ {wrong or self._located(state)}" + (f"\n  works there: {fixes}" if fixes else ""))
         else:
             line.styles.color = colors.dim
+            line.styles.max_height = OFFERED + 1 if offers else 2
             about = state.net.idea if state.lines else ""
-            line.update(offers or about or "a adds a layer, enter edits one, ? lists the keys")
+            line.update(offers or about or "a adds a layer, enter edits one, n begins a new net, ? lists the keys")
 
     def _located(self, state: BuildState) -> str:
         """The error, with the number that the table gives the layer."""
@@ -171,7 +187,7 @@ class BuildView(BuildDialogs, Widget):
         event.stop()
         if event.cursor_row != self.state.selected and not self.has_class("-editing"):
             self.history = self.history.amend(self.state.select(event.cursor_row))
-            self.query_one(BESIDE[self._beside]).show(self.state)
+            self._draw_beside(self.state)
             if self.state.marked:
                 self.draw()
 
@@ -201,13 +217,22 @@ class BuildView(BuildDialogs, Widget):
         editor.cursor_position = len(value)
         editor.focus()
 
+    def _offers(self, typed: str) -> str:
+        """The layers that the last words could become, a line each; once the layer is known, what it takes."""
+        words, width = _last_words(typed), self.size.width - 2
+        known = usage(words.split(" ")[0]) if " " in words else None
+        if known or " " in words:
+            return known or ""
+        lines = matching(words)[:OFFERED]
+        return "\n".join(line if len(line) <= width else f"{line[: width - 1]}…" for line in lines)
+
     def action_add(self, before: bool = False) -> None:
         """Write a layer after the selected one, or before it."""
         where = "before" if before else "after"
         line = self.state.line
         at = f" {where} {line.text}" if line else ""
         self._edit(f"add{at} · enter adds, tab completes, esc leaves", "", partial(BuildState.add, before=before))
-        self.tell(self.state, offers=_offers(""))
+        self.tell(self.state, offers=self._offers(""))
 
     def action_edit(self) -> None:
         """Rewrite the selected layer."""
@@ -225,12 +250,14 @@ class BuildView(BuildDialogs, Widget):
             return
         if not event.value.strip():
             self.draw()
-            self.tell(self.state, offers=_offers(""))
+            self.tell(self.state, offers=self._offers(""))
             return
         try:
-            self.draw(self._draft(self.state, event.value))
+            state = self._draft(self.state, event.value)
+            self.draw(state)
+            self.tell(state, offers=self._offers(event.value))
         except EDIT_ERRORS as error:
-            offers = _offers(event.value)
+            offers = self._offers(event.value)
             self.tell(self.state, None if offers else str(error), offers)
 
     def on_key(self, event: events.Key) -> None:
@@ -240,10 +267,9 @@ class BuildView(BuildDialogs, Widget):
             return
         event.stop()
         event.prevent_default()
-        start, _, typed = editor.value.rpartition(";")
-        if found := matching(typed.strip()):
-            lead = f"{start}; " if start else ""
-            editor.value = f"{lead}{found[0].split('  ')[0]} "
+        typed = _last_words(editor.value)
+        if found := matching(typed):
+            editor.value = f"{editor.value.removesuffix(typed)}{found[0].split()[0]} "
             editor.cursor_position = len(editor.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -295,8 +321,8 @@ class BuildView(BuildDialogs, Widget):
         self.look(BuildState.fold_all)
 
     def action_beside(self, by: int) -> None:
-        """Another picture beside the table: what a unit sees, the shapes, what if."""
-        self._beside = (self._beside + by) % len(BESIDE)
+        """Another picture beside the table: what a unit sees, the shapes, what if; or none."""
+        self._beside = (self._beside + by) % (len(BESIDE) + 1)
         for number, kind in enumerate(BESIDE):
             self.query_one(kind).set_class(number == self._beside, "-shown")
         if self.screen.focused is None:
@@ -308,7 +334,7 @@ class BuildView(BuildDialogs, Widget):
         able = takeable(self.state)
         if index < len(self.state.fixes):
             self.make(lambda state: state.mend(index))
-        elif not self.state.fixes and BESIDE[self._beside] is WaysPanel and index < len(able):
+        elif not self.state.fixes and self.query_one(WaysPanel).has_class("-shown") and index < len(able):
             self.make(lambda state: state.instead(able[index]))
 
     def action_undo(self) -> None:
@@ -326,7 +352,6 @@ class BuildView(BuildDialogs, Widget):
         self.post_message(self.TrainRequested(self.state.network))
 
 
-def _offers(typed: str) -> str:
-    """The layers that the last words could become, a line each."""
-    word = typed.rpartition(";")[2].strip()
-    return "" if " " in word else "\n".join(matching(word)[:OFFERED])
+def _last_words(typed: str) -> str:
+    """What is being typed: behind the last separator or opening bracket."""
+    return re.split(r"[;|\[(]", typed)[-1].lstrip()

@@ -13,7 +13,7 @@ from cnntui.core.layers import shape_text
 from cnntui.core.merges import MERGES
 from cnntui.core.nets import load_net, zoo
 from cnntui.core.vocabulary import NotationError, layer_text
-from cnntui.labs.build import EDIT_ERRORS, BuildState, open_file, open_net
+from cnntui.labs.build import EDIT_ERRORS, BuildState, empty, open_file, open_net
 from cnntui.labs.columns import COLUMNS, chosen
 from cnntui.labs.goal import EXAMPLE
 from cnntui.labs.history import History
@@ -71,6 +71,11 @@ class BuildDialogs(Widget):
         """Another input shape."""
         shape = ",".join(map(str, self.state.network.input))
         self._ask("Input: channels, height, width", shape, BuildState.with_input)
+
+    def action_new(self) -> None:
+        """An empty net."""
+        shape = ",".join(map(str, self.state.network.input))
+        self._ask("A new net. Its input: channels, height, width", shape, lambda _, text: empty(text))
 
     def action_goal(self) -> None:
         """Something to reach."""
@@ -142,8 +147,7 @@ class BuildDialogs(Widget):
         lines = []
         for pair in pairs:
             left, right = _told(pair.left, half), _told(pair.right, half)
-            mark = " = " if pair.same else " ≠ "
-            lines.append(Text(f"{left:<{half}}{mark}{right}", style=colors.dim if pair.same else colors.text))
+            lines.append(Text(f"{left:<{half}} {pair.mark} {right}", style=colors.dim if pair.same else colors.text))
         return Text("\n").join(lines)
 
     def action_save(self) -> None:

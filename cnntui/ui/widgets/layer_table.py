@@ -42,10 +42,17 @@ class LayerTable(DataTable[Text]):
             super().__init__()
             self.shut = shut
 
+    class Resized(Message):
+        """Other columns may fit."""
+
     def __init__(self) -> None:
         super().__init__(cursor_type="row", zebra_stripes=False, cell_padding=1)
         self._titles: list[str] = []
         self._shown: list[list[Text]] = []
+
+    def on_resize(self) -> None:
+        """Tell the view, which chooses the columns."""
+        self.post_message(self.Resized())
 
     def action_fold(self, shut: bool) -> None:
         """Ask for it."""
@@ -103,12 +110,16 @@ def _within(line: Line, first: tuple[int, ...], count: int) -> bool:
     return len(line.key) > depth and line.key[:depth] == first[:depth] and 0 <= line.key[depth] - first[depth] < count
 
 
-def fitting(names: tuple[str, ...], width: int) -> list[Column]:
-    """The columns that there is room for, in their order, beside the layers' words."""
-    room = width - 30
+def fitting(state: BuildState, names: tuple[str, ...], width: int) -> list[Column]:
+    """The columns that there is room for beside the layers' words, the first first."""
+    words = max((len(line.guide) + len(FOLDS[line.fold]) + len(line.text) for line in state.lines), default=0)
+    room = width - words - 8  # the number, the space around both, the scroll bar
     columns: list[Column] = []
-    for name in names:
-        room -= COLUMNS[name].width + 2
-        if room >= 0:
-            columns.append(COLUMNS[name])
+    for column in (COLUMNS[name] for name in names):
+        shown = (line for line in state.lines if line.row is not None)
+        needed = max((len(column.text(state.analysis, line.first, line.last)) for line in shown), default=0)
+        needed = max(needed, len(column.title)) + 2
+        if needed <= room:
+            columns.append(column)
+            room -= needed
     return columns

@@ -64,7 +64,8 @@ class ReceptiveFieldMap(PaintedState[BuildState]):
             canvas.put(0, 0, f"{row.node.name} sees the whole image", ink(colors.text))
         else:
             seen = shape_text((len(sight.rows), len(sight.columns)))
-            canvas.put(0, 0, f"unit {unit[0]},{unit[1]} of {row.node.name} sees {seen}", ink(colors.text))
+            text = f"unit {unit[0]},{unit[1]} of {row.node.name} sees {seen}"
+            canvas.put(0, 0, text if len(text) <= canvas.width else text.removeprefix("unit "), ink(colors.text))
             canvas.put(0, 1, self._about(sight), ink(colors.dim))
         self._paint_picture(canvas, height, width, sight)
 

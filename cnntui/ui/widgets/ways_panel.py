@@ -44,22 +44,31 @@ class WaysPanel(PaintedState[BuildState]):
                 canvas.put(0, y, words, ink(colors.dim))
             return
         canvas.put(0, 0, f"what if: the job of {row.node.name}", ink(colors.text))
-        canvas.put(0, 1, "parameters (bar, log scale), MACs", ink(colors.dim))
+        canvas.put(0, 1, "parameters, log bars; MACs", ink(colors.dim))
         most = max(way.params for way in found)
         y = 3
         for way in found:
             now = way.layers and way not in able
-            number = f"{able.index(way) + 1}" if way in able else " "
             style = ink(colors.accent, bold=True) if now else ink(colors.text)
-            canvas.put(0, y, number, ink(colors.accent, bold=True))
-            canvas.put(2, y, way.title, style)
+            canvas.put(0, y, f"{able.index(way) + 1}" if way in able else " ", ink(colors.accent, bold=True))
+            title = canvas.put(2, y, way.title, style)
+            macs = _millions(way.macs)
+            canvas.put(max(title + 1, canvas.width - len(macs)), y, macs, ink(colors.dim))
             params = f"{way.params:,}"
-            canvas.put(canvas.width - len(params), y, params, style)
-            macs = f"{way.macs:,} MACs"
-            room = canvas.width - 2 - len(macs) - 1
+            room = canvas.width - 3 - len(f"{most:,}")
             bar = round(log(way.params + 1) / log(most + 2) * room)
             canvas.put(2, y + 1, "━" * max(bar, 1), ink(colors.accent if now else colors.negative))
-            canvas.put(canvas.width - len(macs), y + 1, macs, ink(colors.dim))
+            canvas.put(canvas.width - len(params), y + 1, params, style)
             y += 2
         if able:
             canvas.put(0, y + 1, f"{'1' if len(able) == 1 else f'1 to {len(able)}'} takes it instead", ink(colors.dim))
+
+
+def _millions(count: int) -> str:
+    """Three figures and a unit: 116M."""
+    value = float(count)
+    for unit in ("", "k", "M", "G"):
+        if value < 999.5:
+            return f"{value:.3g}{unit}"
+        value /= 1000
+    return f"{value:,.0f}T"
