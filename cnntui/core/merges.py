@@ -8,7 +8,18 @@ from math import prod
 from typing import ClassVar
 
 from cnntui.core.axis import ImpossibleError
-from cnntui.core.layers import AdaptiveAvgPool, Conv, Flatten, GlobalAvgPool, Layer, Linear, Shape, shape_text, through
+from cnntui.core.layers import (
+    AdaptiveAvgPool,
+    Conv,
+    Flatten,
+    GlobalAvgPool,
+    Layer,
+    Linear,
+    Shape,
+    Upsample,
+    shape_text,
+    through,
+)
 
 Shapes = tuple[Shape, ...]
 Appended = tuple[tuple[Layer, ...], ...]
@@ -32,9 +43,8 @@ class Merge(Layer):
 
     def appended(self, shapes: Shapes) -> Iterator[Appended]:
         """For each branch the layers that, put at its end, would make the branches fit; not each of them need work."""
-        yield from _like(shapes, max(shapes, key=prod))
-        yield from _like(shapes, shapes[0])
-        yield from _like(shapes, min(shapes, key=prod))
+        for wanted in dict.fromkeys((min(shapes, key=_cells), shapes[0], max(shapes, key=_cells), *shapes)):
+            yield tuple(() if shape == wanted else _towards(shape, wanted) for shape in shapes)
 
 
 def mendings(merge: Merge, shapes: Shapes, most: int = 3) -> list[Appended]:
@@ -56,12 +66,12 @@ def _all(shapes: Shapes) -> str:
     return " and ".join(map(shape_text, shapes))
 
 
-def _like(shapes: Shapes, wanted: Shape) -> Iterator[Appended]:
-    """The layers that turn each shape into the wanted one."""
-    yield tuple(() if shape == wanted else _towards(shape, wanted) for shape in shapes)
+def _cells(shape: Shape) -> int:
+    return prod(shape[1:])
 
 
 def _towards(shape: Shape, wanted: Shape) -> tuple[Layer, ...]:
+    """The layers that turn one shape into the other, as far as there are such."""
     if len(wanted) == 1:
         # A vector is reached over one mean a channel, and a linear layer where the lengths differ.
         start: tuple[Layer, ...] = (GlobalAvgPool(),) if len(shape) == 3 else ()
@@ -74,7 +84,8 @@ def _towards(shape: Shape, wanted: Shape) -> tuple[Layer, ...]:
     strided = Conv(wanted[0], (1, 1), (height, width))
     if strided.output(shape) == wanted:
         return (strided,)
-    resized = AdaptiveAvgPool((wanted[1], wanted[2]))
+    larger = Upsample(max(1, wanted[1] // shape[1]))
+    resized = larger if larger.output(shape)[1:] == wanted[1:] else AdaptiveAvgPool((wanted[1], wanted[2]))
     return (resized,) if shape[0] == wanted[0] else (Conv(wanted[0], (1, 1)), resized)
 
 

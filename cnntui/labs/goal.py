@@ -63,7 +63,9 @@ class Condition:
         value = FACTS[self.fact](analysis)
         if value is None:
             return False, "the whole image"
-        return analysis.error is None and COMPARISONS[self.comparison](value, self.number), f"{value:,.10g}"
+        if analysis.error:
+            return False, f"{value:,.10g}…"
+        return COMPARISONS[self.comparison](value, self.number), f"{value:,.10g}"
 
 
 @dataclass(frozen=True, slots=True)

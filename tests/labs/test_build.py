@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from math import ceil, floor
 
 import pytest
 
@@ -15,6 +17,7 @@ from cnntui.core.nets import NetFile, zoo
 from cnntui.core.notation import network_text, parse
 from cnntui.core.vocabulary import NotationError
 from cnntui.labs.build import BuildState, open_net
+from cnntui.labs.derivation import derivation
 from cnntui.labs.goal import parse_goal
 from cnntui.labs.outline import foldable, outline, path_of
 from cnntui.labs.whatif import difference, ways
@@ -280,3 +283,42 @@ def test_random_moves_leave_a_net_that_reads_back(seed: int) -> None:
         assert again == lab.network
         assert again.nodes == lab.network.nodes
         assert lab.selected < max(1, len(lab.lines))
+
+
+# -- the numbers written out
+
+
+@pytest.mark.parametrize("name", zoo())
+def test_what_is_written_out_comes_to_what_the_table_says(name: str) -> None:
+    """Each formula, worked out as it is printed, gives the number behind its =, and that is the row's."""
+    analysis = analyse(open_net(name).network)
+    counted = 0
+    for index, row in enumerate(analysis.rows):
+        facts = {
+            "params": row.params,
+            "MACs": row.macs,
+            "buffers": row.buffers,
+            "field": row.field and row.field[0].size,
+            "size": row.output and row.output[-1],
+        }
+        for fact, text in derivation(analysis, index):
+            if "=" not in text:
+                continue
+            formula, result = text.rsplit(" = ", 1)
+            if not result.replace(",", "").replace(".", "").isdigit():
+                continue
+            assert worked_out(formula) == pytest.approx(float(result.replace(",", ""))), (row.node.name, text)
+            if fact in facts:
+                assert facts[fact] == pytest.approx(float(result.replace(",", ""))), (row.node.name, fact, text)
+            counted += 1
+    assert counted > len(analysis.rows) / 3
+
+
+def worked_out(formula: str) -> float:
+    """A printed formula's value: ⌊ ⌋ and ⌈ ⌉ are whole divisions down and up."""
+    formula = re.sub(r" − 1 that would start beyond the input", " − 1", formula)
+    formula = formula.replace("−", "-").replace("·", "*").replace(",", "")
+    formula = re.sub(r"⌊([^⌋]*)⌋", r"floor(\1)", formula)
+    formula = re.sub(r"⌈([^⌉]*)⌉", r"ceil(\1)", formula)
+    assert re.fullmatch(r"[-+*/() 0-9.]*", formula.replace("floor", "").replace("ceil", "")), formula
+    return float(eval(formula, {"floor": floor, "ceil": ceil, "__builtins__": {}}))

@@ -17,6 +17,7 @@ from cnntui.ui.app import CnntuiApp
 from cnntui.ui.screens.dialogs import Ask, Choose, Lines
 from cnntui.ui.views.build import BuildView
 from cnntui.ui.views.train import TrainView
+from cnntui.ui.widgets.derivation_panel import DerivationPanel
 from cnntui.ui.widgets.layer_table import LayerTable
 from cnntui.ui.widgets.receptive_field_map import ReceptiveFieldMap
 from cnntui.ui.widgets.shape_pyramid import ShapePyramid
@@ -320,12 +321,12 @@ async def test_a_pinned_goal_is_checked_with_every_edit() -> None:
         await pilot.press("enter")
         await pilot.pause()
         line = view.query_one(Totals).render_line(1).text
-        assert "✓ field ≥ 14 (is 32)" in line
-        assert "✗ params < 20,000 (is 61,706)" in line
+        assert "✓ field ≥ 14 · 32" in line
+        assert "✗ params < 20,000 · 61,706" in line
         await pilot.press(*["down"] * 6, "enter")
         view.query_one(Input).value = "conv 20 k5"
         await pilot.pause()
-        assert "✓ params < 20,000 (is 13,206)" in view.query_one(Totals).render_line(1).text, "while it is typed"
+        assert "✓ params < 20,000 · 13,206" in view.query_one(Totals).render_line(1).text, "while it is typed"
 
 
 async def test_the_unit_is_moved_with_the_arrows() -> None:
@@ -350,10 +351,14 @@ async def test_gaps_in_what_a_unit_sees_are_told() -> None:
 async def test_the_views_beside_the_table() -> None:
     async with opened() as (view, pilot):
         await pilot.press("v")
+        numbers = "".join(view.query_one(DerivationPanel).render_line(y).text for y in range(20))
+        assert "(32 + 2·0 − 1·(5 − 1) − 1)/1 + 1 " in numbers
+        assert "6·1·5·5 + 6 = 156" in numbers
+        await pilot.press("v", "v")
         pyramid = view.query_one(ShapePyramid)
         assert pyramid.has_class("-shown")
         assert "1×32×32" in pyramid.render_line(2).text
-        await pilot.press("v")
+        await pilot.press("V")
         await pilot.pause()
         panel = view.query_one(WaysPanel)
         text = "\n".join(panel.render_line(y).text for y in range(20))
@@ -363,7 +368,7 @@ async def test_the_views_beside_the_table() -> None:
         await pilot.press("1")
         assert view.state.texts[:2] == ["conv 6", "conv 6"], "the first way: two 3×3 in place of the 5×5"
         assert view.state.analysis.error is None
-        await pilot.press("v")
+        await pilot.press("v", "v")
         assert not any(part.has_class("-shown") for part in view.query(".beside"))
 
 

@@ -121,6 +121,57 @@ def test_build_editing(snap_compare: Any, size: str) -> None:
 
 
 @sizes
+def test_build_search(snap_compare: Any, size: str) -> None:
+    app = CnntuiApp("build", build=open_net("lenet5"))
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=pressing("a", *"norm"))
+
+
+@sizes
+def test_build_blocks_and_branches(snap_compare: Any, size: str) -> None:
+    app = CnntuiApp("build", build=open_net("resnet18"))
+    keys = (*["down"] * 4, "right", "down", "right", "down", "right", "down")
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=pressing(*keys))
+
+
+@sizes
+def test_build_branches_that_do_not_fit(snap_compare: Any, size: str) -> None:
+    state = open_net("conv 8 p1; relu; [ conv 8 p1; bn | maxpool 3 s2 p1 ] add; gap; linear 10", (3, 32, 32))
+    app = CnntuiApp("build", build=state.with_goal("field >= 5; params <= 2k; last map 32x32"))
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=pressing("down", "down"))
+
+
+@sizes
+def test_build_shapes(snap_compare: Any, size: str) -> None:
+    app = CnntuiApp("build", build=open_net("vgg11"))
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=pressing("V", "V", *["down"] * 3))
+
+
+@sizes
+def test_build_numbers_written_out(snap_compare: Any, size: str) -> None:
+    app = CnntuiApp("build", build=open_net("alexnet"))
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=pressing("v"))
+
+
+@sizes
+def test_build_what_if(snap_compare: Any, size: str) -> None:
+    app = CnntuiApp("build", build=open_net("lenet5"))
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=pressing("v", "v", *["down"] * 3))
+
+
+@sizes
+def test_build_a_unit_with_gaps(snap_compare: Any, size: str) -> None:
+    state = open_net("conv 4 d2 p2; conv 4 d4 p4; [ conv 4 k1x9 p0x4 | conv 4 k9x1 p4x0 ] add", (1, 28, 28))
+    app = CnntuiApp("build", build=state)
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=pressing("end", "tab", "up", "left"))
+
+
+@sizes
+def test_build_beside_another(snap_compare: Any, size: str) -> None:
+    app = CnntuiApp("build", build=open_net("vgg11"))
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=pressing("equals_sign", *"vgg13", "enter"))
+
+
+@sizes
 def test_train_setup(snap_compare: Any, size: str) -> None:
     assert snap_compare(CnntuiApp("train"), terminal_size=SIZES[size], run_before=pressing("down"))
 

@@ -20,6 +20,7 @@ from cnntui.labs.build import EDIT_ERRORS, BuildState, open_net
 from cnntui.labs.columns import SCREEN
 from cnntui.labs.history import History
 from cnntui.ui.views.build_dialogs import BuildDialogs
+from cnntui.ui.widgets.derivation_panel import DerivationPanel
 from cnntui.ui.widgets.layer_table import LayerTable, fitting
 from cnntui.ui.widgets.receptive_field_map import ReceptiveFieldMap
 from cnntui.ui.widgets.shape_pyramid import ShapePyramid
@@ -27,7 +28,7 @@ from cnntui.ui.widgets.totals import Totals
 from cnntui.ui.widgets.ways_panel import WaysPanel, takeable
 
 NARROW = 100  # columns of the view below which the picture is narrower too
-BESIDE = (ReceptiveFieldMap, ShapePyramid, WaysPanel)
+BESIDE = (ReceptiveFieldMap, DerivationPanel, WaysPanel, ShapePyramid)
 OFFERED = 4  # layers that are offered while one is typed
 
 
@@ -321,7 +322,7 @@ class BuildView(BuildDialogs, Widget):
         self.look(BuildState.fold_all)
 
     def action_beside(self, by: int) -> None:
-        """Another picture beside the table: what a unit sees, the shapes, what if; or none."""
+        """Another picture beside the table: what a unit sees, the numbers written out, what if, the shapes; or none."""
         self._beside = (self._beside + by) % (len(BESIDE) + 1)
         for number, kind in enumerate(BESIDE):
             self.query_one(kind).set_class(number == self._beside, "-shown")

@@ -94,7 +94,7 @@ class LayerTable(DataTable[Text]):
         problem = state.problem_in(line)
         shown = line.row is not None and line.fold != "open"
         waits = shown and analysis.rows[line.last - 1].output is None
-        style = colors.error if problem and shown else colors.dim if waits or not shown or line.block else ""
+        style = colors.error if problem and shown else colors.dim if waits or not shown else ""
         number = "" if line.row is None or line.fold else f"{line.row + 1}"
         mark = "✗" if problem and (shown or not line.guide) else "▐" if marked else ""
         text = Text.assemble((line.guide, colors.dim), FOLDS[line.fold], line.text, style=style)

@@ -39,4 +39,4 @@ class Totals(PaintedState[BuildState]):
                 reached, actual = condition.reached(analysis)
                 mark, color = ("✓", colors.negative) if reached else ("✗", colors.error)
                 x = canvas.put(x, 1, f"{mark} {condition.text()}", ink(color, bold=not reached))
-                x = canvas.put(x, 1, f" (is {actual})   ", ink(colors.dim))
+                x = canvas.put(x, 1, f" · {actual}   ", ink(colors.dim))
