@@ -10,12 +10,13 @@ from typing import Any
 
 from cnntui.core.analysis import Analysis, Row, analyse
 from cnntui.core.axis import ImpossibleError
-from cnntui.core.items import Branches, Call, Items, Repeat, Single, edited, found, siblings, spliced
+from cnntui.core.items import Block, Branches, Call, Item, Items, Repeat, Single, edited, found, siblings, spliced
 from cnntui.core.layers import Shape
 from cnntui.core.merges import MERGES
 from cnntui.core.nets import NetFile, parse_input, read_net, to_toml
 from cnntui.core.network import Network
-from cnntui.core.notation import item_text, items_text, network_text, parse_items
+from cnntui.core.notation import NAME, item_text, network_text, parse_items
+from cnntui.core.pointwise import Identity
 from cnntui.core.sight import Sight, sight
 from cnntui.core.vocabulary import NotationError
 from cnntui.labs.goal import Goal, parse_goal
@@ -299,19 +300,36 @@ class BuildState:
         return self._changed(edited(self.network.items, path, moved), (*key[:-1], to))
 
     def wrap(self, how: str) -> BuildState:
-        """The selected items in a group (`x3`) or as the first of two branches (`add`, `cat`, `mul`), the other `id`.
+        """The selected items in a group (`x3`), as a block (`@NAME`), or as the first of two branches (`add`, `cat`, `mul`).
+
+        The other branch is `id`. A block has no arguments at first.
 
         Raises:
             NotationError: when `how` is none of these.
         """
         key, count = self.span
-        merging = how in MERGES
-        if not count or not (merging or re.fullmatch("x[0-9]+", how)):
-            raise NotationError(f"{how!r} is none of x2, x3, …, {', '.join(MERGES)}")
+        if not count:
+            return self
         path = self._path(key)
-        inside = items_text(siblings(self.network.items, path)[path[-1] :][:count])
-        group = self._read(f"[ {inside} | id ] {how}" if merging else f"( {inside} ) {how}")
-        return self._changed(spliced(self.network.items, path, group, count), key)
+        inside = siblings(self.network.items, path)[path[-1] :][:count]
+        if how in MERGES:
+            group: Item = Branches((inside, (Single(Identity()),)), MERGES[how])
+        elif times := re.fullmatch("x([0-9]{1,6})", how):
+            group = Repeat(inside, int(times.group(1)))
+        elif named := re.fullmatch(f"@({NAME})", how):
+            return self._as_block(named.group(1), inside, key)
+        else:
+            raise NotationError(f"{how!r} is none of x2, x3, …, {', '.join(MERGES)}, @NAME")
+        return self._changed(spliced(self.network.items, path, (group,), count), key)
+
+    def _as_block(self, name: str, inside: Items, key: Key) -> BuildState:
+        network = self.network
+        if any(block.name == name for block in network.blocks):
+            raise NotationError(f"there is a block {name} already")
+        block = Block(name, (), tuple(map(item_text, inside)))
+        items = spliced(network.items, self._path(key), (Call(name, (), inside),), len(inside))
+        state = replace(self, net=replace(self.net, network=replace(network, blocks=(*network.blocks, block))))
+        return state._changed(items, key)
 
     def unwrap(self) -> BuildState:
         """The selected group's layers in its place: a block's, a repeat's as often as it has them, a first branch's.

@@ -13,7 +13,7 @@ import pytest
 from cnntui.core.analysis import analyse
 from cnntui.core.axis import ImpossibleError
 from cnntui.core.items import Block
-from cnntui.core.nets import NetFile, zoo
+from cnntui.core.nets import NetFile, parse_toml, to_toml, zoo
 from cnntui.core.notation import network_text, parse
 from cnntui.core.vocabulary import NotationError
 from cnntui.labs.build import BuildState, open_net
@@ -131,6 +131,16 @@ def test_wrapping_and_opening_again() -> None:
     assert written(lab.wrap("add").unwrap()) == "conv 4 p1; relu; gap"
     with pytest.raises(NotationError, match="nothing is inside"):
         lab.unwrap()
+
+
+def test_layers_become_a_block_that_can_be_called_again() -> None:
+    lab = at(at(state("conv 4 p1; bn; relu; gap"), "conv 4 p1").mark(), "relu").wrap("@step")
+    assert written(lab) == "@step(); gap"
+    assert [block.layers for block in lab.network.blocks] == [("conv 4 p1", "bn", "relu")]
+    assert written(lab.add("@step()")) == "@step(); @step(); gap"
+    assert parse_toml(to_toml(lab.net)) == lab.net
+    with pytest.raises(NotationError, match="there is a block step already"):
+        lab.wrap("@step")
 
 
 def test_a_duplicate_leaves_the_name_to_the_first() -> None:

@@ -89,14 +89,8 @@ class BuildDialogs(Widget):
         if self.state.lines:
             count = self.state.span[1]
             what = f"{count} layers" if count > 1 else "this layer"
-            ways = ("x2", "x3", *MERGES)
-            self._ask(
-                f"Wrap {what} (m marks several): x2, x3, … or {', '.join(MERGES)} beside id",
-                "",
-                BuildState.wrap,
-                "x2",
-                ways,
-            )
+            title = f"Wrap {what} (m marks several): x2, x3, …; {', '.join(MERGES)} beside id; @NAME, a block"
+            self._ask(title, "", BuildState.wrap, "x2", ("x2", "x3", *MERGES, "@block"))
 
     def action_columns(self) -> None:
         """Which facts are shown."""
