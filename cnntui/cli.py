@@ -139,7 +139,7 @@ def the_net(net: str, shape: str | None) -> NetFile:
     """NET, with `--input`; an error in its notation shows the place."""
     from cnntui.core.axis import ImpossibleError
     from cnntui.core.vocabulary import NotationError
-    from cnntui.runs.imports import load_any
+    from cnntui.runs.nets import load_any
 
     try:
         return load_any(net, read_shape(shape))

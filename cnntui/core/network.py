@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import ChainMap, Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from cnntui.core.axis import ImpossibleError
@@ -144,23 +144,23 @@ def sequential(name: str, shape: Shape, layers: Iterable[Layer], names: Iterable
     return Network(name, shape, tuple(items))
 
 
-def graph(name: str, shape: Shape, nodes: Iterable[Node]) -> Network:
+def graph(name: str, shape: Shape, nodes: Iterable[Node], named: Container[str] | None = None) -> Network:
     """The network of nodes in an order in which they can be computed: the last one is its output.
 
-    Branches that part at one layer and meet at another are written as such; what else is read from afar by `from`.
+    Branches that part at one layer and meet at another are written as such; what else is read from afar by `from`. The
+    nodes in `named` keep their names, as do those that others go back to; None: all whose name says more than their op.
 
     Raises:
         ImpossibleError: as `Network`.
     """
-    return Network(name, shape, written(tuple(nodes)))
-
-
-def written(nodes: tuple[Node, ...]) -> Items:
-    """The items of nodes; a name that a layer would get by itself is left out where nothing goes back to it."""
-    if not nodes:
-        return ()
-    writer = _Writer(nodes)
-    return writer.renamed(writer.to(nodes[-1].name, INPUT))
+    given = tuple(nodes)
+    if not given:
+        return Network(name, shape, ())
+    writer = _Writer(given)
+    items = writer.to(given[-1].name, INPUT)
+    if named is None:
+        named = {node.name for node in given if not re.fullmatch(rf"{node.layer.op}\d*", node.name)}
+    return Network(name, shape, writer.renamed(items, named))
 
 
 class _Writer:
@@ -206,13 +206,13 @@ class _Writer:
         branches = tuple(self.to(name, above) or (Single(Identity()),) for name in node.inputs)
         return Branches(branches, node.layer, name=node.name)
 
-    def renamed(self, items: Items) -> Items:
-        """Without the names that say no more than the layer."""
-        return tuple(self._renamed(item) for item in items)
+    def renamed(self, items: Items, named: Container[str]) -> Items:
+        """With the names in `named` and those that `from` needs, and no others."""
 
-    def _renamed(self, item: Item) -> Item:
-        if isinstance(item, Branches):
-            item = replace(item, branches=tuple(map(self.renamed, item.branches)))
-        op = item.layer.op if isinstance(item, Single) else item.merge.op if isinstance(item, Branches) else ""
-        plain = item.name is not None and item.name not in self._sources and re.fullmatch(rf"{op}\d*", item.name)
-        return replace(item, name=None) if plain else item
+        def one(item: Item) -> Item:
+            if isinstance(item, Branches):
+                item = replace(item, branches=tuple(self.renamed(branch, named) for branch in item.branches))
+            kept = item.name is None or item.name in named or item.name in self._sources
+            return item if kept else replace(item, name=None)
+
+        return tuple(map(one, items))

@@ -23,7 +23,7 @@ from cnntui.labs.goal import Goal, parse_goal
 from cnntui.labs.outline import Key, Line, foldable, folded_at_first, item_at, outline, path_of, shifted
 from cnntui.labs.whatif import Way
 from cnntui.runs.files import write_atomic
-from cnntui.runs.imports import load_any
+from cnntui.runs.nets import load_any
 
 OWN = "my-"
 EDIT_ERRORS = (NotationError, ImpossibleError)

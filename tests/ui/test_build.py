@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Label, Static
 
@@ -180,7 +181,7 @@ async def test_saving_and_opening(tmp_path: Path) -> None:
         assert (saved.network.name, saved.year, saved.source) == ("mine", None, ""), "it is no longer LeCun's"
         await pilot.press("o")
         assert isinstance(pilot.app.screen, Choose)
-        await pilot.press("end", "enter")
+        await pilot.press("end", "up", "enter")
         await pilot.pause()
         pilot.app.screen.query_one(Input).value = str(tmp_path / "absent.toml")
         await pilot.press("enter")
@@ -408,3 +409,37 @@ async def test_a_fold_and_an_undo_do_not_lose_what_was_written() -> None:
         assert view.state.network == open_net("resnet18").network
         await pilot.press("r")
         assert network_text(view.state.network)[1] == "[ bn | id ] add"
+
+
+async def test_another_programs_network_is_read_without_stopping_the_screen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engineer opens their own nn.Module; the keys go on working while its process reads it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.stem = nn.Conv2d(3, 8, 3, padding=1)\n"
+        "        self.more = nn.Conv2d(8, 8, 3, padding=1)\n"
+        "    def forward(self, x):\n"
+        "        x = self.stem(x).relu()\n"
+        "        return x + self.more(x)\n"
+    )
+    async with opened() as (view, pilot):
+        for name, found in (("mine.py:Nest 3,16,16", "Nest"), ("mine.py:Net 3,16,16", None)):
+            await pilot.press("o", "end", "enter")
+            await pilot.pause()
+            pilot.app.screen.query_one(Input).value = name
+            await pilot.press("enter", "down")
+            assert view.state.network.name == "lenet5"
+            assert view.state.selected > 0
+            await pilot.app.workers.wait_for_complete()
+            await pilot.pause()
+            if found:
+                assert found in problem(view)
+        assert [node.name for node in view.state.network] == ["stem", "relu1", "id1", "more", "add1"]
+        assert view.state.analysis.output == (8, 16, 16)
+        await pilot.press("u")
+        assert view.state.network.name == "lenet5"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rich.text import Text
 from textual.widget import Widget
 
 from cnntui.core.analysis import Row, analyse
-from cnntui.core.layers import shape_text
+from cnntui.core.axis import ImpossibleError
+from cnntui.core.layers import Shape, shape_text
 from cnntui.core.merges import MERGES
-from cnntui.core.nets import load_net, zoo
+from cnntui.core.nets import load_net, parse_input, zoo
 from cnntui.core.vocabulary import NotationError, layer_text
 from cnntui.labs.build import EDIT_ERRORS, BuildState, empty, open_file, open_net
 from cnntui.labs.columns import COLUMNS, chosen
@@ -109,17 +111,42 @@ class BuildDialogs(Widget):
 
         def named(name: str | None) -> None:
             if name == A_FILE:
-                self._ask("Open which file? .toml or .onnx", "", _opened, "my-net.toml")
+                self.app.push_screen(Ask("Open which file? .toml or .onnx", "", _given, "my-net.toml"), self._read)
             elif name == A_MODEL:
-                self._ask(
-                    "Open torchvision:NAME, module:callable or file.py:callable", "", _opened, "torchvision:resnet18"
-                )
+                title = "Open which nn.Module? torchvision:NAME, module:callable or file.py:callable, then its input"
+                self.app.push_screen(Ask(title, "", _given, "mynets.py:Net 3,32,32"), self._read)
             elif name:
                 self.make(lambda _: open_net(name))
 
         choices = [(name, load_net(name).idea) for name in zoo()]
         more = [(A_FILE, "a net's .toml, or .onnx"), (A_MODEL, "any nn.Module: torchvision:NAME, module:callable")]
         self.app.push_screen(Choose("Open which net?", [*choices, *more], self.state.network.name), named)
+
+    def _read(self, text: str | None) -> None:
+        """Open a file at once, other people's networks when their process has answered."""
+        if text is None:
+            return
+        net, shape = _named(text)
+        if net.endswith(".toml"):
+            self.make(lambda _: open_net(net, shape))
+            return
+        self.app.notify(f"reading {net} …", markup=False)
+        self.run_worker(partial(self._read_elsewhere, net, shape), thread=True, exclusive=True, group="reading")
+
+    def _read_elsewhere(self, net: str, shape: Shape | None) -> None:
+        """In a thread: what comes of it is a move, or why there is none."""
+
+        def move(_: BuildState) -> BuildState:
+            if isinstance(found, BuildState):
+                return found
+            raise found
+
+        found: BuildState | NotationError | ImpossibleError
+        try:
+            found = open_net(net, shape)
+        except EDIT_ERRORS as error:
+            found = error
+        self.app.call_from_thread(self.make, move)
 
     def action_compare(self) -> None:
         """Another net beside this one."""
@@ -169,11 +196,21 @@ class BuildDialogs(Widget):
         self.app.push_screen(Ask("Save as", proposal, check), saved)
 
 
-def _opened(_: BuildState, text: str) -> BuildState:
-    """The lab on what was named, whatever it was on before."""
-    if not text.strip():
-        raise NotationError("give a name")
-    return open_net(str(Path(text.strip()).expanduser()))
+def _given(text: str) -> str | None:
+    """What is wrong with a name, as far as that can be seen at once."""
+    try:
+        net, shape = _named(text)
+    except NotationError as error:
+        return str(error)
+    if net.endswith(".toml"):
+        return refused(lambda: open_net(net, shape))
+    return None if net else "give a name"
+
+
+def _named(text: str) -> tuple[str, Shape | None]:
+    """What is to be opened, and its input where that stands behind it."""
+    net, _, shape = text.strip().partition(" ")
+    return str(Path(net).expanduser()) if net else "", parse_input(shape) if shape else None
 
 
 def refused(attempt: Callable[[], object]) -> str | None:

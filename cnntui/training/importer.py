@@ -1,0 +1,754 @@
+"""Any nn.Module -> network: it is run once, and every function of torch that it calls is written down as a layer.
+
+The process behind `load_any`: `python -P -m cnntui.training.importer ANSWER NET C,H,W SECONDS`.
+
+The run is on torch's meta device, where tensors have shapes and no numbers. So it costs nothing, and it cannot depend on
+the picture: a net that decides by its numbers fails there. It is then run on a picture of zeros, and the network's idea
+says so. Listening to functions, and not to modules, is what finds the sums and reshapes between modules, and layers
+written as functions; which module was running only gives the layer its name.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.machinery
+import inspect
+import math
+import sys
+import types
+import warnings
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's readers know it by this name
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode, resolve_name
+from torch.utils._pytree import tree_leaves
+
+from cnntui.core import layers, merges, pointwise
+from cnntui.core.items import MOST_LAYERS
+from cnntui.core.layers import Layer, Pair, Shape, shape_text
+from cnntui.core.network import INPUT, Network, Node
+from cnntui.core.vocabulary import NotationError
+from cnntui.training.reading import Found, checked, leading_to, node_name, serve, told, vocabulary
+
+BATCH = 2  # pictures in the run: more than one, so that the first dimension is not taken for an empty one
+UNSEEN = "what it makes does not come from its input by functions that torch shows"
+TORCHVISION = "torchvision:"
+DEFAULT_INPUT = (3, 224, 224)
+INPUTS = {"inception_v3": (3, 299, 299)}
+
+
+# What a function of torch is among our layers.
+
+
+class UnknownError(Exception):
+    """A function, or a setting of it, that no layer of ours is: why."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a function on `x` that made `out`; `shape` is that of the node which made x's numbers."""
+
+    x: Any
+    out: Tensor
+    shape: Shape = ()
+    seen: tuple[int, ...] = ()
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The numbers of x in their order, seen in another shape: no layer."""
+
+    shape: tuple[int, ...]
+
+
+Reader = Callable[..., Layer | Seen]
+
+
+def _pair(value: Any) -> Pair:
+    parts = [int(value)] if isinstance(value, int) else [int(part) for part in value]
+    return parts[0], parts[-1]
+
+
+def _exactly(layer: Layer, **settings: Any) -> Reader:
+    """A layer that has one setting only of what the function can be told."""
+
+    def read(call: Call, *args: Any, inplace: bool = False, **named: Any) -> Layer:
+        for name, value in {**dict(zip(settings, args, strict=False)), **named}.items():
+            if name not in settings or value != settings[name]:
+                known = f", where {layer.op} has {settings[name]}" if name in settings else ""
+                raise UnknownError(f"its {name} is {value}{known}")
+        return layer
+
+    return read
+
+
+def _conv(
+    call: Call,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Layer:
+    out, _, *kernel = weight.shape
+    padded = padding if padding == "same" else _pair(0 if padding == "valid" else padding)
+    if groups == out == call.x.shape[1] and groups > 1:
+        return layers.DepthwiseConv(_pair(kernel), _pair(stride), padded, _pair(dilation), bias is not None)
+    return layers.Conv(out, _pair(kernel), _pair(stride), padded, _pair(dilation), groups, bias is not None)
+
+
+def _transposed(
+    call: Call,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Layer:
+    _, out, *kernel = weight.shape
+    return layers.TransposedConv(
+        out * groups,
+        _pair(kernel),
+        _pair(stride),
+        _pair(padding),
+        _pair(dilation),
+        groups,
+        bias is not None,
+        _pair(output_padding),
+    )
+
+
+def _linear(call: Call, weight: Tensor, bias: Tensor | None = None) -> Layer:
+    return layers.Linear(weight.shape[0], bias is not None)
+
+
+def _stride(stride: Any, kernel: Any) -> Pair | None:
+    """None, as we write it, where the windows touch."""
+    return None if not stride or _pair(stride) == _pair(kernel) else _pair(stride)
+
+
+def _maxpool(
+    call: Call,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Layer:
+    if _pair(dilation) != (1, 1):
+        raise UnknownError(f"its dilation is {dilation}, where maxpool has 1")
+    return layers.MaxPool(_pair(kernel_size), _stride(stride, kernel_size), _pair(padding), ceil_mode)
+
+
+def _avgpool(
+    call: Call,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Layer:
+    if divisor_override is not None:
+        raise UnknownError(f"it divides by {divisor_override}, where avgpool divides by the window")
+    counted = count_include_pad or _pair(padding) == (0, 0)  # without padding it says nothing
+    return layers.AvgPool(_pair(kernel_size), _stride(stride, kernel_size), _pair(padding), ceil_mode, counted)
+
+
+def _adaptive(call: Call, output_size: Any) -> Layer:
+    return layers.AdaptiveAvgPool(_pair(call.out.shape[-2:]))
+
+
+def _mean(call: Call, dim: Any = None, keepdim: bool = False) -> Layer:
+    dims = {dim} if isinstance(dim, int) else set(dim or ())
+    if call.x.dim() != 4 or {d % 4 for d in dims} != {2, 3}:
+        raise UnknownError("gap is the mean over height and width, no other")
+    return layers.AdaptiveAvgPool((1, 1)) if keepdim else layers.GlobalAvgPool()
+
+
+def _upsample(
+    call: Call,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> Layer:
+    (height, width), (tall, wide) = call.x.shape[-2:], call.out.shape[-2:]
+    scale = tall // height
+    if mode not in ("nearest", "nearest-exact") or (tall, wide) != (height * scale, width * scale):
+        made = f"{height}×{width} to {tall}×{wide}"
+        raise UnknownError(f"it goes from {made} by {mode}, where upsample makes each cell a square block")
+    return layers.Upsample(scale)
+
+
+def _pad(call: Call, pad: Any, mode: str = "constant", value: float | None = None) -> Layer:
+    left, right, top, bottom, *more = (*map(int, pad), *(0,) * (4 - len(pad)))
+    if mode != "constant" or value or any(more) or min(pad) < 0 or call.x.dim() != 4:
+        raise UnknownError(f"it is {mode} {value or 0:g} by {list(pad)}, where pad puts zeros around a picture")
+    return layers.Pad((left, right, top, bottom))
+
+
+def _eps(call: Call, op: str, eps: float) -> None:
+    if eps != 1e-5:
+        call.notes.append(f"{op} has eps {eps:g} there, not 1e-05")
+
+
+def _batchnorm(
+    call: Call,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Layer:
+    if running_mean is None or training:
+        raise UnknownError("it keeps no running mean, where bn does")
+    _eps(call, "bn", eps)
+    return pointwise.BatchNorm()
+
+
+def _layernorm(
+    call: Call, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Layer:
+    if tuple(normalized_shape) != tuple(call.x.shape[1:]):
+        over, whole = shape_text(tuple(normalized_shape)), shape_text(tuple(call.x.shape[1:]))
+        raise UnknownError(f"it is over {over} of {whole}, where ln is over all of it")
+    _eps(call, "ln", eps)
+    return pointwise.LayerNorm()
+
+
+def _groupnorm(
+    call: Call, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Layer:
+    _eps(call, "gn", eps)
+    return pointwise.GroupNorm(num_groups)
+
+
+def _instancenorm(
+    call: Call,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Layer:
+    if not use_input_stats or call.x.dim() != 4:
+        raise UnknownError("it is by a running mean, where in is by each picture's own")
+    _eps(call, "in", eps)
+    return pointwise.InstanceNorm()
+
+
+def _dropout(call: Call, p: float = 0.5, training: bool = True, inplace: bool = False) -> Layer:
+    return pointwise.Dropout(float(p))
+
+
+def _softmax(call: Call, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Layer:
+    if dim is not None and dim % call.x.dim() != 1:
+        raise UnknownError(f"it is over dimension {dim}, where softmax is over the channels, dimension 1")
+    return pointwise.Softmax()
+
+
+def _clamp(call: Call, min: float | None = None, max: float | None = None) -> Layer:  # noqa: A002 - torch's names
+    if min != 0 or max not in (6, None):
+        raise UnknownError(f"it clamps to {min} and {max}, where relu6 clamps to 0 and 6")
+    return pointwise.ReLU() if max is None else pointwise.ReLU6()
+
+
+def _numbers(*operands: Any) -> list[float]:
+    return [operand for operand in operands if isinstance(operand, int | float)]
+
+
+def _add(call: Call, other: Any, alpha: float = 1) -> Layer | Seen:
+    if numbers := _numbers(call.x, other):
+        if numbers == [0]:  # sum() starts with it
+            return Seen(call.seen)
+        raise UnknownError("it adds a number, where add adds layers")
+    if alpha != 1:
+        raise UnknownError(f"its alpha is {alpha}, where add has 1")
+    return merges.Add()
+
+
+def _mul(call: Call, other: Any) -> Layer | Seen:
+    if numbers := _numbers(call.x, other):
+        if numbers == [1]:
+            return Seen(call.seen)
+        raise UnknownError("it multiplies by a number, where mul multiplies layers")
+    return merges.Mul()
+
+
+def _cat(call: Call, dim: int = 0) -> Layer | Seen:
+    if dim % call.out.dim() != 1:
+        raise UnknownError(f"it is along dimension {dim}, where cat is along the channels, dimension 1")
+    return merges.Cat() if len(call.x) > 1 else Seen(call.seen)
+
+
+def _same(call: Call, *_: Any, **__: Any) -> Seen:
+    """The same numbers in another place, or to another precision."""
+    return Seen(call.seen)
+
+
+def _reshaped(call: Call, *_: Any, **__: Any) -> Layer | Seen:
+    """The same numbers in the same order."""
+    out = tuple(call.out.shape)
+    if call.seen != tuple(call.x.shape) or call.out.dtype != call.x.dtype:
+        raise UnknownError("it reshapes what was stretched, or its bytes")
+    if len(call.shape) == 3 and out == (BATCH, math.prod(call.shape)):
+        return layers.Flatten()
+    return Seen(out)
+
+
+def _indexed(call: Call, index: Any) -> Layer | Seen:
+    """x[:, :, None, None] is a reshape; other indices pick numbers out."""
+    parts = index if isinstance(index, tuple) else (index,)
+    if not all(part is None or part is ... or part == slice(None) for part in parts):
+        raise UnknownError("it picks out a part, which no layer does")
+    return _reshaped(call)
+
+
+def _stretched(call: Call, *_: Any, **__: Any) -> Seen:
+    """Cells repeated along height and width, as mul does by itself."""
+    if call.out.dim() != len(call.seen):
+        raise UnknownError("it adds dimensions")
+    return Seen(call.seen)
+
+
+FUNCTIONS: Mapping[Callable[..., Any], Reader] = {
+    F.conv2d: _conv,
+    F.conv_transpose2d: _transposed,
+    F.linear: _linear,
+    F.max_pool2d: _maxpool,
+    F.avg_pool2d: _avgpool,
+    F.adaptive_avg_pool2d: _adaptive,
+    F.interpolate: _upsample,
+    F.pad: _pad,
+    F.batch_norm: _batchnorm,
+    F.layer_norm: _layernorm,
+    F.group_norm: _groupnorm,
+    F.instance_norm: _instancenorm,
+    F.local_response_norm: _exactly(pointwise.LocalResponseNorm(), size=5, alpha=1e-4, beta=0.75, k=1.0),
+    F.relu: _exactly(pointwise.ReLU()),
+    F.relu6: _exactly(pointwise.ReLU6()),
+    F.hardtanh: _exactly(pointwise.ReLU6(), min_val=0.0, max_val=6.0),
+    F.leaky_relu: _exactly(pointwise.LeakyReLU(), negative_slope=0.01),
+    F.elu: _exactly(pointwise.ELU(), alpha=1.0),
+    F.gelu: _exactly(pointwise.GELU(), approximate="none"),
+    F.silu: _exactly(pointwise.SiLU()),
+    F.hardswish: _exactly(pointwise.Hardswish()),
+    F.tanh: _exactly(pointwise.Tanh()),
+    F.sigmoid: _exactly(pointwise.Sigmoid()),
+    F.softmax: _softmax,
+    F.dropout: _dropout,
+    F.dropout2d: _dropout,
+}
+METHODS: Mapping[str, Reader] = {
+    **dict.fromkeys(("add", "__add__", "__radd__", "__iadd__"), _add),
+    **dict.fromkeys(("mul", "multiply", "__mul__", "__rmul__", "__imul__"), _mul),
+    **dict.fromkeys(("cat", "concat", "concatenate"), _cat),
+    "mean": _mean,
+    "relu": _exactly(pointwise.ReLU()),
+    "tanh": _exactly(pointwise.Tanh()),
+    "sigmoid": _exactly(pointwise.Sigmoid()),
+    "softmax": _softmax,
+    **dict.fromkeys(("clamp", "clip"), _clamp),
+    **dict.fromkeys(("contiguous", "clone", "to", "float", "double", "half", "bfloat16", "cpu", "cuda"), _same),
+    **dict.fromkeys(("view", "reshape", "flatten", "squeeze", "unsqueeze", "unflatten"), _reshaped),
+    **dict.fromkeys(("view_as", "reshape_as"), _reshaped),
+    **dict.fromkeys(("expand", "expand_as", "broadcast_to"), _stretched),
+    "__getitem__": _indexed,
+}
+"""By the names that they have in torch and as methods of a tensor, in place (`add_`) or not."""
+
+READERS: Mapping[Callable[..., Any], Reader] = {
+    getattr(space, spelled): reader
+    for name, reader in METHODS.items()
+    for space in (torch, Tensor)
+    for spelled in (name, f"{name}_")
+    if callable(getattr(space, spelled, None))
+} | dict(FUNCTIONS)
+
+
+# The run.
+
+
+@dataclass(frozen=True)
+class Value:
+    """What is known of a tensor: which node made its numbers, in which shape they are seen; or why no node did.
+
+    Args:
+        node: its name.
+        seen: the shape, without any stretching.
+        version: torch's count of its changes in place, when this was known.
+        problem: why it is of no layer.
+        before: of a log_softmax, what it was made of.
+    """
+
+    node: str
+    seen: tuple[int, ...]
+    version: int
+    problem: str = ""
+    before: Value | None = None
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+def _version(tensor: Tensor) -> int:
+    return 0 if tensor.is_inference() else tensor._version
+
+
+class Recorder(TorchFunctionMode):
+    """Writes down which layers a module's run comes to.
+
+    Args:
+        model: the module that is run.
+        parameters: its parameters by their names, as they are in the run.
+        picture: the batch that it is run on.
+    """
+
+    def __init__(self, model: nn.Module, parameters: Mapping[str, Tensor], picture: Tensor) -> None:
+        super().__init__()
+        self.found: dict[str, Found] = {}
+        self.used: dict[str, list[str]] = {}
+        self.notes: dict[str, None] = {}
+        self._parameters = {id(parameter): path for path, parameter in parameters.items()}
+        self._paths = {id(module): path for path, module in model.named_modules()}
+        self.shapes = {INPUT: tuple(picture.shape[1:])}
+        self._running: list[nn.Module] = []
+        self._values: dict[int, Value] = {}
+        self._alive: list[Tensor] = []  # a tensor has its id to itself only as long as it lives
+        self._know(picture, Value(INPUT, tuple(picture.shape), _version(picture)))
+
+    def enter(self, module: nn.Module, args: Any) -> None:
+        """A module begins: torch's forward pre-hook."""
+        self._running.append(module)
+
+    def leave(self, module: nn.Module, args: Any, result: Any) -> None:
+        """A module ends: torch's forward hook. What it made unseen, a scripted module for one, is of no layer."""
+        for tensor in _tensors(result):
+            if id(tensor) not in self._values and any(id(read) in self._values for read in _tensors(args)):
+                self._know(tensor, self._unknown(self._layer(type(module).__name__), UNSEEN))
+        self._running.pop()
+
+    def value(self, tensor: Tensor) -> Value:
+        """What is known of it now."""
+        value = self._values.get(id(tensor))
+        if value is None:
+            return self._unknown("its output", UNSEEN)
+        if _version(tensor) != value.version and not value.problem:
+            return self._unknown(
+                self._layer(), f"what it reads of {value.node} was changed in place, by part or as a view"
+            )
+        return value
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call the function; where it makes a tensor of what is known, that is known then."""
+        kwargs = kwargs or {}
+        reads = {id(tensor): self.value(tensor) for tensor in _tensors((args, kwargs)) if id(tensor) in self._values}
+        result = func(*args, **kwargs)
+        made = _tensors(result)
+        if not made or not reads:
+            return result
+        old = reads.get(id(result))
+        if READERS.get(func) is _dropout and old and old.version == _version(result) and not kwargs.get("inplace"):
+            result = result.clone()  # when not training it returns its input: two layers, and yet one tensor
+            made = [result]
+        for tensor in made:
+            self._know(tensor, self._made(func, args, kwargs, tensor, len(made), reads))
+        return result
+
+    def _know(self, tensor: Tensor, value: Value) -> None:
+        self._values[id(tensor)] = value
+        self._alive.append(tensor)
+
+    def _made(
+        self, func: Any, args: Any, kwargs: Mapping[str, Any], out: Tensor, count: int, reads: Mapping[int, Value]
+    ) -> Value:
+        for value in reads.values():
+            if value.problem:
+                return value
+        if len(self.found) > MOST_LAYERS:
+            raise NotationError(f"more than {MOST_LAYERS:,} layers")
+        name = str(resolve_name(func) or getattr(func, "__name__", func)).removeprefix("torch.")
+        reader = READERS.get(func)
+        if reader is None or count != 1:
+            first = next(iter(reads.values()))
+            before = first if func in (F.log_softmax, torch.log_softmax, Tensor.log_softmax) else None
+            return self._unknown(self._layer(name), "", before)
+        try:
+            return self._read(reader, args, dict(kwargs), out, reads)
+        except UnknownError as error:
+            return self._unknown(self._layer(name), str(error))
+
+    def _read(
+        self, reader: Reader, args: Any, kwargs: dict[str, Any], out: Tensor, reads: Mapping[int, Value]
+    ) -> Value:
+        x, *rest = args or (kwargs.pop("input", None),)
+        operands = _tensors((x, rest, kwargs))
+        known = [tensor for tensor in operands if id(tensor) in reads]
+        source = reads[id(known[0])]
+        call = Call(x, out, self.shapes[source.node], source.seen)
+        try:
+            bound = inspect.signature(reader).bind(call, *rest, **kwargs)
+        except TypeError as error:
+            raise UnknownError(str(error)) from None
+        layer = reader(*bound.args, **bound.kwargs)
+        if isinstance(layer, Seen):
+            return Value(source.node, layer.shape, _version(out))
+        weights = [tensor for tensor in operands if id(tensor) not in reads]
+        if isinstance(layer, merges.Merge):
+            if weights:
+                raise UnknownError(f"{layer.op} is of layers, not of a parameter or a constant")
+        elif len(known) > 1 or known[0] is not x:
+            raise UnknownError(f"{layer.op} reads one layer, and its weights are parameters")
+        if isinstance(layer, layers.Flatten):  # in whichever shape it sees them, they are the same numbers in order
+            inputs: tuple[str, ...] = (source.node,)
+        else:
+            inputs = tuple(self._source(tensor, reads[id(tensor)], layer) for tensor in known)
+        self.notes |= dict.fromkeys(call.notes)
+        return self._add(layer, inputs, out, [w for w in weights if id(w) in self._parameters])
+
+    def _source(self, tensor: Tensor, value: Value, layer: Layer) -> str:
+        """The node that an operand comes from, where the operand has that node's shape. A gate may be stretched."""
+        shape = self.shapes[value.node]
+        seen = value.seen if isinstance(layer, merges.Mul) else tuple(tensor.shape)
+        gate = isinstance(layer, merges.Mul) and len(shape) == 1 and seen == (BATCH, *shape, 1, 1)
+        if seen != (BATCH, *shape) and not gate:
+            raise UnknownError(f"it reads {value.node}, {shape_text(shape)}, reshaped to {shape_text(seen[1:])}")
+        return value.node
+
+    def _add(self, layer: Layer, inputs: tuple[str, ...], out: Tensor, weights: list[Tensor]) -> Value:
+        module = self._running[-1] if self._running else None
+        path = self._paths.get(id(module), "")
+        named = bool(path) and module is not None and next(module.children(), None) is None
+        name = node_name(path if named else f"{path or 'forward'}.{layer.op}", self.found)
+        shape = tuple(out.shape[1:])
+        params = sum(weight.numel() for weight in {id(weight): weight for weight in weights}.values())
+        self.found[name] = Found(Node(name, layer, inputs), shape, params, named)
+        self.used[name] = [self._parameters[id(weight)] for weight in weights]
+        self.shapes[name] = shape
+        return Value(name, tuple(out.shape), _version(out))
+
+    def _layer(self, function: str = "") -> str:
+        """Where it is, for messages: the module's path and type; for a function between modules, its name."""
+        module = self._running[-1] if self._running else None
+        path = self._paths.get(id(module), "")
+        own = module is not None and type(module).__module__.startswith("torch.nn.")
+        what = type(module).__name__ if own or not function else function
+        return f"layer {path} ({what})" if path else f"{what} in its forward"
+
+    def _unknown(self, where: str, why: str, before: Value | None = None) -> Value:
+        because = f": {' '.join(why.split())}" if why else f"; {vocabulary()}"
+        said = f"{where} has no counterpart in the notation{because}"
+        return Value("", (), 0, said, before)
+
+
+def _run(model: nn.Module, shape: Shape, meta: bool) -> tuple[Recorder, Value]:
+    """One run, recorded, and what its output is."""
+    parameters: dict[str, Tensor] = dict(model.named_parameters())
+    buffers: dict[str, Tensor] = dict(model.named_buffers())
+    first = next((p for p in parameters.values() if p.is_floating_point()), torch.empty(0))
+    device = torch.device("meta") if meta else first.device
+    if meta:
+        parameters = {name: nn.Parameter(p.to("meta"), p.requires_grad) for name, p in parameters.items()}
+        buffers = {name: buffer.to("meta") for name, buffer in buffers.items()}
+    picture = torch.zeros(BATCH, *shape, device=device, dtype=first.dtype)
+    recorder = Recorder(model, parameters, picture)
+    hooks = (
+        nn.modules.module.register_module_forward_pre_hook(recorder.enter),
+        nn.modules.module.register_module_forward_hook(recorder.leave, always_call=True),
+    )
+    try:
+        with torch.no_grad(), device, recorder:
+            result = torch.func.functional_call(model, {**parameters, **buffers}, (picture,))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    outputs = _tensors(result)
+    if len(outputs) != 1:
+        raise NotationError(
+            f"it returns {type(result).__name__} of {len(outputs)} tensors; a network here has one output"
+        )
+    return recorder, recorder.value(outputs[0])
+
+
+def read_module(model: nn.Module, shape: Shape, name: str) -> tuple[Network, str]:
+    """A module, as it computes when it does not train, as a network; and how it was read.
+
+    Args:
+        model: is run on two pictures of `shape`, (C, H, W).
+        shape: its input.
+        name: what the network is called.
+
+    Raises:
+        NotationError: naming the layer that has no counterpart, or of which the analysis says something else.
+        ImpossibleError: as `Network`.
+    """
+    model = getattr(model, "_orig_mod", model).eval()  # what torch.compile wraps
+    notes = []
+    try:
+        if any(map(nn.parameter.is_lazy, model.parameters())):
+            with torch.no_grad():
+                model(torch.zeros(BATCH, *shape))  # layers that learn their sizes from the first picture
+    except Exception as error:  # other people's code
+        raise NotationError(f"on a picture of {shape_text(shape)} it raised {told(error)}") from None
+    try:
+        recorder, value = _run(model, shape, meta=True)
+        how = "recorded while torch ran it once, without numbers"
+    except NotationError:
+        raise
+    except Exception as reason:  # other people's code, on a device that it does not know
+        try:
+            recorder, value = _run(model, shape, meta=False)
+        except NotationError:
+            raise
+        except Exception as error:
+            raise NotationError(f"on a picture of {shape_text(shape)} it raised {told(error)}") from None
+        how = "recorded while torch ran it once, on a picture of zeros"
+        notes.append(f"where its way depends on the numbers, it is the way of zeros ({told(reason)})")
+    if value.before and not value.before.problem:
+        value = value.before
+        notes.append("without the log_softmax at its end, which belongs to the loss")
+    if value.problem:
+        raise NotationError(value.problem)
+    if value.seen != (BATCH, *recorder.shapes[value.node]):
+        raise NotationError(f"its output is {shape_text(value.seen[1:])}, a reshape that the notation does not have")
+    found = leading_to(value.node, recorder.found)
+    network = checked(name, shape, found)
+    notes += _parameters(model, found, recorder)
+    return network, "; ".join((how, *recorder.notes, *notes))
+
+
+def _parameters(model: nn.Module, found: Collection[Found], recorder: Recorder) -> list[str]:
+    """What to say of parameters that no layer has; raises where two layers share one."""
+    owner: dict[str, str] = {}
+    for each in found:
+        for path in recorder.used[each.node.name]:
+            other = owner.setdefault(path, each.node.name)
+            if other != each.node.name:
+                raise NotationError(f"layers {other} and {each.node.name} share {path}; here each has its own")
+    idle = [(path, p) for path, p in model.named_parameters() if path not in owner]
+    if not idle:
+        return []
+    where = ", ".join(dict.fromkeys(path.partition(".")[0] for path, _ in idle))
+    return [f"without {sum(p.numel() for _, p in idle):,} parameters ({where}) that its output does not use"]
+
+
+# From NET to a module.
+
+
+def read(net: str, shape: Shape | None) -> tuple[Network, str]:
+    """`torchvision:NAME` or `module:callable` as a network, and how it was read.
+
+    Raises:
+        NotationError: with one line that says what is wrong.
+        ImpossibleError: as `Network`.
+    """
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    if net.startswith(TORCHVISION):
+        name = net.removeprefix(TORCHVISION)
+        return read_module(torchvision_model(name), shape or INPUTS.get(name, DEFAULT_INPUT), name)
+    where, _, attribute = net.rpartition(":")
+    return read_module(made(where, attribute), shape or DEFAULT_INPUT, attribute)
+
+
+def torchvision_model(name: str) -> nn.Module:
+    """A classifier of torchvision, without weights; nothing is downloaded.
+
+    Raises:
+        NotationError: when there is none of that name: with those that are most like it.
+    """
+    from torchvision import models
+
+    known = models.list_models(module=models)
+    if name not in known:
+        close = difflib.get_close_matches(name.lower(), known, 3, 0.5) or ["resnet18", "vgg16", "densenet121"]
+        raise NotationError(f"torchvision has no such classifier; there is {', '.join(close)}")
+    with _Bodiless():
+        return models.get_model(name, weights=None)  # type: ignore[no-any-return]
+
+
+class _Bodiless(TorchFunctionMode):
+    """Parameters are made without numbers. (The meta device would do, but for the nets that compute their widths.)"""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """As the function, on the meta device where it makes a tensor of one value."""
+        on = {"device": "meta"} if func in (torch.empty, torch.zeros, torch.ones) else {}
+        return func(*args, **{**(kwargs or {}), **on})
+
+
+def made(where: str, attribute: str) -> nn.Module:
+    """The module that a callable makes, an `nn.Module` class or object included.
+
+    Args:
+        where: a dotted module, looked for in the current directory as well, or the path of a .py file.
+        attribute: a name in it, or names with dots between.
+
+    Raises:
+        NotationError: when it is not there, or raises, or makes something else.
+    """
+    sys.path.append(str(Path.cwd()))  # at the end: nothing of Python's own is hidden by a file of that name
+    thing: Any = _module(where)
+    for name in attribute.split("."):
+        if not hasattr(thing, name):
+            close = difflib.get_close_matches(name, [n for n in vars(thing) if n[0] != "_"], 3, 0.5)
+            raise NotationError(f"{where} has no {attribute}" + (f"; there is {', '.join(close)}" if close else ""))
+        thing = getattr(thing, name)
+    if not isinstance(thing, nn.Module):
+        if not callable(thing):
+            raise NotationError(
+                f"{attribute} is of type {type(thing).__name__}, not a function or class that makes an nn.Module"
+            )
+        try:
+            thing = thing()
+        except BaseException as error:  # SystemExit is no way out of here
+            raise NotationError(f"{attribute}() raised {told(error)}") from None
+    if not isinstance(thing, nn.Module):
+        raise NotationError(f"{attribute}() returned {type(thing).__name__}, not an nn.Module")
+    return thing
+
+
+def _module(where: str) -> Any:
+    path = Path(where)
+    try:
+        if not where.endswith(".py"):
+            return importlib.import_module(where)
+        if not path.is_file():
+            raise NotationError(f"there is no file {where}")
+        sys.path.append(str(path.absolute().parent))
+        loader = importlib.machinery.SourceFileLoader(path.stem, str(path.absolute()))
+        module = types.ModuleType(path.stem)
+        module.__file__ = loader.path
+        sys.modules.setdefault(path.stem, module)  # where dataclasses look for the module of a class
+        loader.exec_module(module)
+        return module
+    except NotationError:
+        raise
+    except ModuleNotFoundError as error:
+        if error.name and f"{where}.".startswith(f"{error.name}."):
+            raise NotationError(f"no module is called {error.name}, neither installed nor in {Path.cwd()}") from None
+        raise NotationError(f"importing {where} raised {told(error)}") from None
+    except BaseException as error:  # SystemExit is no way out of here
+        raise NotationError(f"importing {where} raised {told(error)}") from None
+
+
+if __name__ == "__main__":
+    serve(read)
