@@ -46,7 +46,7 @@ class Network:
     def __post_init__(self) -> None:
         if len(self.input) != 3 or min(self.input) < 1:
             raise ImpossibleError(f"input {list(self.input)} is not channels, height, width, each at least 1")
-        object.__setattr__(self, "nodes", tuple(_Expansion(self.items).nodes))
+        object.__setattr__(self, "nodes", _expanded(self.items))
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)
@@ -66,17 +66,30 @@ class Network:
         return {table.name: table for table in found if table}
 
 
-class _Expansion:
-    """Items to nodes: every repeat and block written out, every layer named."""
+def _expanded(items: Items) -> tuple[Node, ...]:
+    """Every repeat and block written out, every layer named.
 
-    def __init__(self, items: Items) -> None:
+    Raises:
+        ImpossibleError: as `Network`.
+    """
+    expansion = _Expansion({item.name for item in walk(items) if item.name})
+    end = expansion.sequence(items, INPUT, ChainMap({INPUT: INPUT}))
+    if expansion.nodes and expansion.nodes[-1].name != end:
+        raise ImpossibleError(f"a net ends in its last layer: behind the last from, which leads to {end}, write id")
+    return tuple(expansion.nodes)
+
+
+class _Expansion:
+    """Items to nodes, one after another. `given` are the names that are taken from the start."""
+
+    def __init__(self, given: Container[str]) -> None:
         self.nodes: list[Node] = []
         self._counts: Counter[str] = Counter()
         self._taken = {INPUT}
-        self._given = {item.name for item in walk(items) if item.name}
-        self._sequence(items, INPUT, ChainMap({INPUT: INPUT}))
+        self._given = given
 
-    def _sequence(self, items: Items, previous: str, scope: Scope) -> str:
+    def sequence(self, items: Items, previous: str, scope: Scope) -> str:
+        """Add the nodes of items that read `previous`; returns the name of the node that the last of them gives."""
         for item in items:
             previous = self._item(item, previous, scope)
             if item.name is not None and not isinstance(item, Single | Branches):
@@ -87,14 +100,14 @@ class _Expansion:
         if isinstance(item, Single):
             return self._node(item.layer, (previous,), item.name, scope)
         if isinstance(item, Branches):
-            ends = tuple(self._sequence(branch, previous, scope) for branch in item.branches)
+            ends = tuple(self.sequence(branch, previous, scope) for branch in item.branches)
             return self._node(item.merge, ends, item.name, scope)
         if isinstance(item, Repeat):
             for _ in range(item.times):
-                previous = self._sequence(item.items, previous, scope.new_child() if item.times > 1 else scope)
+                previous = self.sequence(item.items, previous, scope.new_child() if item.times > 1 else scope)
             return previous
         if isinstance(item, Call):
-            return self._sequence(item.items, previous, ChainMap({INPUT: previous}))
+            return self.sequence(item.items, previous, ChainMap({INPUT: previous}))
         if isinstance(item, From):
             if item.source not in scope:
                 raise ImpossibleError(f"from {item.source}: no layer above was given that name")

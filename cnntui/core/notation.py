@@ -209,7 +209,7 @@ class _Reader:
         if name is None:
             raise self._error("@ is followed by the name of a block", start)
         arguments: tuple[int, ...] = ()
-        if self._match(r"\s*\("):
+        if self._match(r"[ \t]*\("):
             written = self._until_closed(start)
             try:
                 parts = written.split(",") if written.strip() else []

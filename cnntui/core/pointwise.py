@@ -179,6 +179,12 @@ class LocalResponseNorm(Layer):
     op: ClassVar[str] = "lrn"
     saves: ClassVar[str] = "input"
 
+    def output(self, shape: Shape) -> Shape:
+        """As its input, which is a map."""
+        if len(shape) != 3:
+            raise ImpossibleError(f"lrn needs channels×height×width, but its input is a vector of {prod(shape)}")
+        return shape
+
 
 @dataclass(frozen=True, slots=True)
 class Dropout(Layer):

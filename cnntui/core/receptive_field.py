@@ -82,7 +82,12 @@ def hull(fields: Sequence[Field]) -> Field:
 
 def field_text(fields: tuple[Field, Field]) -> str:
     """The size as the screens print it: 5, or rows×columns where they differ."""
-    return "×".join(dict.fromkeys(f"{axis.size:.3g}" for axis in fields))
+    return "×".join(dict.fromkeys(pixels_text(axis.size) for axis in fields))
+
+
+def pixels_text(pixels: float) -> str:
+    """A length in pixels: whole where it is, else with as many decimals as matter."""
+    return f"{pixels:.0f}" if abs(pixels) > 999 or pixels == int(pixels) else f"{pixels:.4g}"
 
 
 def _whole(value: float) -> float:

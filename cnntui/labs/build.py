@@ -13,7 +13,7 @@ from cnntui.core.axis import ImpossibleError
 from cnntui.core.items import Block, Branches, Call, Item, Items, Repeat, Single, edited, found, siblings, spliced
 from cnntui.core.layers import Shape
 from cnntui.core.merges import MERGES
-from cnntui.core.nets import NetFile, parse_input, read_net, to_toml
+from cnntui.core.nets import NetFile, parse_input
 from cnntui.core.network import Network
 from cnntui.core.notation import NAME, item_text, network_text, parse_items
 from cnntui.core.pointwise import Identity
@@ -22,7 +22,6 @@ from cnntui.core.vocabulary import NotationError
 from cnntui.labs.goal import Goal, parse_goal
 from cnntui.labs.outline import Key, Line, foldable, folded_at_first, item_at, outline, path_of, shifted
 from cnntui.labs.whatif import Way
-from cnntui.runs.files import write_atomic
 from cnntui.runs.nets import load_any
 
 OWN = "my-"
@@ -381,10 +380,6 @@ class BuildState:
         state = self._changed(self.network.items)
         return replace(state, net=replace(state.net, network=replace(state.network, input=shape)))
 
-    def named(self, name: str) -> BuildState:
-        """Under another name."""
-        return replace(self, net=replace(self.net, network=replace(self.network, name=name)))
-
     def with_goal(self, text: str) -> BuildState:
         """With something to reach, such as `field >= 32; params <= 20000; output 10`; empty text takes it away.
 
@@ -441,20 +436,10 @@ class BuildState:
                     network = replace(network, items=spliced(network.items, path, opened))
                     break
 
-    def save(self, path: Path) -> BuildState:
-        """Write the net's file.
-
-        Raises:
-            NotationError: with the path, when it cannot be written.
-        """
-        if not self.lines:
-            raise NotationError("there is no layer to save")
-        saved = self.named(path.stem) if self.path is None else self
-        try:
-            write_atomic(path, to_toml(saved.net).encode(), sync=True)
-        except OSError as error:
-            raise NotationError(f"{path}: {error.strerror}") from None
-        return replace(saved, path=path)
+    def saved(self, path: Path) -> BuildState:
+        """As what is in a file: the net is called after the first that it is saved to."""
+        net = self.net if self.path else replace(self.net, network=replace(self.network, name=path.stem))
+        return replace(self, net=net, path=path)
 
 
 def empty(text: str) -> BuildState:
@@ -478,12 +463,3 @@ def open_net(net: str, shape: Shape | None = None) -> BuildState:
         NotationError, ImpossibleError: with one line that says what is wrong.
     """
     return opened(load_any(net, shape), Path(net) if net.endswith(".toml") else None)
-
-
-def open_file(path: Path) -> BuildState:
-    """The lab on a net's file.
-
-    Raises:
-        NotationError: with the path and what is wrong.
-    """
-    return opened(read_net(path), path)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from cnntui.core.analysis import Analysis, Row
 from cnntui.core.layers import Conv, DepthwiseConv, TransposedConv, shape_text
-from cnntui.core.receptive_field import field_text
+from cnntui.core.receptive_field import field_text, pixels_text
 from cnntui.core.vocabulary import NotationError, layer_text
 
 Value = int | float | str | None
@@ -97,7 +97,7 @@ def _of_field(name: str) -> Callable[[Row], Value]:
     def read(row: Row) -> Value:
         if row.field is None:
             return None
-        return "×".join(dict.fromkeys(f"{getattr(axis, name):.4g}" for axis in row.field))
+        return "×".join(dict.fromkeys(pixels_text(getattr(axis, name)) for axis in row.field))
 
     return read
 

@@ -15,8 +15,9 @@ from cnntui.core.layers import Shape, shape_text
 from cnntui.core.merges import MERGES
 from cnntui.core.nets import load_net, parse_input, zoo
 from cnntui.core.vocabulary import NotationError, layer_text
-from cnntui.labs.build import EDIT_ERRORS, BuildState, empty, open_file, open_net
+from cnntui.labs.build import EDIT_ERRORS, BuildState, empty, open_net
 from cnntui.labs.columns import COLUMNS, chosen
+from cnntui.labs.formats import NET, save
 from cnntui.labs.goal import EXAMPLE
 from cnntui.labs.history import History
 from cnntui.labs.whatif import Pair, difference
@@ -172,28 +173,28 @@ class BuildDialogs(Widget):
         return Text("\n").join(lines)
 
     def action_save(self) -> None:
-        """Write the net's file."""
+        """Write the net's file, or what else its ending says."""
 
         def check(text: str) -> str | None:
             path = Path(text).expanduser()
-            if path.suffix != ".toml":
-                return "a net's file ends in .toml"
             if path.exists() and path != self.state.path:
                 return f"{path} is there already: give another name"
-            return refused(lambda: self.state.save(path))
+            return refused(lambda: save(self.state, path))
 
         def saved(text: str | None) -> None:
             if text:
                 path = Path(text).expanduser()
-                line = self.state.selected
-                self.history = self.history.amend(open_file(path).select(line))
-                self.draw()
                 error = self.state.analysis.error
-                then = f"it cannot be trained yet: {error}" if error else f"train it with: cnntui train {path}"
-                self.app.notify(f"saved {path}; {then}", severity="warning" if error else "information", markup=False)
+                then = ""
+                if path.suffix == NET:
+                    self.look(lambda state: state.saved(path))
+                    then = f"; it cannot be trained yet: {error}" if error else f"; train it with: cnntui train {path}"
+                bad = then and error
+                self.app.notify(f"saved {path}{then}", severity="warning" if bad else "information", markup=False)
 
-        proposal = str(self.state.path or f"{self.state.network.name}.toml")
-        self.app.push_screen(Ask("Save as", proposal, check), saved)
+        proposal = str(self.state.path or f"{self.state.network.name}{NET}")
+        title = f"Save as: a net ends in {NET}; .py PyTorch source, .md and .csv its facts"
+        self.app.push_screen(Ask(title, proposal, check), saved)
 
 
 def _given(text: str) -> str | None:

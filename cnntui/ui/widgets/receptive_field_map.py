@@ -11,6 +11,7 @@ from textual.message import Message
 
 from cnntui.core.images import seven
 from cnntui.core.layers import shape_text
+from cnntui.core.receptive_field import pixels_text
 from cnntui.core.shading import ZERO, shade
 from cnntui.core.sight import Indices, Sight
 from cnntui.core.windows import Array
@@ -79,7 +80,7 @@ class ReceptiveFieldMap(PaintedState[BuildState]):
         if sight.gaps:
             parts.append(f"with gaps, in {len(rows)}×{len(columns)}")
         elif (len(rows), len(columns)) != (row.field[0].size, row.field[1].size):
-            parts.append(f"of {row.field[0].size:.3g}×{row.field[1].size:.3g}, cut at the border")
+            parts.append(f"of {pixels_text(row.field[0].size)}×{pixels_text(row.field[1].size)}, cut at the border")
         if row.gated:
             parts.append("a gate sees all")
         if not all(axis.aligned for axis in row.field):

@@ -1,0 +1,100 @@
+"""The facts of a network as a table, in Markdown and as CSV."""
+
+from __future__ import annotations
+
+import csv as writing
+import io
+import re
+from collections.abc import Sequence
+
+from cnntui.core.analysis import Analysis, Row
+from cnntui.labs.columns import COLUMNS, DEFAULT, Column, Value, chosen
+
+PROBLEM = "problem"
+OF_FIELD = {"field": "size", "jump": "jump", "start": "start", "effective": "deviation"}
+
+
+def markdown(analysis: Analysis, names: Sequence[str] = DEFAULT) -> str:
+    """A table with the columns of these names, numbers grouped by commas, and the totals of those that add up.
+
+    Where a layer is impossible, a last column says so; it and those that wait for it have no facts.
+
+    Raises:
+        NotationError: a ValueError, when there is no such column.
+    """
+    columns = [COLUMNS[name] for name in chosen(",".join(names))]
+    titles = [column.title for column in columns]
+    rules = ["---:" if column.align == "right" else "---" for column in columns]
+    lines = [[*titles, PROBLEM], [*rules, "---"]] if analysis.error else [titles, rules]
+    for index, row in enumerate(analysis.rows):
+        cells = [_cell(_shown(column, analysis, index)) for column in columns]
+        lines.append([*cells, _cell(_problem(row))] if analysis.error else cells)
+    totals = [_total(column, analysis) for column in columns]
+    if any(totals):
+        lines.append([totals[0] or "**total**", *totals[1:], *([""] if analysis.error else [])])
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def csv(analysis: Analysis, names: Sequence[str] = DEFAULT) -> str:
+    """The same for other programs: the columns' names, exact numbers, bytes, shares from 0 to 1, no totals.
+
+    What would be a formula in a spreadsheet begins with an apostrophe.
+
+    Raises:
+        NotationError: as `markdown`.
+    """
+    found = chosen(",".join(names))
+    out = io.StringIO()
+    writer = writing.writer(out, lineterminator="\n")
+    writer.writerow([*found, PROBLEM] if analysis.error else found)
+    for index, row in enumerate(analysis.rows):
+        cells = [_plain(_exact(name, analysis, index)) for name in found]
+        writer.writerow([*cells, _plain(_problem(row))] if analysis.error else cells)
+    return out.getvalue()
+
+
+def _problem(row: Row) -> str:
+    if row.problem:
+        return f"impossible: {row.problem.message}"
+    return "waits" if row.output is None else ""
+
+
+def _shown(column: Column, analysis: Analysis, index: int) -> str:
+    if analysis.rows[index].output is None and not column.written:
+        return ""
+    if column is COLUMNS["share"]:  # which the screen draws
+        return f"{column.read(analysis, index, index + 1):.1%}"
+    return column.text(analysis, index, index + 1)
+
+
+def _total(column: Column, analysis: Analysis) -> str:
+    return f"**{column.write(column.read(analysis, 0, len(analysis.rows)))}**" if column.adds else ""
+
+
+def _cell(text: str) -> str:
+    """As Markdown shows it as it is, in a table."""
+    return re.sub(r"([\\`*_<|\[\]])", r"\\\1", _clean(text))
+
+
+def _clean(text: str) -> str:
+    """Without what a terminal or a spreadsheet would obey; letters of any alphabet stay."""
+    return "".join(filter(str.isprintable, text))
+
+
+def _exact(name: str, analysis: Analysis, index: int) -> Value:
+    """The value with all its digits; None where there is none."""
+    row, column = analysis.rows[index], COLUMNS[name]
+    if row.output is None and not column.written:
+        return None
+    if name in OF_FIELD and row.field:
+        return "x".join(dict.fromkeys(repr(getattr(axis, OF_FIELD[name])) for axis in row.field))
+    return column.read(analysis, index, index + 1)
+
+
+def _plain(value: Value) -> Value:
+    """As a spreadsheet takes it for what it is."""
+    if not isinstance(value, str):
+        return value
+    text = _clean(value)
+    is_number = re.fullmatch(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?", text)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) and not is_number else text
