@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import signal
 import subprocess
@@ -474,6 +475,58 @@ def test_an_error_in_the_notation_shows_its_place() -> None:
     said, text, caret = result.stderr.splitlines()
     assert said == "Error: layer 3 (cnv 3): no layer is called 'cnv'; did you mean conv or tconv or dwconv?"
     assert text[caret.index("^") :].startswith("cnv 3")
+
+
+def test_inspect_writes_a_net_as_others_read_it(tmp_path: Path) -> None:
+    (tmp_path / "net.toml").write_text(run("inspect", "squeezenet1.1", "--toml").stdout)
+    assert document("inspect", str(tmp_path / "net.toml"), "--json")["params"] == 1_235_496
+    rows = list(
+        csv.DictReader(run("inspect", "squeezenet1.1", "--csv", "--columns", "name,params,memory").stdout.splitlines())
+    )
+    assert sum(int(row["params"]) for row in rows) == 1_235_496
+    markdown = run("inspect", "squeezenet1.1", "--markdown").stdout.splitlines()
+    assert "**1,235,496**" in markdown[-1]
+    assert len(markdown) == len(rows) + 3
+    (tmp_path / "net.py").write_text(run("inspect", "squeezenet1.1", "--code").stdout)
+    done = subprocess.run([sys.executable, "net.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["output (1, 1000)", "1,235,496 parameters"]
+
+
+def test_inspect_takes_the_facts_that_are_chosen() -> None:
+    result = run("inspect", "lenet5", "--columns", "name, effective, memory")
+    assert "σ untrained" in result.stdout
+    assert "18.4 KiB" in result.stdout
+    assert "no column is called 'speed'" in run("inspect", "lenet5", "--columns", "speed").stderr
+    assert "give one of --json" in run("inspect", "lenet5", "--csv", "--toml").stderr
+
+
+def test_two_nets_side_by_side() -> None:
+    lines = run("inspect", "vgg11", "--against", "vgg13").stdout.splitlines()
+    assert sum(" + " in line for line in lines) == 4
+    assert "132,863,336" in lines[-2]
+    assert "133,047,848" in lines[-2]
+
+
+def test_a_broken_net_is_shown_up_to_its_mistake_in_every_form() -> None:
+    net = ("inspect", "conv 8; [ conv 8 p1 | conv 4 k1 ] add; gap", "--input", "3,9,9")
+    for form in ((), ("--csv",), ("--markdown",), ("--json",)):
+        result = run(*net, *form)
+        assert result.exit_code == 1
+        assert "8×7×7" in result.stdout or "output" in result.stdout
+    error = "layer add1: add needs equal shapes, but its branches make 8×7×7 and 4×7×7 (works: branch 2: conv 8 k1"
+    assert error in run(*net).stderr
+    assert run(*net, "--code").stdout == ""
+    assert document_of_failure(*net, "--json")["layers"][3]["error"]["fix"][0] == "branch 2: conv 8 k1"
+
+
+def document_of_failure(*arguments: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run(*arguments).stdout)
+    return found
+
+
+def test_export_says_why_there_is_no_file(homes: Path) -> None:
+    assert "ends in .onnx" in run("export", "last", "net.pt").stderr
+    assert "there is no run yet" in run("export", "last", "net.onnx").stderr
 
 
 def test_an_unforeseen_error_is_one_line_and_a_log(homes: Path) -> None:

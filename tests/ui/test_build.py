@@ -443,3 +443,20 @@ async def test_another_programs_network_is_read_without_stopping_the_screen(
         assert view.state.analysis.output == (8, 16, 16)
         await pilot.press("u")
         assert view.state.network.name == "lenet5"
+
+
+async def test_saving_a_program_and_the_facts(tmp_path: Path) -> None:
+    async with opened("resnet18") as (view, pilot):
+        for name, start in (("net.py", '"""resnet18'), ("net.md", "| layer |"), ("net.csv", "name,text,")):
+            await pilot.press("w")
+            await pilot.pause()
+            pilot.app.screen.query_one(Input).value = str(tmp_path / name)
+            await pilot.press("enter")
+            await pilot.pause()
+            assert (tmp_path / name).read_text().startswith(start)
+        assert view.state.path is None, "a program is no net's file"
+        await pilot.press("w")
+        await pilot.pause()
+        pilot.app.screen.query_one(Input).value = str(tmp_path / "net.doc")
+        await pilot.press("enter")
+        assert "a net's file ends in .toml" in str(pilot.app.screen.query_one("#problem", Static).content)
