@@ -7,10 +7,10 @@ from functools import cached_property, lru_cache
 from math import prod
 
 from cnntui.core.axis import AnyAxis, ImpossibleError
-from cnntui.core.layers import AdaptiveAvgPool, Flatten, Layer, Shape, fixes
+from cnntui.core.layers import Flatten, Layer, Shape, Subsample, fixes
 from cnntui.core.merges import Appended, Merge, Mul, Shapes, mendings
 from cnntui.core.network import INPUT, Network, Node
-from cnntui.core.pointwise import Identity
+from cnntui.core.pointwise import Dropout, Identity
 from cnntui.core.receptive_field import Field, hull
 from cnntui.core.vocabulary import layer_text
 
@@ -228,17 +228,18 @@ def _kept_bytes(rows: tuple[Row, ...]) -> tuple[int, ...]:
     extra: list[int] = []
     for row in rows:
         layer, name, reads = row.node.layer, row.node.name, row.node.inputs
-        owner[name] = owner[reads[0]] if isinstance(layer, Flatten | Identity) else name
+        passes = isinstance(layer, Flatten | Identity) or (isinstance(layer, Dropout) and layer.p == 0)
+        owner[name] = owner[reads[0]] if passes else name
         flowing = tuple(trains[read] for read in reads)
         trains[name] = any(flowing) or row.params > 0
         more = 0
         if trains[name] and row.inputs and row.output:
             if isinstance(layer, Merge):
-                kept.update(owner[r] for r, keep in zip(reads, layer.kept(flowing), strict=True) if keep)
-                more = layer.between_bytes(row.output, len(reads))
-            elif layer.saves == "input" and not (isinstance(layer, AdaptiveAvgPool) and layer.sees_everything()):
+                keeps, more = layer.kept(row.inputs, flowing)
+                kept.update(owner[r] for r, keep in zip(reads, keeps, strict=True) if keep)
+            elif layer.keeps(row.inputs[0]) == "input" and not (isinstance(layer, Subsample) and not flowing[0]):
                 kept.add(owner[reads[0]])
-            elif layer.saves == "output":
+            elif layer.keeps(row.inputs[0]) == "output":
                 kept.add(name)
             more += layer.extra_bytes(row.inputs[0])
         extra.append(more)

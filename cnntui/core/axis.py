@@ -7,9 +7,12 @@ same table with the roles of stepping and reading exchanged, an adaptive pool on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+LARGEST = 10**9  # outputs of one axis
+NEAR = 64
 
 
 class ImpossibleError(ValueError):
@@ -55,7 +58,10 @@ class Axis:
         ):
             if value < least:
                 raise ImpossibleError(f"{name} {value} < {least}")
-        object.__setattr__(self, "outputs", self._transposed_outputs() if self.transposed else self._outputs())
+        outputs = self._transposed_outputs() if self.transposed else self._outputs()
+        if outputs > LARGEST:
+            raise ImpossibleError(f"output size {outputs:,} > {LARGEST:,}")
+        object.__setattr__(self, "outputs", outputs)
 
     @property
     def extent(self) -> int:
@@ -162,7 +168,9 @@ class AdaptiveAxis:
     def __post_init__(self) -> None:
         if self.outputs < 1:
             raise ImpossibleError(f"output size {self.outputs} < 1")
-        object.__setattr__(self, "kernel", max(self.counted(o) for o in range(self.outputs)))
+        whole, rest = divmod(self.size, self.outputs)
+        # A window begins or ends amid a cell, most of them at both sides, unless the outputs are a multiple of the rest.
+        object.__setattr__(self, "kernel", whole + (0 if not rest else 1 if self.outputs % rest == 0 else 2))
 
     def _start(self, output: int) -> int:
         return output * self.size // self.outputs
@@ -196,20 +204,39 @@ AnyAxis = Axis | AdaptiveAxis
 def nearest(setting: str, arguments: Mapping[str, Any]) -> Any | None:
     """The value of one argument of `Axis` nearest to the given one with which, the others as they are, it is possible."""
     given = arguments[setting]
-    furthest = arguments["size"] + sum(map(abs, arguments["padding"])) + arguments["kernel"] * arguments["dilation"]
-    candidates: Iterable[Any]
-    if setting == "padding":
-        # Both sides alike, so that the picture stays in the middle.
-        steps = sorted(range(-furthest, furthest + 1), key=abs)
-        candidates = ((max(0, given[0] + step), max(0, given[1] + step)) for step in steps)
-    else:
-        candidates = sorted(range(furthest + 1), key=lambda value: abs(value - given))
-    for value in candidates:
+    furthest: int = (
+        arguments["size"] + sum(map(abs, arguments["padding"])) + arguments["kernel"] * arguments["dilation"]
+    )
+    if setting != "padding":
+        given = min(given, furthest)
+
+    def possible(step: int) -> Any | None:
+        # Padding on both sides alike, so that the picture stays in the middle.
+        value = (max(0, given[0] + step), max(0, given[1] + step)) if setting == "padding" else given + step
         try:
             Axis(**{**arguments, setting: value})
         except ImpossibleError:
-            continue
+            return None
         return value
+
+    # Step by step near by; further off by doubling, then halving: what is possible there is so all the way.
+    for distance in range(NEAR):
+        for step in (-distance, distance):
+            if (value := possible(step)) is not None:
+                return value
+    distance = NEAR
+    while distance <= 2 * furthest:
+        for sign in (-1, 1):
+            if (value := possible(sign * distance)) is not None:
+                low, high = distance // 2, distance
+                while high - low > 1:
+                    middle = (low + high) // 2
+                    if (closer := possible(sign * middle)) is None:
+                        low = middle
+                    else:
+                        high, value = middle, closer
+                return value
+        distance *= 2
     return None
 
 

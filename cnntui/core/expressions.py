@@ -79,7 +79,7 @@ class _Reader:
                 raise self.error(") is missing")
             return value
         if word.isascii() and word.isdigit():
-            if len(word) > len(str(LARGEST)):
+            if len(word) > len(str(LARGEST)) or int(word) > LARGEST:
                 raise self.error(f"more than {LARGEST:,}")
             return int(word)
         if word in self.values:

@@ -19,11 +19,13 @@ class Item:
 
     name: str | None = field(default=None, kw_only=True)
     size: int = field(init=False, compare=False, repr=False, default=1)
+    steps: int = field(init=False, compare=False, repr=False, default=1)  # layers, and what goes back to one
 
-    def _sized(self, size: int) -> None:
-        if size > MOST_LAYERS:
-            raise ImpossibleError(f"that makes {size:,} layers > {MOST_LAYERS:,}")
+    def _sized(self, size: int, steps: int) -> None:
+        if steps > MOST_LAYERS:
+            raise ImpossibleError(f"that makes {steps:,} layers > {MOST_LAYERS:,}")
         object.__setattr__(self, "size", size)
+        object.__setattr__(self, "steps", steps)
 
 
 Items = tuple[Item, ...]
@@ -32,6 +34,11 @@ Items = tuple[Item, ...]
 def total(items: Items) -> int:
     """The layers of a sequence."""
     return sum(item.size for item in items)
+
+
+def steps(items: Items) -> int:
+    """The steps of writing a sequence out."""
+    return sum(item.steps for item in items)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,7 @@ class From(Item):
     source: str
 
     def __post_init__(self) -> None:
-        self._sized(0)
+        self._sized(0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ class Branches(Item):
     merge: Merge
 
     def __post_init__(self) -> None:
-        self._sized(sum(map(total, self.branches)) + 1)
+        self._sized(sum(map(total, self.branches)) + 1, sum(map(steps, self.branches)) + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,7 @@ class Repeat(Item):
     def __post_init__(self) -> None:
         if self.times < 1:
             raise ImpossibleError(f"x{self.times}: a repeat of {self.times} < 1")
-        self._sized(total(self.items) * self.times)
+        self._sized(total(self.items) * self.times, steps(self.items) * self.times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,7 @@ class Call(Item):
     items: Items
 
     def __post_init__(self) -> None:
-        self._sized(total(self.items))
+        self._sized(total(self.items), steps(self.items))
 
 
 @dataclass(frozen=True, slots=True)

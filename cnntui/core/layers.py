@@ -42,6 +42,10 @@ class Layer:
         """Numbers that it keeps but that no gradient trains: the running statistics of a batch norm."""
         return 0
 
+    def keeps(self, shape: Shape) -> str:
+        """`saves`, for an input of that shape."""
+        return self.saves
+
     def extra_bytes(self, shape: Shape) -> int:
         """What the backward pass keeps besides its input or output, for one picture in float32: masks, indices."""
         return 0
@@ -71,17 +75,25 @@ def through(layers: Iterable[Layer], shape: Shape) -> Shape:
 
 
 def fixes(layer: Layer, shape: Shape, most: int = 3) -> list[tuple[Layer, ...]]:
-    """What does work on `shape` in place of `layer`, nearest first."""
+    """What does work on `shape` in place of `layer`, nearest first; several changes only where no single one helps."""
     working: list[tuple[Layer, ...]] = []
-    for variant in layer.variants(shape):
-        try:
-            through(variant, shape)
-        except ImpossibleError:
-            continue
-        if variant != (layer,) and variant not in working:
+    tried: set[tuple[Layer, ...]] = {(layer,)}
+    waiting = [layer]
+    while waiting and not working:
+        following: list[Layer] = []
+        for variant in (variant for one in waiting for variant in one.variants(shape)):
+            if variant in tried:
+                continue
+            tried.add(variant)
+            try:
+                through(variant, shape)
+            except ImpossibleError:
+                following += variant if len(variant) == 1 else ()
+                continue
             working.append(variant)
-        if len(working) == most:
-            break
+            if len(working) == most:
+                return working
+        waiting = following
     return working
 
 
@@ -164,6 +176,17 @@ class Conv(Layer):
         rows, columns = self.window(shape)
         return self.out_channels, rows.outputs, columns.outputs
 
+    def keeps(self, shape: Shape) -> str:
+        """Not its input where torch makes a padded copy."""
+        return "" if self.extra_bytes(shape) else self.saves
+
+    def extra_bytes(self, shape: Shape) -> int:
+        """The copy, one cell larger, that torch makes where `same` pads by an odd number (ATen, Convolution.cpp)."""
+        if not isinstance(self.padding, str):
+            return 0
+        odd = [d * (k - 1) % 2 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
+        return 4 * shape[0] * (shape[1] + odd[0]) * (shape[2] + odd[1]) if any(odd) else 0
+
     def weights(self, shape: Shape) -> int:
         """Weights without the bias."""
         pairs = sum(map(len, self.table.inputs)) if self.table else self.out_channels * (shape[0] // self.groups)
@@ -184,7 +207,7 @@ class Conv(Layer):
             widest = [(n - 1) // max(k - 1, 1) for n, k in zip(room, self.kernel_size, strict=True)]
             dilation = [max(1, min(d, most)) for d, most in zip(self.dilation, widest, strict=True)]
             yield (replace(self, dilation=(dilation[0], dilation[1])),)
-            fitting = [(n - 1) // d + 1 for n, d in zip(room, self.dilation, strict=True)]
+            fitting = [(n - 1) // max(d, 1) + 1 for n, d in zip(room, self.dilation, strict=True)]
             kernel = [min(k, most) for k, most in zip(self.kernel_size, fitting, strict=True)]
             yield (replace(self, kernel_size=(max(kernel[0], 1), max(kernel[1], 1))),)
             needed = [
@@ -194,7 +217,8 @@ class Conv(Layer):
             yield (replace(self, padding=(needed[0], needed[1])),)
         yield (replace(self, stride=(max(self.stride[0], 1), max(self.stride[1], 1))),)
         yield (replace(self, stride=(1, 1)),)
-        for groups in range(max(self.groups, 1), 0, -1):
+        yield (replace(self, out_channels=max(self.out_channels, 1)),)
+        for groups in range(max(min(self.groups, shape[0], self.out_channels), 1), 0, -1):
             yield (replace(self, groups=groups),)
         if self.table:
             yield (replace(self, out_channels=len(self.table.inputs), groups=1),)
@@ -225,6 +249,14 @@ class DepthwiseConv(Layer):
     def output(self, shape: Shape) -> Shape:
         """(C, outH, outW)."""
         return self.conv(shape).output(shape)
+
+    def keeps(self, shape: Shape) -> str:
+        """As the convolution."""
+        return self.conv(shape).keeps(shape)
+
+    def extra_bytes(self, shape: Shape) -> int:
+        """As the convolution."""
+        return self.conv(shape).extra_bytes(shape)
 
     def params(self, shape: Shape) -> int:
         """C · kh · kw (+ C)."""
@@ -298,14 +330,16 @@ class TransposedConv(Layer):
         if len(shape) == 3:
             arguments = [self._arguments(shape, dimension) for dimension in (0, 1)]
             for setting, name in (
-                ("padding", "padding"), ("output_padding", "output_padding"), ("kernel", "kernel_size"), ("stride", "stride")
+                ("padding", "padding"), ("output_padding", "output_padding"), ("kernel", "kernel_size"),
+                ("stride", "stride"), ("dilation", "dilation"),
             ):  # fmt: skip
                 rows, columns = (nearest(setting, each) for each in arguments)
                 if rows is not None and columns is not None:
                     value = (rows[0], columns[0]) if setting == "padding" else (rows, columns)
                     change: dict[str, Any] = {name: value}
                     yield (replace(self, **change),)
-        for groups in range(max(self.groups, 1), 0, -1):
+        yield (replace(self, out_channels=max(self.out_channels, 1)),)
+        for groups in range(max(min(self.groups, shape[0], self.out_channels), 1), 0, -1):
             yield (replace(self, groups=groups),)
 
 
@@ -398,6 +432,10 @@ class AdaptiveAvgPool(ChannelWise):
         """Its rows and columns."""
         _, height, width = _picture(self.op, shape)
         return AdaptiveAxis(height, self.output_size[0]), AdaptiveAxis(width, self.output_size[1])
+
+    def keeps(self, shape: Shape) -> str:
+        """A mean over everything needs nothing."""
+        return "" if self.sees_everything() else self.saves
 
     def sees_everything(self) -> bool:
         """Only with one output."""
@@ -515,3 +553,4 @@ class Linear(Layer):
         """flatten, where the input is still a picture."""
         if len(shape) == 3:
             yield Flatten(), self
+        yield (replace(self, out_features=max(self.out_features, 1)),)

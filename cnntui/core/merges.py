@@ -33,13 +33,9 @@ class Merge(Layer):
         """The output shape, or ImpossibleError."""
         raise NotImplementedError
 
-    def kept(self, grads: tuple[bool, ...]) -> tuple[bool, ...]:
-        """Which inputs the backward pass keeps, where `grads` says which of them have a gradient."""
-        return (False,) * len(grads)
-
-    def between_bytes(self, output: Shape, branches: int) -> int:
-        """What the backward pass keeps of the steps between its inputs and its output."""
-        return 0
+    def kept(self, shapes: Shapes, grads: tuple[bool, ...]) -> tuple[tuple[bool, ...], int]:
+        """Which inputs the backward pass keeps, where `grads` says which have a gradient; and bytes of steps between."""
+        return (False,) * len(grads), 0
 
     def appended(self, shapes: Shapes) -> Iterator[Appended]:
         """For each branch the layers that, put at its end, would make the branches fit; not each of them need work."""
@@ -73,11 +69,13 @@ def _cells(shape: Shape) -> int:
 def _towards(shape: Shape, wanted: Shape) -> tuple[Layer, ...]:
     """The layers that turn one shape into the other, as far as there are such."""
     if len(wanted) == 1:
+        if prod(shape) == wanted[0]:
+            return (Flatten(),)
         # A vector is reached over one mean a channel, and a linear layer where the lengths differ.
         start: tuple[Layer, ...] = (GlobalAvgPool(),) if len(shape) == 3 else ()
         return start if shape[0] == wanted[0] else (*start, Linear(wanted[0]))
-    if len(shape) == 1:
-        return ()
+    if len(shape) == 1:  # it can only be a gate
+        return () if shape[0] == 1 else (Linear(wanted[0]),)
     if shape[1:] == wanted[1:]:
         return (Conv(wanted[0], (1, 1)),)
     height, width = (-(-n // w) for n, w in zip(shape[1:], wanted[1:], strict=True))
@@ -139,13 +137,19 @@ class Mul(Merge):
                 )
         return full
 
-    def kept(self, grads: tuple[bool, ...]) -> tuple[bool, ...]:
-        """Each input that another one's gradient is multiplied by."""
-        return tuple(any(grads[:i] + grads[i + 1 :]) for i in range(len(grads)))
-
-    def between_bytes(self, output: Shape, branches: int) -> int:
-        """The product so far, for each branch after the second."""
-        return 4 * prod(output) * (branches - 2)
+    def kept(self, shapes: Shapes, grads: tuple[bool, ...]) -> tuple[tuple[bool, ...], int]:
+        """One factor after another: each where the product so far has a gradient, that product where the factor has one."""
+        full = max(map(len, shapes))
+        stretched = [shape if len(shape) == full else (*shape, 1, 1) for shape in shapes]
+        kept, between, flows = [False] * len(grads), 0, grads[0]
+        for i in range(1, len(grads)):
+            kept[i] = flows
+            if grads[i] and i == 1:
+                kept[0] = True
+            elif grads[i]:
+                between += 4 * prod(map(max, *stretched[:i]))
+            flows = flows or grads[i]
+        return tuple(kept), between
 
     def gated(self, shapes: Shapes) -> tuple[bool, ...]:
         """Which branches are gates: smaller than what comes out."""

@@ -92,6 +92,14 @@ def _tables(data: object) -> Iterator[tuple[str, Table]]:
         yield name, Table(name, tuple(map(tuple, rows)))
 
 
+def _check_numbers(value: object) -> None:
+    """Raise ValueError where a number has more than the 64 bits that TOML gives it."""
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_numbers(inner)
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise ValueError("a number of more than 64 bits")
+
+
 def _entries(data: object, kind: str) -> Iterator[tuple[str, dict[str, object]]]:
     if not isinstance(data, dict):
         raise NotationError(f"{kind} is not a table: write [{kind}.NAME]")
@@ -110,7 +118,10 @@ def parse_toml(text: str, name: str = "network", shape: Shape | None = None) -> 
     """
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        _check_numbers(data)
+    except RecursionError:
+        raise NotationError("not TOML of a network: values inside values, too deep") from None
+    except ValueError as error:  # TOMLDecodeError, and Python's own for a number of very many digits
         raise NotationError(f"not TOML: {error}") from None
     unknown = sorted(data.keys() - set(KEYS))
     if unknown:

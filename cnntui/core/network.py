@@ -8,12 +8,13 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from cnntui.core.axis import ImpossibleError
-from cnntui.core.items import Block, Branches, Call, From, Item, Items, Repeat, Single, walk
+from cnntui.core.items import MOST_LAYERS, Block, Branches, Call, From, Item, Items, Repeat, Single, steps, walk
 from cnntui.core.layers import Conv, Layer, Shape, Table
 from cnntui.core.merges import Merge
 from cnntui.core.pointwise import Identity
 
 INPUT = "input"
+DEEPEST = 40  # brackets inside brackets, blocks inside blocks
 Scope = ChainMap[str, str]
 
 
@@ -46,6 +47,8 @@ class Network:
     def __post_init__(self) -> None:
         if len(self.input) != 3 or min(self.input) < 1:
             raise ImpossibleError(f"input {list(self.input)} is not channels, height, width, each at least 1")
+        if (size := steps(self.items)) > MOST_LAYERS:
+            raise ImpossibleError(f"that makes {size:,} layers > {MOST_LAYERS:,}")
         object.__setattr__(self, "nodes", _expanded(self.items))
 
     def __iter__(self) -> Iterator[Node]:
@@ -85,6 +88,7 @@ class _Expansion:
     def __init__(self, given: Container[str]) -> None:
         self.nodes: list[Node] = []
         self._counts: Counter[str] = Counter()
+        self._copies: Counter[str] = Counter()
         self._taken = {INPUT}
         self._given = given
 
@@ -133,9 +137,9 @@ class _Expansion:
 
     def _unique(self, name: str) -> str:
         """The name, or where a repeat or a block has brought it before, name.2, name.3."""
-        unique, copy = name, 1
+        unique = name
         while unique in self._taken:
-            copy += 1
+            copy = self._copies[name] = max(self._copies[name], 1) + 1
             unique = f"{name}.{copy}"
         return unique
 
@@ -170,10 +174,17 @@ def graph(name: str, shape: Shape, nodes: Iterable[Node], named: Container[str] 
     if not given:
         return Network(name, shape, ())
     writer = _Writer(given)
-    items = writer.to(given[-1].name, INPUT)
+    try:
+        items = writer.to(given[-1].name, INPUT)
+    except _TooDeepError:
+        items = writer.flat()
     if named is None:
         named = {node.name for node in given if not re.fullmatch(rf"{node.layer.op}\d*", node.name)}
     return Network(name, shape, writer.renamed(items, named))
+
+
+class _TooDeepError(Exception):
+    """Branches inside branches, deeper than they should be read."""
 
 
 class _Writer:
@@ -199,8 +210,27 @@ class _Writer:
                     other = self._above[other]
         return first
 
-    def to(self, name: str, start: str) -> Items:
-        """The items that lead from `start`, whose value is at hand, to `name`."""
+    def flat(self) -> Items:
+        """All nodes one after another, by name wherever the one before is not what is read."""
+        items: list[Item] = []
+        previous = INPUT
+        for node in self._nodes.values():
+            reads = [From(name) for name in node.inputs]
+            if isinstance(node.layer, Merge):
+                items.append(Branches(tuple((read,) for read in reads), node.layer, name=node.name))
+                self._sources.update(node.inputs)
+            elif node.inputs[0] == previous:
+                items.append(Single(node.layer, name=node.name))
+            else:
+                items += reads[0], Single(node.layer, name=node.name)
+                self._sources.add(node.inputs[0])
+            previous = node.name
+        return tuple(items)
+
+    def to(self, name: str, start: str, depth: int = 0) -> Items:
+        """The items that lead from `start`, whose value is at hand, to `name`, inside so many brackets."""
+        if depth > DEEPEST // 2:
+            raise _TooDeepError
         parts: list[Item] = []
         while name != start:
             if name in self._written or name == INPUT:
@@ -208,15 +238,15 @@ class _Writer:
                 parts.append(From(name))
                 break
             self._written.add(name)
-            parts.append(self._item(self._nodes[name]))
+            parts.append(self._item(self._nodes[name], depth))
             name = self._above[name]
         return tuple(reversed(parts))
 
-    def _item(self, node: Node) -> Item:
+    def _item(self, node: Node, depth: int) -> Item:
         if not isinstance(node.layer, Merge):
             return Single(node.layer, name=node.name)
         above = self._above[node.name]
-        branches = tuple(self.to(name, above) or (Single(Identity()),) for name in node.inputs)
+        branches = tuple(self.to(name, above, depth + 1) or (Single(Identity()),) for name in node.inputs)
         return Branches(branches, node.layer, name=node.name)
 
     def renamed(self, items: Items, named: Container[str]) -> Items:

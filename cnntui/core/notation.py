@@ -12,10 +12,10 @@ from cnntui.core.expressions import evaluate
 from cnntui.core.items import Block, Branches, Call, From, Item, Items, Repeat, Single
 from cnntui.core.layers import Shape, Table
 from cnntui.core.merges import MERGES
-from cnntui.core.network import INPUT, Network
+from cnntui.core.network import DEEPEST, INPUT, Network
 from cnntui.core.vocabulary import NO_TABLES, NotationError, layer_text, parse_layer, whole
 
-DEEPEST = 40  # brackets inside brackets, blocks inside blocks
+MOST_READ = 2_000  # blocks, each with other arguments
 NAME = r"[A-Za-z_][\w.-]*"
 
 
@@ -49,8 +49,7 @@ def parse_items(
     try:
         items = reader.sequence("", known)
     except NotationError as error:
-        lines = text.splitlines() or [""]
-        line = lines[min(error.line, len(lines)) - 1]
+        line = "".join(glyph if glyph.isprintable() else " " for glyph in text.split("\n")[error.line - 1])
         error.excerpt = f"{line}\n{' ' * (error.column - 1)}^"
         raise
     if not items:
@@ -63,8 +62,19 @@ class _Definitions:
 
     def __init__(self, blocks: Mapping[str, Block], tables: Mapping[str, Table]) -> None:
         self.blocks, self.tables = blocks, tables
-        self._read: dict[tuple[str, tuple[int, ...]], Items] = {}
+        self._read: dict[tuple[str, tuple[int, ...]], tuple[Items, int]] = {}
         self._open: list[str] = []
+        self.depth = self.reached = 0  # brackets and blocks that are open, and the most that have been
+
+    def enter(self, levels: int = 1) -> None:
+        """Brackets or blocks inside those that are open.
+
+        Raises:
+            ImpossibleError: when that is too deep.
+        """
+        if self.depth + levels > DEEPEST:
+            raise ImpossibleError(f"brackets and blocks inside one another, deeper than {DEEPEST}")
+        self.reached = max(self.reached, self.depth + levels)
 
     def call(self, name: str, arguments: tuple[int, ...]) -> Call:
         """A block with its arguments.
@@ -79,10 +89,13 @@ class _Definitions:
         if len(arguments) != len(block.arguments):
             wanted = ", ".join(block.arguments) or "nothing"
             raise NotationError(f"@{name} takes {wanted}: {len(block.arguments)} numbers, not {len(arguments)}")
-        if name in self._open or len(self._open) > DEEPEST:
+        if name in self._open:
             raise NotationError(f"block {name} calls itself: {' -> '.join([*self._open, name])}")
         if (name, arguments) not in self._read:
+            if len(self._read) >= MOST_READ:
+                raise NotationError(f"blocks with more than {MOST_READ:,} different arguments")
             self._open.append(name)
+            before, self.reached = self.reached, self.depth
             values = dict(zip(block.arguments, arguments, strict=True))
             try:
                 items = _Reader("\n".join(block.layers), self, values).sequence("", {INPUT})
@@ -92,8 +105,11 @@ class _Definitions:
                 self._open.pop()
             if not items:
                 raise NotationError(f"block {name} has no layers")
-            self._read[name, arguments] = items
-        return Call(name, arguments, self._read[name, arguments])
+            self._read[name, arguments] = items, self.reached - self.depth
+            self.reached = max(before, self.reached)
+        items, levels = self._read[name, arguments]
+        self.enter(levels)
+        return Call(name, arguments, items)
 
 
 class _Reader:
@@ -102,8 +118,8 @@ class _Reader:
     def __init__(self, text: str, definitions: _Definitions, values: Mapping[str, int] | None = None) -> None:
         self.text, self.definitions, self.values = text, definitions, values
         self.at = 0
-        self.depth = 0
         self.count = 0
+        self.added: list[str] = []  # names, in order
 
     def sequence(self, closing: str, known: set[str] | None) -> Items:
         """Items up to one of the closing characters, or to the end of the text where there are none."""
@@ -151,6 +167,7 @@ class _Reader:
             if name in known:
                 raise self._error(f"the name {name} is used twice", start)
             known.add(name)
+            self.added.append(name)
         return replace(item, name=name)
 
     def _item(self, known: set[str] | None) -> Item:
@@ -159,15 +176,14 @@ class _Reader:
             return self._layer(known)
         start = self.at
         self.at += 1
-        self.depth += 1
-        if self.depth > DEEPEST:
-            raise self._error(f"brackets inside brackets, deeper than {DEEPEST}", start)
         try:
+            self.definitions.enter()
+            self.definitions.depth += 1
             read = {"[": self._branches, "(": self._repeat, "@": self._call}[glyph]
             item = read(known)
         except ImpossibleError as error:
             raise self._error(str(error), start) from None
-        self.depth -= 1
+        self.definitions.depth -= 1
         return item
 
     def _branches(self, known: set[str] | None) -> Item:
@@ -189,8 +205,8 @@ class _Reader:
 
     def _repeat(self, known: set[str] | None) -> Item:
         start = self.at - 1
-        inside = None if known is None else set(known)
-        items = self.sequence(")", inside)
+        outside = len(self.added)
+        items = self.sequence(")", known)
         self.at += 1
         if not items:
             raise self._error("there is no layer between the brackets", start)
@@ -199,8 +215,9 @@ class _Reader:
             count = whole(self._filled(times.group(1), times.start(1))) if times else 1
         except ValueError as error:
             raise self._error(str(error), start) from None
-        if known is not None and inside is not None and count == 1:
-            known |= inside  # what is there several times has no one name outside
+        if known is not None and count > 1:
+            known.difference_update(self.added[outside:])  # what is there several times has no one name outside
+            del self.added[outside:]
         return Repeat(items, count)
 
     def _call(self, known: set[str] | None) -> Item:
@@ -255,7 +272,8 @@ class _Reader:
             return Single(parse_layer(words, self.definitions.tables))
         except NotationError as error:
             column = error.column - 1 if words == written else 0
-            raise self._error(f"layer {self.count} ({words}): {error}", start + column, words) from None
+            shown = printable(" ".join(words.split()))
+            raise self._error(f"layer {self.count} ({shown}): {error}", start + column, words) from None
 
 
 def item_text(item: Item) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from math import prod
 from typing import ClassVar
 
@@ -163,6 +164,11 @@ class GroupNorm(Layer):
             raise ImpossibleError(f"groups {self.num_groups} must divide {shape[0]} channels")
         return shape
 
+    def variants(self, shape: Shape) -> Iterator[tuple[Layer, ...]]:
+        """Fewer groups, which divide."""
+        for groups in range(max(min(self.num_groups, shape[0]), 1), 0, -1):
+            yield (replace(self, num_groups=groups),)
+
     def params(self, shape: Shape) -> int:
         """2C."""
         return 2 * shape[0]
@@ -185,6 +191,11 @@ class LocalResponseNorm(Layer):
             raise ImpossibleError(f"lrn needs channels×height×width, but its input is a vector of {prod(shape)}")
         return shape
 
+    def extra_bytes(self, shape: Shape) -> int:
+        """The squares with two channels of zeros on either side, the sums plus 1, and their root."""
+        channels, height, width = shape
+        return 4 * (3 * channels + 4) * height * width
+
 
 @dataclass(frozen=True, slots=True)
 class Dropout(Layer):
@@ -196,9 +207,13 @@ class Dropout(Layer):
     def output(self, shape: Shape) -> Shape:
         """As its input."""
         if not 0 <= self.p <= 1:
-            raise ImpossibleError(f"dropout {self.p} is not a probability from 0 to 1")
+            raise ImpossibleError(f"dropout {self.p:g} is not a probability from 0 to 1")
         return shape
+
+    def variants(self, shape: Shape) -> Iterator[tuple[Layer, ...]]:
+        """The default."""
+        yield (Dropout(),)
 
     def extra_bytes(self, shape: Shape) -> int:
         """Which numbers were kept: a byte each (torch's fused kernel on a GPU; four on a CPU)."""
-        return prod(shape)
+        return prod(shape) if 0 < self.p < 1 else 0

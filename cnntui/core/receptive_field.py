@@ -8,6 +8,8 @@ from math import sqrt
 
 from cnntui.core.axis import AdaptiveAxis, AnyAxis
 
+FAR = 10**100  # pixels: there the numbers stop growing
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -53,8 +55,8 @@ class Field:
 
     def _moved(self, taps: int, apart: int, middle: float, stride: float) -> Field:
         return Field(
-            _whole(self.size + (taps - 1) * apart * self.jump),
-            _whole(self.jump * stride),
+            min(_whole(self.size + (taps - 1) * apart * self.jump), FAR),
+            min(_whole(self.jump * stride), FAR),
             self.start + middle * self.jump,
             self.aligned,
             self.variance + (apart * self.jump) ** 2 * (taps**2 - 1) / 12,

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from cnntui.core.analysis import Analysis, Row
 from cnntui.core.axis import AnyAxis
+from cnntui.core.layers import Shape
 from cnntui.core.merges import Mul
 from cnntui.core.network import INPUT
 
@@ -74,8 +75,8 @@ def sight(analysis: Analysis, index: int, unit: tuple[int, int] | None = None) -
         if boxes is None:
             continue
         back = _before(other, boxes)
-        for name in _followed(other, fields):
-            reached[name] = _joined([*reached.get(name, ()), *back])
+        for name, shape in _followed(other, fields):
+            reached[name] = _joined([*reached.get(name, ()), *_stretched(back, shape)])
     return Sight(tuple(reached.get(INPUT, ())))
 
 
@@ -93,12 +94,19 @@ def _reads(axis: AnyAxis, outputs: Indices) -> Indices:
     return frozenset(where for output in outputs for where in axis.reads(output) if where is not None)
 
 
-def _followed(row: Row, fields: Mapping[str, object]) -> tuple[str, ...]:
-    layer, inputs = row.node.layer, row.node.inputs
+def _stretched(boxes: list[Box], shape: Shape) -> list[Box]:
+    """The boxes in a map whose single row or column was stretched."""
+    one = frozenset({0})
+    _, height, width = shape
+    return [(one if height == 1 else rows, one if width == 1 else columns) for rows, columns in boxes]
+
+
+def _followed(row: Row, fields: Mapping[str, object]) -> tuple[tuple[str, Shape], ...]:
+    layer, reads = row.node.layer, tuple(zip(row.node.inputs, row.inputs or (), strict=True))
     if isinstance(layer, Mul) and row.inputs:
         gates = layer.gated(row.inputs)
-        return tuple(name for name, gate in zip(inputs, gates, strict=True) if not gate or fields.get(name, True))
-    return inputs
+        return tuple(read for read, gate in zip(reads, gates, strict=True) if not gate or fields.get(read[0], True))
+    return reads
 
 
 def _joined(boxes: list[Box]) -> list[Box]:

@@ -48,9 +48,12 @@ def _pair(text: str) -> tuple[int, int]:
 
 
 def _number(text: str) -> float:
-    if not re.fullmatch(r"[0-9]*\.?[0-9]+", text):
+    if not re.fullmatch(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+", text):
         raise ValueError(f"{text!r} is not a number")
-    return float(text)
+    value = float(text)
+    if value > LARGEST:
+        raise ValueError(f"{text} > {LARGEST:,}")
+    return value
 
 
 def _pair_text(value: Any) -> str:
