@@ -487,6 +487,8 @@ class Upsample(ChannelWise):
     def window(self, shape: Shape) -> tuple[AnyAxis, AnyAxis]:
         """The same table as a transposed convolution whose stamps touch without overlap."""
         _, height, width = _picture(self.op, shape)
+        if self.scale_factor < 1:
+            raise ImpossibleError(f"scale factor {self.scale_factor} < 1")
         n = self.scale_factor
         return Axis(height, n, n, transposed=True), Axis(width, n, n, transposed=True)
 

@@ -149,10 +149,10 @@ def parse_layer(text: str, tables: Mapping[str, Table] = NO_TABLES) -> Layer:
     Raises:
         NotationError: when the words are not in the vocabulary.
     """
-    bare, *named = re.split(r"\stable\b", text, maxsplit=1)
+    named = re.search(r"\stable(?:\s+(\S+))?(?=\s|$)", text)
     if not named:
         return _parsed(text)
-    layer, name, column = _parsed(bare), named[0].strip(), len(bare) + 2
+    layer, name, column = _parsed(text[: named.start()] + text[named.end() :]), named[1] or "", named.start() + 2
     if not isinstance(layer, layers.Conv):
         raise NotationError(f"only conv takes a table, not {layer.op}", text, column=column)
     if name not in tables:
