@@ -75,7 +75,11 @@ async def main() -> None:
             "convolve-picture", "convolve", [], say=["picture house", "magnitude sobel-x sobel-y", "cell 60,14"]
         )
         await shoot("convolve-patches", "convolve", ["v", "v", "v"], say=["cell 2,1"])
-        await shoot("build", "build", [*["down"] * 4], build=open_net("mnist-3conv"))
+        unfolding = [*["down"] * 4, "right", "down", "right", "down", "right", *["down"] * 4]
+        await shoot("build", "build", unfolding, build=open_net("resnet18"))
+        await shoot("build-what-if", "build", ["v", "v", *["down"] * 3], build=open_net("lenet5"))
+        gaps = open_net("conv 4 d2 p2; conv 4 d4 p4; [ conv 4 k1x9 p0x4 | conv 4 k9x1 p4x0 ] add", (1, 28, 28))
+        await shoot("build-80x24", "build", ["end"], (80, 24), build=gaps)
         await shoot("learn", "learn", ["down", "right", "right"], lesson=find_lesson("sliding-window"))
         mnist = has_mnist(data_root())
         run = trained("mnist-3conv", "mnist" if mnist else "digits", 3 if mnist else 20)

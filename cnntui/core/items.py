@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from cnntui.core.axis import ImpossibleError
 from cnntui.core.layers import Layer
@@ -117,6 +117,34 @@ def walk(items: Items) -> Iterator[Item]:
         inner = (item.items,) if isinstance(item, Call) else sequences(item)
         for sequence in inner:
             yield from walk(sequence)
+
+
+def renamed(items: Items, names: Mapping[str, str]) -> Items:
+    """With other names, and what goes back to them by `from` too."""
+
+    def one(item: Item) -> Item:
+        match item:
+            case From(source):
+                return From(names.get(source, source))
+            case Branches(branches):
+                item = replace(item, branches=tuple(renamed(branch, names) for branch in branches))
+            case Repeat(inside):
+                item = replace(item, items=renamed(inside, names))
+        return replace(item, name=names.get(item.name, item.name)) if item.name else item
+
+    return tuple(map(one, items))
+
+
+def named_anew(items: Items, taken: Container[str]) -> Items:
+    """With other names in place of those that are taken: a-2 for a."""
+    names: dict[str, str] = {}
+    for name in (item.name for item in walk(items) if item.name):
+        copy, new = 1, name
+        while new in taken or (new in names.values() and names.get(name) != new):
+            copy += 1
+            new = f"{name}-{copy}"
+        names[name] = new
+    return renamed(items, names)
 
 
 Path = tuple[int, ...]

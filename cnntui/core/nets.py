@@ -15,7 +15,7 @@ from cnntui.core.axis import ImpossibleError
 from cnntui.core.items import Block
 from cnntui.core.layers import Shape, Table
 from cnntui.core.network import Network
-from cnntui.core.notation import network_text, parse, printable
+from cnntui.core.notation import BLOCK_NAME, network_text, parse, printable
 from cnntui.core.vocabulary import LARGEST, VOCABULARY, NotationError
 
 KEYS = ("name", "input", "layers", "year", "idea", "source", "block", "table")
@@ -104,7 +104,7 @@ def _entries(data: object, kind: str) -> Iterator[tuple[str, dict[str, object]]]
     if not isinstance(data, dict):
         raise NotationError(f"{kind} is not a table: write [{kind}.NAME]")
     for name, entry in data.items():
-        if not re.fullmatch(r"[A-Za-z_][\w-]*", name) or not isinstance(entry, dict):
+        if not re.fullmatch(BLOCK_NAME, name) or not isinstance(entry, dict):
             raise NotationError(f"[{kind}.{printable(name)}]: not a name, or not a table")
         yield name, entry
 

@@ -31,8 +31,8 @@ class Node:
 class Network:
     """An immutable graph: `items` as written, `nodes` as computed; `input` is (C, H, W).
 
-    A layer that was given no name is called by what it is and how many came before: conv2. Names given inside a repeat or
-    a block are its own, each time anew.
+    `blocks` and `defined`, its tables, are those that its items can name. A layer that was given no name is called by what
+    it is and how many came before: conv2. Names given inside a block, or a repeat of two and more, are its own each time.
 
     Raises:
         ImpossibleError: when a name is used twice or is not there, or the input is not three positive numbers.
@@ -42,6 +42,7 @@ class Network:
     input: Shape
     items: Items
     blocks: tuple[Block, ...] = ()
+    defined: tuple[Table, ...] = ()
     nodes: tuple[Node, ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -64,9 +65,15 @@ class Network:
 
     @property
     def tables(self) -> dict[str, Table]:
-        """The connection tables of its convolutions, by name."""
-        found = (layer.table for layer in self.layers if isinstance(layer, Conv))
-        return {table.name: table for table in found if table}
+        """The connection tables that it defines or that its convolutions have, by name."""
+        used = (layer.table for layer in self.layers if isinstance(layer, Conv) and layer.table)
+        return {table.name: table for table in (*self.defined, *used)}
+
+    @property
+    def wiring(self) -> list[tuple[Layer, tuple[int, ...]]]:
+        """What it computes, whatever its layers are called: each with the places of those that it reads, -1 the input."""
+        place = {INPUT: -1} | {node.name: index for index, node in enumerate(self.nodes)}
+        return [(node.layer, tuple(place[name] for name in node.inputs)) for node in self.nodes]
 
 
 def _expanded(items: Items) -> tuple[Node, ...]:

@@ -17,6 +17,7 @@ from cnntui.core.vocabulary import NO_TABLES, NotationError, layer_text, parse_l
 
 MOST_READ = 2_000  # blocks, each with other arguments
 NAME = r"[A-Za-z_][\w.-]*"
+BLOCK_NAME = r"[A-Za-z_][\w-]*"
 
 
 def parse(
@@ -34,7 +35,7 @@ def parse(
     """
     kept = tuple(blocks)
     items = parse_items(text, kept, tables, known={INPUT})
-    return Network(name, shape, items, kept)
+    return Network(name, shape, items, kept, tuple(tables.values()))
 
 
 def parse_items(
@@ -222,7 +223,7 @@ class _Reader:
 
     def _call(self, known: set[str] | None) -> Item:
         start = self.at - 1
-        name = self._match(NAME)
+        name = self._match(BLOCK_NAME)
         if name is None:
             raise self._error("@ is followed by the name of a block", start)
         arguments: tuple[int, ...] = ()
@@ -274,6 +275,15 @@ class _Reader:
             column = error.column - 1 if words == written else 0
             shown = printable(" ".join(words.split()))
             raise self._error(f"layer {self.count} ({shown}): {error}", start + column, words) from None
+
+
+def one_line(texts: Iterable[str]) -> str:
+    """Texts that stand on lines of their own, on one; a separator only where one item ends and another begins."""
+    joined = ""
+    for text in (text.strip() for text in texts if text.strip()):
+        goes_on = not joined or joined[-1] in "[(|;" or re.match(rf"[]|)]|(?:{'|'.join(MERGES)})\b", text)
+        joined += f"{'' if not joined else ' ' if goes_on else '; '}{text}"
+    return joined
 
 
 def item_text(item: Item) -> str:

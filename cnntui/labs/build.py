@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,17 +12,31 @@ from typing import Any
 
 from cnntui.core.analysis import Analysis, Row, analyse
 from cnntui.core.axis import ImpossibleError
-from cnntui.core.items import Block, Branches, Call, Item, Items, Repeat, Single, edited, found, siblings, spliced
+from cnntui.core.items import (
+    Block,
+    Branches,
+    Call,
+    Item,
+    Items,
+    Repeat,
+    Single,
+    edited,
+    found,
+    named_anew,
+    siblings,
+    spliced,
+    walk,
+)
 from cnntui.core.layers import Shape
 from cnntui.core.merges import MERGES
 from cnntui.core.nets import NetFile, parse_input
 from cnntui.core.network import Network
-from cnntui.core.notation import NAME, item_text, network_text, parse_items
+from cnntui.core.notation import BLOCK_NAME, item_text, network_text, one_line, parse_items
 from cnntui.core.pointwise import Identity
 from cnntui.core.sight import Sight, sight
 from cnntui.core.vocabulary import NotationError
 from cnntui.labs.goal import Goal, parse_goal
-from cnntui.labs.outline import Key, Line, foldable, folded_at_first, item_at, outline, path_of, shifted
+from cnntui.labs.outline import Key, Line, foldable, folded_at_first, item_at, key_of, outline, path_of, resettled
 from cnntui.labs.whatif import Way
 from cnntui.runs.nets import load_any
 
@@ -186,18 +202,47 @@ class BuildState:
             ImpossibleError: when their names cannot be.
         """
         network, net = self.network, self.net
+        if items == network.items:
+            return self
         if self.path is None and not network.name.startswith(OWN):
             # What a paper says is not true of a changed net.
             net = NetFile(replace(network, items=items, name=f"{OWN}{network.name}"))
         else:
             net = replace(net, network=replace(network, items=items))
-        state = replace(self, net=net, **{"marked": None, **others})
+        folded = others.pop("folded", self.folded)
+        if folded:
+            folded &= frozenset(foldable(items))
+        state = replace(self, net=net, folded=folded, **{"marked": None, **others})
         return state._at(key, meeting) if key is not None else state.select(self.selected)
+
+    def _spliced(
+        self, key: Key, new: Items, count: int, chosen: Key, move: Callable[[Key], Key | None] | None = None
+    ) -> BuildState:
+        """With `new` in place of the items at `key` and the `count - 1` after it, and the line of `chosen` selected.
+
+        `move` says where the folds of these items go (see `resettled`); those behind them go with their items.
+        """
+        first, behind = key[-1], key[-1] + count
+
+        def moved(tail: Key) -> Key | None:
+            if tail[0] < first:
+                return tail
+            if tail[0] >= behind:
+                return (tail[0] + len(new) - count, *tail[1:])
+            return move(tail) if move else None
+
+        items = self.network.items
+        folded = resettled(items, self.folded, key, moved)
+        return self._changed(spliced(items, self._path(key), new, count), chosen, folded=folded)
 
     def _read(self, text: str) -> Items:
         if not text.strip():
             raise NotationError("type a layer, for example conv 16 k3 same")
-        return parse_items(text, self.network.blocks, self.network.tables)
+        try:
+            return parse_items(text, self.network.blocks, self.network.tables)
+        except NotationError as error:
+            # What is typed has a place of its own: `layer 1` of it is not the first of the net.
+            raise NotationError(re.sub(r"^layer 1 \([^)]*\): ", "", str(error))) from None
 
     def _path(self, key: Key) -> tuple[int, ...]:
         """Where the item of a key is written.
@@ -209,8 +254,13 @@ class BuildState:
             return path_of(self.network.items, key)
         except LookupError as block:
             raise NotationError(
-                f"this is inside block {block}: enter edits the block, for all its calls; g opens this call"
+                f"this is inside block {block}: enter edits the block, for all its calls; e, on its call, opens that one"
             ) from None
+
+    def _inside(self, key: Key, count: int) -> Items:
+        """The selected items."""
+        path = self._path(key)
+        return siblings(self.network.items, path)[path[-1] :][:count]
 
     def add(self, text: str, before: bool = False) -> BuildState:
         """One layer or several (`conv 16; relu`) after the selected one (or before it), the last of them selected.
@@ -221,11 +271,8 @@ class BuildState:
         new, line = self._read(text), self.line
         if line is None:
             return self._changed(new, (len(new) - 1,))
-        at = line.key[-1] + (not before)
-        end = (*line.key[:-1], at + len(new) - 1)
-        items = edited(self.network.items, self._path(line.key), lambda all_, _: (*all_[:at], *new, *all_[at:]))
-        behind = (*line.key[:-1], at - 1)
-        return self._changed(items, end, folded=shifted(self.folded, behind, len(new)))
+        key = (*line.key[:-1], line.key[-1] + (not before))
+        return self._spliced(key, new, 0, (*key[:-1], key[-1] + len(new) - 1))
 
     @property
     def written(self) -> str:
@@ -235,7 +282,7 @@ class BuildState:
             return ""
         if line.block:
             block = next(block for block in self.network.blocks if block.name == line.block)
-            return "; ".join(block.layers)
+            return one_line(block.layers)
         return item_text(item_at(self.network, line.key))
 
     def rewrite(self, text: str) -> BuildState:
@@ -250,8 +297,7 @@ class BuildState:
         if line.block:
             return self._rewrite_block(line, text)
         new = self._read(text)
-        items = spliced(self.network.items, self._path(line.key), new)
-        return self._changed(items, line.key, line.meeting, folded=shifted(self.folded, line.key, len(new) - 1))
+        return self._spliced(line.key, new, 1, line.key, lambda tail: tail if len(new) == len(tail) == 1 else None)
 
     def _rewrite_block(self, line: Line, text: str) -> BuildState:
         network = self.network
@@ -261,27 +307,28 @@ class BuildState:
             replace(block, layers=(text.strip(),)) if block.name == line.block else block for block in network.blocks
         )
         items = parse_items("\n".join(network_text(network)), blocks, network.tables)
-        state = replace(self, net=replace(self.net, network=replace(network, items=items, blocks=blocks)))
-        return state._changed(items, line.key)
+        defining = replace(self, net=replace(self.net, network=replace(network, blocks=blocks)))
+        return defining._changed(items, line.key)
 
     def delete(self) -> BuildState:
         """Without the selected items."""
         key, count = self.span
-        if not count:
-            return self
-        items = spliced(self.network.items, self._path(key), (), count)
-        return self._changed(items, key, folded=shifted(self.folded - {key}, key, -count))
+        return self._spliced(key, (), count, key) if count else self
 
     def duplicate(self) -> BuildState:
         """The selected items once more, after themselves; names stay with the first."""
         key, count = self.span
         if not count:
             return self
-        path = self._path(key)
-        again = tuple(replace(item, name=None) for item in siblings(self.network.items, path)[path[-1] :][:count])
-        end = (*key[:-1], key[-1] + count - 1)
-        items = edited(self.network.items, path, lambda all_, at: (*all_[: at + count], *again, *all_[at + count :]))
-        return self._changed(items, (*end[:-1], end[-1] + 1), folded=shifted(self.folded, end, count))
+        inside, first, behind = self._inside(key, count), key[-1], (*key[:-1], key[-1] + count)
+        again = tuple(replace(item, name=None) for item in inside)
+
+        def copied(tail: Key) -> Key | None:
+            return (tail[0] + count, *tail[1:]) if first <= tail[0] < first + count else None
+
+        folded = resettled(self.network.items, self.folded, key, copied)
+        state = self._spliced(key, (*inside, *again), count, behind, lambda tail: tail)
+        return replace(state, folded=state.folded | folded)._at(behind)
 
     def move(self, by: int) -> BuildState:
         """The selected items that many places on in their sequence; they stay selected."""
@@ -289,14 +336,15 @@ class BuildState:
         if not count:
             return self
         path = self._path(key)
-        room = len(siblings(self.network.items, path)) - count
-        to = max(0, min(path[-1] + by, room))
-
-        def moved(sequence: Items, at: int) -> Items:
-            kept = (*sequence[:at], *sequence[at + count :])
-            return (*kept[:to], *sequence[at : at + count], *kept[to:])
-
-        return self._changed(edited(self.network.items, path, moved), (*key[:-1], to))
+        sequence, first = siblings(self.network.items, path), path[-1]
+        to = max(0, min(first + by, len(sequence) - count))
+        order = [*range(first), *range(first + count, len(sequence))]
+        order[to:to] = range(first, first + count)
+        places = {old: new for new, old in enumerate(order)}
+        items = edited(self.network.items, path, lambda all_, _: tuple(all_[old] for old in order))
+        folded = resettled(self.network.items, self.folded, key, lambda tail: (places[tail[0]], *tail[1:]))
+        marked = (*key[:-1], to) if self.marked else None
+        return self._changed(items, (*key[:-1], to + count - 1), folded=folded, marked=marked)
 
     def wrap(self, how: str) -> BuildState:
         """The selected items in a group (`x3`), as a block (`@NAME`), or as the first of two branches (`add`, `cat`, `mul`).
@@ -309,66 +357,80 @@ class BuildState:
         key, count = self.span
         if not count:
             return self
-        path = self._path(key)
-        inside = siblings(self.network.items, path)[path[-1] :][:count]
+        inside = self._inside(key, count)
         if how in MERGES:
             group: Item = Branches((inside, (Single(Identity()),)), MERGES[how])
         elif times := re.fullmatch("x([0-9]{1,6})", how):
             group = Repeat(inside, int(times.group(1)))
-        elif named := re.fullmatch(f"@({NAME})", how):
+        elif named := re.fullmatch(f"@({BLOCK_NAME})", how):
             return self._as_block(named.group(1), inside, key)
         else:
             raise NotationError(f"{how!r} is none of x2, x3, …, {', '.join(MERGES)}, @NAME")
-        return self._changed(spliced(self.network.items, path, (group,), count), key)
+        return self._spliced(key, (group,), count, key, lambda tail: (key[-1], 0, tail[0] - key[-1], *tail[1:]))
 
     def _as_block(self, name: str, inside: Items, key: Key) -> BuildState:
         network = self.network
         if any(block.name == name for block in network.blocks):
             raise NotationError(f"there is a block {name} already")
         block = Block(name, (), tuple(map(item_text, inside)))
-        items = spliced(network.items, self._path(key), (Call(name, (), inside),), len(inside))
-        state = replace(self, net=replace(self.net, network=replace(network, blocks=(*network.blocks, block))))
-        return state._changed(items, key)
+        defining = replace(self, net=replace(self.net, network=replace(network, blocks=(*network.blocks, block))))
+        call = (Call(name, (), inside),)
+        state = defining._spliced(key, call, len(inside), key, lambda tail: (key[-1], 0, tail[0] - key[-1], *tail[1:]))
+        return state._same_as(network)
 
-    def unwrap(self) -> BuildState:
-        """The selected group's layers in its place: a block's, a repeat's as often as it has them, a first branch's.
+    def _same_as(self, network: Network) -> BuildState:
+        """This, where it computes what that network does.
 
         Raises:
-            NotationError: when a single layer is selected.
+            NotationError: when `from input` means something else than before: inside a block, the block's own input.
+        """
+        if self.network.wiring != network.wiring:
+            raise NotationError(
+                "from input means a block's own input inside it: name what is read first, and go from that"
+            )
+        return self
+
+    def unwrap(self) -> BuildState:
+        """The selected group's layers in its place: those of a block, or of a repeat as often as it has them.
+
+        Raises:
+            NotationError: when a single layer or branches are selected.
         """
         line = self.line
         item = found(self.network.items, self._path(line.key)) if line else None
-        if line is None or not isinstance(item, Call | Repeat | Branches):
-            raise NotationError("this is a layer: nothing is inside it")
-        if isinstance(item, Branches):
-            inside = item.branches[0]
-        elif isinstance(item, Repeat):
-            inside = item.items * item.times
-        else:
-            inside = item.items
-        items = spliced(self.network.items, self._path(line.key), inside)
-        return self._changed(items, line.key, folded=shifted(self.folded - {line.key}, line.key, len(inside) - 1))
+        if line is None or not isinstance(item, Call | Repeat):
+            raise NotationError("only a block or a repeat opens in place: nothing of branches would be left out")
+        inside = self._freed(item)
+        each, first = len(item.items), line.key[-1]
+
+        def moved(tail: Key) -> Key | None:
+            return None if len(tail) == 1 else (first + tail[1] * each + tail[2], *tail[3:])
+
+        return self._spliced(line.key, inside, 1, line.key, moved)._same_as(self.network)
+
+    def _freed(self, item: Call | Repeat) -> Items:
+        """What a group comes to, with names that are not there yet."""
+        taken = _names(self.network.items) - _names(item.items)
+        if isinstance(item, Repeat) and item.times == 1:
+            return item.items
+        freed: Items = ()
+        for _ in range(item.times if isinstance(item, Repeat) else 1):
+            freed += named_anew(item.items, {*taken, *_names(freed)})
+        return freed
 
     def instead(self, way: Way) -> BuildState:
-        """Another way to do a layer's job in place of the layers that do it now.
+        """Another way to do a layer's job in place of the layers that do it now; the last of them hands on its name.
 
         Raises:
             NotationError: when these do not stand side by side where they can be changed.
         """
-        line = self._line_of(way.first)
-        path = self._path(line.key)
-        present = siblings(self.network.items, path)[path[-1] :][: way.count]
-        if [item.layer for item in present if isinstance(item, Single)] != [
-            row.node.layer for row in self.analysis.rows[way.first : way.first + way.count]
-        ]:
+        key = key_of(self.network.items, way.first)
+        present = self._inside(key, way.count)
+        wanted = [row.node.layer for row in self.analysis.rows[way.first : way.first + way.count]]
+        if [item.layer for item in present if isinstance(item, Single)] != wanted:
             raise NotationError("these layers do not stand side by side")
-        new = tuple(Single(layer) for layer in way.layers)
-        return self._changed(spliced(self.network.items, path, new, way.count), line.key)
-
-    def _line_of(self, row: int) -> Line:
-        """The line of one layer, everything unfolded."""
-        lines = outline(self.network, frozenset())
-        return next(line for line in lines if line.first == row and line.last == row + 1 and not line.fold)
+        *first, last = (Single(layer) for layer in way.layers)
+        return self._spliced(key, (*first, replace(last, name=present[-1].name)), way.count, key)
 
     def with_input(self, text: str) -> BuildState:
         """Another input, `C,H,W`.
@@ -406,9 +468,10 @@ class BuildState:
         if row is None or row.problem is None or not 0 <= index < len(row.problem.fixes):
             raise NotationError("nothing to mend" if row is None else f"there are {len(self.fixes)} fixes")
         fix = row.problem.fixes[index]
-        items, key = self._opened(self.analysis.rows.index(row))
-        path = path_of(items, key)
-        item = found(items, path)
+        place = self.analysis.rows.index(row)
+        state = self._opened_at(place)
+        items, key = state.network.items, key_of(state.network.items, place)
+        item = found(items, path_of(items, key))
         if fix.appended and isinstance(item, Branches):
             branches = tuple(
                 (*branch, *(Single(layer) for layer in layers))
@@ -418,28 +481,28 @@ class BuildState:
         else:
             *first, last = (Single(layer) for layer in fix.layers)
             new = (*first, replace(last, name=item.name))
-        return self._changed(spliced(items, path, new), key, bool(fix.appended))
+        mended = state._spliced(key, new, 1, key, lambda tail: tail)
+        return mended._at(key, bool(fix.appended))
 
-    def _opened(self, row: int) -> tuple[Items, Key]:
-        """The items with the blocks around a layer replaced by their layers, and the key of that layer's line."""
-        network = self.network
-        while True:
-            lines = outline(network, frozenset())
-            line = next(line for line in lines if line.first == row and line.last == row + 1 and not line.fold)
-            if not line.block:
-                return network.items, line.key
-            for length in range(1, len(line.key), 2):
-                outer = found(network.items, path_of(network.items, line.key[:length]))
-                if isinstance(outer, Call):
-                    path = path_of(network.items, line.key[:length])
-                    opened = (Repeat(outer.items, 1, name=outer.name),)
-                    network = replace(network, items=spliced(network.items, path, opened))
-                    break
+    def _opened_at(self, row: int) -> BuildState:
+        """With the blocks around a layer replaced by groups of their layers."""
+        state = self
+        key = key_of(state.network.items, row)
+        for length in range(1, len(key), 2):
+            outer = found(state.network.items, path_of(state.network.items, key[:length]))
+            if isinstance(outer, Call):
+                group = (Repeat(state._freed(outer), 1, name=outer.name),)
+                state = state._spliced(key[:length], group, 1, key[:length], lambda tail: tail)
+        return state._same_as(self.network)
 
     def saved(self, path: Path) -> BuildState:
         """As what is in a file: the net is called after the first that it is saved to."""
         net = self.net if self.path else replace(self.net, network=replace(self.network, name=path.stem))
         return replace(self, net=net, path=path)
+
+
+def _names(items: Items) -> Counter[str]:
+    return Counter(item.name for item in walk(items) if item.name)
 
 
 def empty(text: str) -> BuildState:

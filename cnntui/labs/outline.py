@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from cnntui.core.items import Branches, Call, Item, Items, Path, Repeat, found, total
@@ -118,31 +118,62 @@ def folded_at_first(network: Network) -> frozenset[Key]:
 
 
 def path_of(items: Items, key: Key) -> Path:
-    """Where the item of a line is written: a repeat writes its layers once."""
+    """Where the item of a line is written: a repeat writes its layers once.
+
+    Raises:
+        LookupError: for a line inside a block, with the block's name.
+    """
+    return _path(items, key, into_blocks=False)
+
+
+def _path(items: Items, key: Key, into_blocks: bool = True) -> Path:
     path: list[int] = []
     inside = items
     for at in range(0, len(key) - 1, 2):
-        item = inside[key[at]]
-        if isinstance(item, Repeat):
-            path += [key[at], 0]
-            inside = item.items
-        elif isinstance(item, Branches):
-            path += [key[at], key[at + 1]]
-            inside = item.branches[key[at + 1]]
-        elif isinstance(item, Call):
-            raise LookupError(item.block)
+        index, slot = key[at], key[at + 1]
+        item = inside[index]
+        if isinstance(item, Branches):
+            inside = item.branches[slot]
+        elif isinstance(item, Repeat) or (isinstance(item, Call) and into_blocks):
+            slot, inside = 0, item.items
+        else:
+            raise LookupError(item.block if isinstance(item, Call) else "")
+        path += [index, slot]
     return (*path, key[-1])
 
 
-def shifted(keys: frozenset[Key], key: Key, by: int) -> frozenset[Key]:
-    """The folds after `by` items were put in (or taken out) behind `key`, in every time of a repeat alike."""
+def key_of(items: Items, row: int, prefix: Key = ()) -> Key:
+    """The key of the line of one layer, by its row; where branches meet, that of the branches."""
+    for index, item in enumerate(items):
+        if row >= item.size:
+            row -= item.size
+            continue
+        if isinstance(item, Branches):
+            for number, branch in enumerate(item.branches):
+                if row < total(branch):
+                    return key_of(branch, row, (*prefix, index, number))
+                row -= total(branch)
+        elif isinstance(item, Repeat | Call):
+            time, row = divmod(row, total(item.items))
+            return key_of(item.items, row, (*prefix, index, time))
+        return (*prefix, index)
+    raise LookupError(row)
+
+
+def resettled(items: Items, folded: frozenset[Key], key: Key, move: Callable[[Key], Key | None]) -> frozenset[Key]:
+    """The folds after an edit in the sequence that `key` stands in, in every time of a repeat alike.
+
+    `move` is given what follows the way to that sequence, the place in it first, and gives where that is now; None: gone.
+    """
     depth = len(key) - 1
-    return frozenset(
-        (*other[:depth], other[depth] + by, *other[depth + 1 :])
-        if len(other) > depth and other[:depth] == key[:depth] and other[depth] > key[depth]
-        else other
-        for other in keys
-    )
+    where = _path(items, key)[:depth]
+    settled: set[Key] = set()
+    for other in folded:
+        if len(other) <= depth or _path(items, other)[:depth] != where:
+            settled.add(other)
+        elif (tail := move(other[depth:])) is not None:
+            settled.add((*other[:depth], *tail))
+    return frozenset(settled)
 
 
 def item_at(network: Network, key: Key) -> Item:

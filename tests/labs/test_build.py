@@ -12,7 +12,7 @@ import pytest
 
 from cnntui.core.analysis import analyse
 from cnntui.core.axis import ImpossibleError
-from cnntui.core.items import Block
+from cnntui.core.items import Block, Call, Repeat
 from cnntui.core.nets import NetFile, parse_toml, to_toml, zoo
 from cnntui.core.notation import network_text, parse
 from cnntui.core.vocabulary import NotationError
@@ -128,8 +128,9 @@ def test_several_lines_at_once() -> None:
 def test_wrapping_and_opening_again() -> None:
     lab = state("conv 4 p1; relu; gap")
     assert written(lab.wrap("x2").unwrap()) == "conv 4 p1; conv 4 p1; relu; gap"
-    assert written(lab.wrap("add").unwrap()) == "conv 4 p1; relu; gap"
-    with pytest.raises(NotationError, match="nothing is inside"):
+    with pytest.raises(NotationError, match="only a block or a repeat"):
+        lab.wrap("add").unwrap()
+    with pytest.raises(NotationError, match="only a block or a repeat"):
         lab.unwrap()
 
 
@@ -141,6 +142,81 @@ def test_layers_become_a_block_that_can_be_called_again() -> None:
     assert parse_toml(to_toml(lab.net)) == lab.net
     with pytest.raises(NotationError, match="there is a block step already"):
         lab.wrap("@step")
+
+
+INPUT_BLOCK = (Block("b", (), ("conv 4 k1", "[ conv 4 k1 | from input ] cat")),)
+
+
+def test_no_move_makes_another_net_of_it_unasked() -> None:
+    """Inside a block `from input` is the block's input: opening it, or making one, would change what is computed."""
+    lab = BuildState(NetFile(parse("conv 2 k1; @b(); gap; linear 3", (1, 8, 8), blocks=INPUT_BLOCK)))
+    with pytest.raises(NotationError, match="from input means a block's own input"):
+        at(lab, "@b()").unwrap()
+    plain = state("conv 2 k1; [ conv 4 k1 | from input ] cat; gap", (1, 8, 8))
+    with pytest.raises(NotationError, match="from input means a block's own input"):
+        plain.select(1).wrap("@c")
+
+
+@pytest.mark.parametrize("name", ["resnet18", "googlenet", "densenet121", "efficientnet-b0", "mobilenetv2", "unet"])
+def test_opening_all_its_groups_leaves_a_net_what_it_was(name: str) -> None:
+    lab = open_net(name)
+    before = lab.network.wiring
+    while (
+        group := next((i for i, item in enumerate(lab.network.items) if isinstance(item, Call | Repeat)), None)
+    ) is not None:
+        lab = lab._at((group,)).unwrap()
+    assert lab.network.wiring == before
+
+
+def test_names_inside_a_group_do_not_stand_in_the_way_of_opening_it() -> None:
+    lab = state("( a: conv 3 p1; [ from a | id ] add ) x3; gap")
+    opened = lab.select(0).unwrap()
+    assert opened.network.wiring == lab.network.wiring
+    assert written(opened).count("a-") == 4, "the first keeps its name"
+    twice = (Block("b", ("k",), ("a: conv 4 k{k}", "bn")),)
+    broken = BuildState(NetFile(parse("@b(50); @b(70); relu", (1, 8, 8), blocks=twice)))
+    assert broken.mend(0).mend(0).analysis.error is None
+
+
+def test_folds_stay_with_their_items() -> None:
+    lab = state("conv 3 p1; ( bn; relu ) x2; ( conv 3 p1; ( bn; bn ) x2; ( relu; relu ) x2 ) x2; gap")
+
+    def folded(of: BuildState) -> list[str]:
+        return [line.text for line in of.lines if line.fold == "folded"]
+
+    lab = at(lab, "( … ) x2").fold()
+    lab = at(lab, "( … ) x2", 2).fold()
+    wanted = ["( bn; relu ) x2", "( relu; relu ) x2"]
+    assert folded(lab) == wanted
+    assert folded(lab.select(0).add("tanh; tanh")) == wanted
+    assert folded(lab.select(0).delete()) == wanted
+    assert folded(lab.select(1).move(-1)) == wanted
+    assert folded(lab.select(0).wrap("x1")) == wanted
+    assert folded(at(lab, "conv 3 p1", 1).add("tanh")) == wanted
+    assert folded(at(lab, "conv 3 p1", 1).delete()) == wanted
+    assert folded(lab.select(1).duplicate()) == [wanted[0], *wanted]
+    assert folded(at(lab, "( … ) x2").unwrap())[0] == wanted[0]
+
+
+def test_a_table_stays_though_nothing_uses_it_now() -> None:
+    lab = open_net("lenet5-1998")
+    lab = lab.select(next(i for i, line in enumerate(lab.lines) if "table" in line.text))
+    again = lab.delete().add("conv 16 k5 table c3", before=True)
+    assert again.analysis.params == 60_000
+    assert "[table.c3]" in to_toml(lab.delete().net)
+
+
+def test_what_changes_nothing_is_no_change() -> None:
+    lab = open_net("lenet5")
+    assert lab.move(-1).net is lab.net
+    assert lab.rewrite("conv 6 k5").net is lab.net
+
+
+def test_another_way_keeps_the_name() -> None:
+    lab = state("stem: conv 8 k5 p2; relu")
+    assert written(lab.instead(next(way for way in ways(lab.analysis, 0) if way.title == "2 of 3×3"))) == (
+        "conv 8 p1; stem: conv 8 p1; relu"
+    )
 
 
 def test_a_duplicate_leaves_the_name_to_the_first() -> None:
@@ -274,11 +350,15 @@ def test_random_moves_leave_a_net_that_reads_back(seed: int) -> None:
             lambda s: s.fold_all(),
             lambda s: s.mark(),
             lambda s: s.mend(0),
+            lambda s: s.wrap(f"@b{len(s.network.blocks)}"),
+            lambda s: s.instead(ways(s.analysis, rng.randrange(len(s.network) or 1))[-3]),
+            lambda s: s.with_input(f"{rng.randint(1, 4)},{rng.randint(9, 99)},64"),
         ]
         try:
             lab = rng.choice(moves)(lab)
-        except (NotationError, ImpossibleError):
+        except (NotationError, ImpossibleError, IndexError):  # IndexError: no other way to do it
             continue
+        assert lab.folded <= frozenset(foldable(lab.network.items)), "a fold is where something can be folded"
         again = (
             parse(
                 "\n".join(network_text(lab.network)),

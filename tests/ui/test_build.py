@@ -56,7 +56,7 @@ async def type_text(pilot: Pilot[None], text: str) -> None:
 
 
 def cells(view: BuildView, row: int) -> list[str]:
-    return [str(cell) for cell in view.query_one(LayerTable).get_row_at(row)]
+    return view.query_one(LayerTable).cells(row)
 
 
 def problem(view: BuildView) -> str:

@@ -6,14 +6,14 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.widget import Widget
-from textual.widgets import DataTable, Input, Static
+from textual.widgets import Input, Static
 
+from cnntui.core.items import MOST_LAYERS
 from cnntui.core.network import Network
 from cnntui.core.vocabulary import matching, usage
 from cnntui.labs.build import EDIT_ERRORS, BuildState, open_net
@@ -21,7 +21,8 @@ from cnntui.labs.columns import SCREEN
 from cnntui.labs.history import History
 from cnntui.ui.views.build_dialogs import BuildDialogs
 from cnntui.ui.widgets.derivation_panel import DerivationPanel
-from cnntui.ui.widgets.layer_table import LayerTable, fitting
+from cnntui.ui.widgets.editor import Editor
+from cnntui.ui.widgets.layer_table import LayerTable
 from cnntui.ui.widgets.receptive_field_map import ReceptiveFieldMap
 from cnntui.ui.widgets.shape_pyramid import ShapePyramid
 from cnntui.ui.widgets.totals import Totals
@@ -30,6 +31,44 @@ from cnntui.ui.widgets.ways_panel import WaysPanel, takeable
 NARROW = 100  # columns of the view below which the picture is narrower too
 BESIDE = (ReceptiveFieldMap, DerivationPanel, WaysPanel, ShapePyramid)
 OFFERED = 4  # layers that are offered while one is typed
+PAGE = 10
+# At once, in the order in which they are pressed: over a slow link many keys come together.
+KEYS = (
+    ("a", "add", "Add", True),
+    ("A", "add(True)", "Add before", False),
+    ("enter", "edit", "Edit", True),
+    ("x,delete", "delete", "Delete", True),
+    ("d", "duplicate", "Duplicate", False),
+    ("shift+up,K", "move(-1)", "Move up", False),
+    ("shift+down,J", "move(1)", "Move down", False),
+    ("up", "select(-1)", "Select", False),
+    ("down", "select(1)", "Select", False),
+    ("pageup", f"select(-{PAGE})", "Select", False),
+    ("pagedown", f"select({PAGE})", "Select", False),
+    ("home", f"select(-{MOST_LAYERS})", "First layer", False),
+    ("end", f"select({MOST_LAYERS})", "Last layer", False),
+    ("left", "shut(True)", "Fold", False),
+    ("right", "shut(False)", "Unfold", False),
+    ("m", "mark", "Mark several", False),
+    ("b", "wrap", "Wrap", True),
+    ("e", "unwrap", "Open in place", False),
+    ("space", "fold", "Fold", True),
+    ("z", "fold_all", "Fold all", False),
+    ("u", "undo", "Undo", True),
+    ("r", "redo", "Redo", False),
+    ("v", "beside(1)", "View", True),
+    ("V", "beside(-1)", "View", False),
+    ("c", "columns", "Columns", False),
+    ("g", "goal", "Goal", True),
+    ("equals_sign", "compare", "Compare with another net", False),
+    ("n", "new", "New net", False),
+    ("i", "input", "Input", False),
+    ("o", "open", "Open", True),
+    ("w", "save", "Save", True),
+    ("t", "train", "Train it", True),
+)
+ACTIONS = frozenset(action.partition("(")[0] for _, action, _, _ in KEYS) | {"take"}
+ARROWS = ("select", "shut")  # which the picture has keys of its own for
 
 
 class BuildView(BuildDialogs, Widget):
@@ -43,37 +82,13 @@ class BuildView(BuildDialogs, Widget):
     BuildView .beside.-shown { display: block; }
     BuildView.-narrow .beside { width: 29; margin: 1 0 0 0; }
     BuildView > #problem { height: auto; max-height: 5; margin: 0 1; }
-    BuildView > Input { display: none; height: 3; border: round $accent; }
-    BuildView > Input:focus { border: round $accent; }
-    BuildView.-editing > Input { display: block; }
+    BuildView > Editor { display: none; height: 3; border: round $accent; }
+    BuildView > Editor:focus { border: round $accent; }
     """
 
     BINDINGS = [
-        Binding("a", "add", "Add"),
-        Binding("A", "add(True)", "Add before", show=False),
-        Binding("enter", "edit", "Edit"),
-        Binding("x,delete", "delete", "Delete"),
-        Binding("d", "duplicate", "Duplicate", show=False),
-        Binding("shift+up,K", "move(-1)", "Move up", show=False),
-        Binding("shift+down,J", "move(1)", "Move down", show=False),
-        Binding("m", "mark", "Mark several", show=False),
-        Binding("b", "wrap", "Wrap"),
-        Binding("e", "unwrap", "Open in place", show=False),
-        Binding("space", "fold", "Fold"),
-        Binding("z", "fold_all", "Fold all", show=False),
-        Binding("u", "undo", "Undo"),
-        Binding("r", "redo", "Redo", show=False),
-        Binding("v", "beside(1)", "View"),
-        Binding("V", "beside(-1)", "View", show=False),
-        Binding("c", "columns", "Columns", show=False),
-        Binding("g", "goal", "Goal"),
-        Binding("equals_sign", "compare", "Compare with another net", show=False),
-        Binding("n", "new", "New net", show=False),
-        Binding("i", "input", "Input", show=False),
-        Binding("o", "open", "Open"),
-        Binding("w", "save", "Save"),
-        Binding("t", "train", "Train it"),
-        *(Binding(str(n), f"take({n - 1})", "Take what is offered", show=False) for n in range(1, 6)),
+        *(Binding(key, action, what, show=shown, priority=True) for key, action, what, shown in KEYS),
+        *(Binding(str(n), f"take({n - 1})", "Take what is offered", show=False, priority=True) for n in range(1, 6)),
         Binding("escape", "leave", "Leave the editor", show=False),
     ]
 
@@ -103,19 +118,23 @@ class BuildView(BuildDialogs, Widget):
         """The lab's present state."""
         return self.history.present
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """In the editor only escape is a command; on the picture the arrows move the unit."""
+        if self._draft is not None:
+            return action not in ACTIONS
+        return not (action in ARROWS and self.query_one(ReceptiveFieldMap).has_focus)
+
     def compose(self) -> ComposeResult:
         """Totals, table and picture, what is wrong, the editor."""
         yield Totals(self.state)
         with Horizontal():
-            yield LayerTable()
+            yield LayerTable(self.state)
             for kind in BESIDE:
                 panel = kind(self.state)
                 panel.add_class("beside")
                 yield panel
         yield Static("", id="problem", markup=False)
-        editor = Input(placeholder="conv 16 k3 same", select_on_focus=False)
-        editor.cursor_blink = False
-        yield editor
+        yield Editor()
 
     def on_mount(self) -> None:
         """Draw the first state."""
@@ -140,8 +159,7 @@ class BuildView(BuildDialogs, Widget):
         self.tell(state)
 
     def _draw_table(self) -> None:
-        table = self.query_one(LayerTable)
-        table.show(self._drawn, fitting(self._drawn, self.columns, table.size.width))
+        self.query_one(LayerTable).show(self._drawn, self.columns)
 
     def _draw_beside(self, state: BuildState) -> None:
         if self._beside < len(BESIDE):
@@ -183,24 +201,13 @@ class BuildView(BuildDialogs, Widget):
         self.history = self.history.amend(move(self.state))
         self.draw()
 
-    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
-        """Another layer is selected."""
+    def on_layer_table_clicked(self, event: LayerTable.Clicked) -> None:
+        """A click selects; on what is selected, it edits."""
         event.stop()
-        if event.cursor_row != self.state.selected and not self.has_class("-editing"):
-            self.history = self.history.amend(self.state.select(event.cursor_row))
-            self._draw_beside(self.state)
-            if self.state.marked:
-                self.draw()
-
-    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        """Enter, or a click on the selected layer, edits it."""
-        event.stop()
-        self.action_edit()
-
-    def on_layer_table_fold(self, event: LayerTable.Fold) -> None:
-        """The selected group is shut or opened."""
-        event.stop()
-        self.look(lambda state: state.fold(event.shut))
+        if event.index == self.state.selected:
+            self.action_edit()
+        elif self._draft is None:
+            self.look(lambda state: state.select(event.index))
 
     def on_receptive_field_map_look(self, event: ReceptiveFieldMap.Look) -> None:
         """Another unit is looked from."""
@@ -211,12 +218,13 @@ class BuildView(BuildDialogs, Widget):
 
     def _edit(self, title: str, value: str, draft: Callable[[BuildState, str], BuildState]) -> None:
         self._draft = draft
-        self.add_class("-editing")
-        editor = self.query_one(Input)
+        editor = self.query_one(Editor)
+        editor.display = True
         editor.border_title = title
         editor.value = value
         editor.cursor_position = len(value)
-        editor.focus()
+        self.screen.set_focus(editor)  # now, for the next keys may be here already
+        self.refresh_bindings()
 
     def _offers(self, typed: str) -> str:
         """The layers that the last words could become, a line each; once the layer is known, what it takes."""
@@ -228,10 +236,9 @@ class BuildView(BuildDialogs, Widget):
         return "\n".join(line if len(line) <= width else f"{line[: width - 1]}…" for line in lines)
 
     def action_add(self, before: bool = False) -> None:
-        """Write a layer after the selected one, or before it."""
-        where = "before" if before else "after"
+        """Write layers after the selected one, or before it: enter adds one, and waits for the next."""
         line = self.state.line
-        at = f" {where} {line.text}" if line else ""
+        at = f" {'before' if before else 'after'} {line.text}" if line else ""
         self._edit(f"add{at} · enter adds, tab completes, esc leaves", "", partial(BuildState.add, before=before))
         self.tell(self.state, offers=self._offers(""))
 
@@ -261,35 +268,49 @@ class BuildView(BuildDialogs, Widget):
             offers = self._offers(event.value)
             self.tell(self.state, None if offers else str(error), offers)
 
-    def on_key(self, event: events.Key) -> None:
-        """In the editor, tab completes the layer's name."""
-        editor = self.query_one(Input)
-        if event.key != "tab" or not editor.has_focus:
-            return
+    def on_editor_complete(self, event: Editor.Complete) -> None:
+        """Tab completes the layer's name."""
         event.stop()
-        event.prevent_default()
+        editor = self.query_one(Editor)
         typed = _last_words(editor.value)
         if found := matching(typed):
             editor.value = f"{editor.value.removesuffix(typed)}{found[0].split()[0]} "
             editor.cursor_position = len(editor.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Keep what was written."""
+        """Keep what was written. Behind a layer that was added the next can be written; nothing written leaves."""
         event.stop()
         draft = self._draft
-        if draft and self.make(lambda state: draft(state, event.value)):
+        if draft is None:
+            return
+        adding = draft is not BuildState.rewrite
+        if adding and not event.value.strip():
             self.action_leave()
+        elif self.make(lambda state: draft(state, event.value)):
+            if adding:
+                self.action_add()
+            else:
+                self.action_leave()
 
     def action_leave(self) -> None:
         """Leave the editor, the picture, or a selection of several."""
         if self._draft is None and self.state.marked:
             self.look(BuildState.mark)
         self._draft = None
-        self.remove_class("-editing")
-        self.query_one(LayerTable).focus()
+        self.query_one(Editor).display = False
+        self.screen.set_focus(self.query_one(LayerTable))
+        self.refresh_bindings()
         self.draw()
 
     # -- moves
+
+    def action_select(self, by: int) -> None:
+        """Another line."""
+        self.look(lambda state: state.select(state.selected + by))
+
+    def action_shut(self, shut: bool) -> None:
+        """Shut the selected group, or the one around; or open it."""
+        self.look(lambda state: state.fold(shut))
 
     def action_delete(self) -> None:
         """Without the selected layers."""
