@@ -170,14 +170,21 @@ def inspect(net: str, shape: str | None, columns: str | None, against: str | Non
 
     if sum(forms.values()) + bool(against) > 1:
         fail("give one of --json, --markdown, --csv, --code, --toml, --against")
-    file = the_net(net, shape)
-    analysis = analyse(file.network)
+    if columns is not None and (against or forms["as_json"] or forms["code"] or forms["toml"]):
+        fail("--columns is for the table, --markdown and --csv")
     try:
         names = chosen(columns or "")
     except NotationError as error:
         fail(error)
+    file = the_net(net, shape)
+    analysis = analyse(file.network)
+    if file.source == net and file.idea:
+        click.echo(f"{file.network.name}: {file.idea}", err=True)
     if against is not None:
-        print_difference(analysis, analyse(the_net(against, shape).network))
+        other = analyse(the_net(against, shape).network)
+        print_difference(analysis, other)
+        if other.error:
+            fail(f"{other.network.name}: {other.error}{fix_text(other)}")
     elif forms["as_json"]:
         from cnntui.labs.documents import inspection
 

@@ -58,6 +58,10 @@ def _checked(shape: Shape) -> Shape:
 
 
 def _texts(value: object, what: str) -> list[str]:
+    if isinstance(value, list) and (
+        wrong := next((i for i, item in enumerate(value) if not isinstance(item, str)), None)
+    ):
+        raise NotationError(f"{what}layers: item {wrong + 1} is no text, but {printable(repr(value[wrong]))}")
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise NotationError(f'{what}layers = ["conv 6 k5", "relu", ...] is missing or is not a list of texts')
     return value
@@ -179,7 +183,9 @@ def load_net(net: str, shape: Shape | None = None) -> NetFile:
     if net.endswith(".toml"):
         return read_net(Path(net), shape)
     if re.fullmatch(r"[\w.~-]*/[\w./~-]*", net):
-        raise NotationError(f"{net}: a net's file ends in .toml")
+        raise NotationError(f"{net}: a net's file ends in .toml or .onnx")
+    if "." in net and Path(net).is_file():
+        raise NotationError(f"{net}: a net's file ends in .toml or .onnx")
     if re.fullmatch(r"[\w.-]+", net) and net not in VOCABULARY:
         raise NotationError(f"no net is called {net!r}; the zoo has {', '.join(zoo())}, or give a .toml file or layers")
     if shape is None:

@@ -31,8 +31,9 @@ class Node:
 class Network:
     """An immutable graph: `items` as written, `nodes` as computed; `input` is (C, H, W).
 
-    `blocks` and `defined`, its tables, are those that its items can name. A layer that was given no name is called by what
-    it is and how many came before: conv2. Names given inside a block, or a repeat of two and more, are its own each time.
+    `blocks` and `defined`, its tables (those in use among them), are those that its items can name. A layer that was given
+    no name is called by what it is and how many came before: conv2. Names given inside a block, or a repeat of two and more,
+    are its own each time.
 
     Raises:
         ImpossibleError: when a name is used twice or is not there, or the input is not three positive numbers.
@@ -51,6 +52,8 @@ class Network:
         if (size := steps(self.items)) > MOST_LAYERS:
             raise ImpossibleError(f"that makes {size:,} layers > {MOST_LAYERS:,}")
         object.__setattr__(self, "nodes", _expanded(self.items))
+        used = (layer.table for layer in self.layers if isinstance(layer, Conv) and layer.table)
+        object.__setattr__(self, "defined", tuple({table.name: table for table in (*self.defined, *used)}.values()))
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)
@@ -65,9 +68,8 @@ class Network:
 
     @property
     def tables(self) -> dict[str, Table]:
-        """The connection tables that it defines or that its convolutions have, by name."""
-        used = (layer.table for layer in self.layers if isinstance(layer, Conv) and layer.table)
-        return {table.name: table for table in (*self.defined, *used)}
+        """Its connection tables by name."""
+        return {table.name: table for table in self.defined}
 
     @property
     def wiring(self) -> list[tuple[Layer, tuple[int, ...]]]:

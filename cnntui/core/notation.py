@@ -228,7 +228,7 @@ class _Reader:
             raise self._error("@ is followed by the name of a block", start)
         arguments: tuple[int, ...] = ()
         if self._match(r"[ \t]*\("):
-            written = self._until_closed(start)
+            written = self._filled(self._until_closed(start), start)
             try:
                 parts = written.split(",") if written.strip() else []
                 arguments = tuple(evaluate(part, self.values or {}) for part in parts)

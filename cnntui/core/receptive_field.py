@@ -45,7 +45,8 @@ class Field:
         if isinstance(axis, AdaptiveAxis):
             stride = axis.size / axis.outputs
             middle = (axis.counted(0) - 1) / 2
-            return self._moved(axis.kernel, 1, middle, stride)
+            alike = axis.size % axis.outputs == 0
+            return replace(self._moved(axis.kernel, 1, middle, stride), aligned=self.aligned and alike)
         reach = (axis.kernel - 1) * axis.dilation
         if axis.transposed:
             middle = (axis.padding[0] - reach / 2) / axis.stride

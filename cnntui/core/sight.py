@@ -109,8 +109,17 @@ def _followed(row: Row, fields: Mapping[str, object]) -> tuple[tuple[str, Shape]
     return reads
 
 
+MOST_BOXES = 48
+
+
 def _joined(boxes: list[Box]) -> list[Box]:
-    """Without those that lie in another one; those that share their rows or their columns become one."""
+    """Without those that lie in another one; those that share their rows or their columns become one.
+
+    Very many become one box around them all: more than is seen, but not minutes of work.
+    """
+    if len(boxes) > MOST_BOXES:
+        rows, columns = (frozenset().union(*sides) for sides in zip(*boxes, strict=True))
+        return [(rows, columns)]
     joined: list[Box] = []
     for rows, columns in boxes:
         for index, (other_rows, other_columns) in enumerate(joined):

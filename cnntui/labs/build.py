@@ -37,7 +37,7 @@ from cnntui.core.sight import Sight, sight
 from cnntui.core.vocabulary import NotationError
 from cnntui.labs.goal import Goal, parse_goal
 from cnntui.labs.outline import Key, Line, foldable, folded_at_first, item_at, key_of, outline, path_of, resettled
-from cnntui.labs.whatif import Way
+from cnntui.labs.whatif import Way, ways
 from cnntui.runs.nets import load_any
 
 OWN = "my-"
@@ -100,6 +100,18 @@ class BuildState:
     def problem_in(self, line: Line) -> Row | None:
         """The first impossible layer of those that a line holds."""
         return next((row for row in self.analysis.rows[line.first : line.last] if row.problem), None)
+
+    @cached_property
+    def ways(self) -> list[Way]:
+        """How the selected layer's job could be done, as it is among them."""
+        line = self.line
+        return ways(self.analysis, line.row) if line and line.row is not None and not line.fold else []
+
+    @cached_property
+    def other_ways(self) -> list[Way]:
+        """Those that can be taken: others than the present one, in layers of the notation."""
+        layers = self.network.layers
+        return [way for way in self.ways if way.layers and way.layers != layers[way.first : way.first + way.count]]
 
     # -- what one unit sees
 
@@ -519,10 +531,10 @@ def opened(net: NetFile, path: Path | None = None) -> BuildState:
     return BuildState(net, path=path, folded=folded_at_first(net.network))
 
 
-def open_net(net: str, shape: Shape | None = None) -> BuildState:
+def open_net(net: str, shape: Shape | None = None, stopped: Callable[[], bool] | None = None) -> BuildState:
     """The lab on a NET of the command line.
 
     Raises:
         NotationError, ImpossibleError: with one line that says what is wrong.
     """
-    return opened(load_any(net, shape), Path(net) if net.endswith(".toml") else None)
+    return opened(load_any(net, shape, stopped=stopped), Path(net) if net.endswith(".toml") else None)

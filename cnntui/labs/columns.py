@@ -54,6 +54,16 @@ def _grouped(value: Value) -> str:
     return f"{value:,}"
 
 
+def in_short(count: int) -> str:
+    """Three figures and a unit: 116M."""
+    value = float(count)
+    for unit in ("", "k", "M", "G"):
+        if value < 999.5:
+            return f"{value:.3g}{unit}"
+        value /= 1000
+    return f"{value:,.0f}T"
+
+
 def bytes_text(value: Value) -> str:
     """Bytes in the unit that leaves three figures: 37.6 KiB."""
     size = float(value or 0)
@@ -130,7 +140,7 @@ def _kept(analysis: Analysis, first: int, last: int) -> Value:
 
 
 COLUMNS: dict[str, Column] = {
-    "name": Column("layer", "its name", 12, _last(lambda row: row.node.name), str, "left", written=True),
+    "name": Column("name", "its name", 12, _last(lambda row: row.node.name), str, "left", written=True),
     "op": Column("op", "what it is", 10, _last(lambda row: row.node.layer.op), str, "left", written=True),
     "text": Column("as written", "in the notation", 24, _last(_words), str, "left", written=True),
     "inputs": Column("reads", "the layers that it reads", 14, _last(_inputs), str, "left", written=True),

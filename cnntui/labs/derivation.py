@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from math import prod
 
 from cnntui.core.analysis import Analysis, Row
 from cnntui.core.axis import Axis
 from cnntui.core.layers import Conv, DepthwiseConv, Flatten, GlobalAvgPool, Linear, TransposedConv, shape_text
 from cnntui.core.merges import Add, Cat, Mul
-from cnntui.core.receptive_field import Field
+from cnntui.core.receptive_field import Field, pixels_text
 
 Line = tuple[str, str]
 """A fact's name, and its derivation: `6·1·5·5 + 6 = 156`."""
@@ -93,6 +94,17 @@ def _field(analysis: Analysis, row: Row) -> list[Line]:
         if axis.stride > 1:
             lines.append((f"jump{of}", f"{was.jump:g}·{axis.stride} = {now.jump:g}"))
     return lines
+
+
+def _exact(value: float) -> str:
+    """A whole number, or a fraction."""
+    return str(Fraction(value).limit_denominator(10_000))
+
+
+def _equals(formula: str, value: float) -> str:
+    """With the value behind it, ≈ where that is rounded."""
+    text = pixels_text(value)
+    return f"{formula} {'=' if float(text) == value else '≈'} {text}"
 
 
 def _read(analysis: Analysis, row: Row) -> tuple[Field, Field] | None:

@@ -59,7 +59,8 @@ class Condition:
         """Whether the network reaches it, and what it has instead of it or beyond it."""
         if self.shape:
             shape = analysis.output if self.fact == "output" else _last_map(analysis)
-            return shape is not None and shape[-len(self.shape) :] == self.shape, shape_text(shape or ()) or "none"
+            compared = shape if self.fact == "output" or shape is None else shape[-len(self.shape) :]
+            return compared == self.shape and analysis.error is None, shape_text(shape or ()) or "none"
         value = FACTS[self.fact](analysis)
         if value is None:
             return False, "the whole image"
@@ -77,9 +78,13 @@ class Goal:
     def text(self) -> str:
         """In words that `parse_goal` reads."""
         return "; ".join(
-            f"{c.fact} {'x'.join(map(str, c.shape))}" if c.shape else f"{c.fact} {c.comparison} {c.number:.15g}"
+            f"{c.fact} {'x'.join(map(str, c.shape))}" if c.shape else f"{c.fact} {c.comparison} {_digits(c.number)}"
             for c in self.conditions
         )
+
+
+def _digits(number: float) -> str:
+    return str(int(number)) if number == int(number) else repr(number)
 
 
 def _last_map(analysis: Analysis) -> Shape | None:
@@ -104,7 +109,7 @@ def _condition(part: str) -> Condition:
     if shaped := re.fullmatch(r"(output|last map)\s*=?\s*((?:\d{1,7})(?:\s*[x×]\s*\d{1,7}){0,2})", part):
         shape = tuple(int(n) for n in re.split(r"\s*[x×]\s*", shaped.group(2)))
         return Condition(shaped.group(1), shape=shape)
-    compared = re.fullmatch(r"([a-z ]+?)\s*(<=|>=|<|>|=)\s*(\d[\d,_]*(?:\.\d+)?)\s*([kmg]?)", part)
+    compared = re.fullmatch(r"([a-z ]+?)\s*(<=|>=|<|>|=)\s*(\d[\d,_]{0,20}(?:\.\d{1,9})?)\s*([kmg]?)", part)
     name = ALIASES.get(compared.group(1), compared.group(1)) if compared else ""
     if compared is None or name not in FACTS:
         raise NotationError(

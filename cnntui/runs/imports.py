@@ -11,6 +11,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -21,6 +23,7 @@ from cnntui.core.notation import parse, printable
 from cnntui.core.vocabulary import NotationError
 
 LARGEST_ANSWER = 32 << 20
+LOOK_SECONDS = 0.1
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -33,8 +36,10 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     idea: str = ""
 
 
-def read(module: str, net: str, shape: Shape | None, seconds: float) -> NetFile:
-    """What a reader, a module of `cnntui.training`, makes of NET within so many seconds.
+def read(
+    module: str, net: str, shape: Shape | None, seconds: float, stopped: Callable[[], bool] | None = None
+) -> NetFile:
+    """What a reader, a module of `cnntui.training`, makes of NET within so many seconds, or until it is stopped.
 
     Raises:
         NotationError: with one line that says why there is no network.
@@ -44,7 +49,7 @@ def read(module: str, net: str, shape: Shape | None, seconds: float) -> NetFile:
         path = Path(directory, "answer.json")
         given = ",".join(map(str, shape or ()))
         # -P: a file called random.py where the user happens to be must not be taken for Python's own.
-        code = _run([sys.executable, "-P", "-m", module, str(path), net, given, str(seconds)], net, seconds)
+        code = _run([sys.executable, "-P", "-m", module, str(path), net, given, str(seconds)], net, seconds, stopped)
         answer = _answer(path, net, code)
     if answer.error:
         raise NotationError(printable(answer.error))
@@ -52,8 +57,8 @@ def read(module: str, net: str, shape: Shape | None, seconds: float) -> NetFile:
     return NetFile(network, idea=printable(answer.idea), source=net)
 
 
-def _run(command: list[str], net: str, seconds: float) -> int:
-    """Run to the end, or to the limit; whatever it started besides is ended with it."""
+def _run(command: list[str], net: str, seconds: float, stopped: Callable[[], bool] | None) -> int:
+    """Run to the end, or to the limit; what it started in its session is ended with it."""
     try:
         child = subprocess.Popen(
             command,
@@ -64,18 +69,18 @@ def _run(command: list[str], net: str, seconds: float) -> int:
         )
     except (OSError, ValueError) as error:
         raise NotationError(f"{net}: no process can be started: {error}") from None
+    until = time.monotonic() + seconds
     try:
-        return child.wait(seconds)
-    except subprocess.TimeoutExpired:
-        raise NotationError(_too_long(net, seconds)) from None
+        while not (stopped and stopped()):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return child.wait(LOOK_SECONDS if stopped else seconds)
+            if time.monotonic() >= until:
+                raise NotationError(f"{net}: not read within {seconds:g} s; its process was ended")
+        raise NotationError(f"{net}: no longer wanted")
     finally:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # none is left; on macOS, none but the child
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
-
-
-def _too_long(net: str, seconds: float) -> str:
-    return f"{net}: not read within {seconds:g} s; its process was ended"
 
 
 def _answer(path: Path, net: str, code: int) -> Answer:

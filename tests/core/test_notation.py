@@ -158,7 +158,7 @@ def test_what_a_file_says_about_its_net_is_kept() -> None:
 
 
 def test_a_path_is_not_taken_for_layers() -> None:
-    with pytest.raises(NotationError, match=r"/etc/passwd: a net's file ends in .toml"):
+    with pytest.raises(NotationError, match=r"/etc/passwd: a net's file ends in .toml or .onnx"):
         load_net("/etc/passwd")
 
 

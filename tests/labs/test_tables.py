@@ -36,7 +36,7 @@ def read(text: str) -> list[dict[str, str]]:
 def test_a_table_in_markdown_has_a_row_a_layer_and_the_totals() -> None:
     analysis = analysed("C1: conv 6 k5; relu; maxpool 2; flatten; linear 10", 1, 28, 28)
     assert tables.markdown(analysis) == (
-        "| layer | as written | output | params | MACs | field |\n"
+        "| name | as written | output | params | MACs | field |\n"
         "| --- | --- | ---: | ---: | ---: | ---: |\n"
         "| C1 | conv 6 k5 | 6×24×24 | 156 | 86,400 | 5 |\n"
         "| relu1 | relu | 6×24×24 | 0 | 0 | 5 |\n"

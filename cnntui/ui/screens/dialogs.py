@@ -85,7 +85,7 @@ class Ask(ModalScreen[str | None]):
     CSS = """
     Ask { align: center middle; }
     Ask > Vertical { width: 70; max-width: 95%; height: auto; border: round $accent; padding: 0 1; }
-    Ask Label { color: $accent; text-style: bold; }
+    Ask Label { color: $accent; text-style: bold; width: 1fr; }
     Ask #problem { color: $error; height: auto; }
     """
     BINDINGS = [Binding("escape", "dismiss(None)", "Close")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -18,6 +19,7 @@ from cnntui.core.network import Network
 from cnntui.core.vocabulary import matching, usage
 from cnntui.labs.build import EDIT_ERRORS, BuildState, open_net
 from cnntui.labs.columns import SCREEN
+from cnntui.labs.formats import leave
 from cnntui.labs.history import History
 from cnntui.ui.views.build_dialogs import BuildDialogs
 from cnntui.ui.widgets.derivation_panel import DerivationPanel
@@ -26,7 +28,7 @@ from cnntui.ui.widgets.layer_table import LayerTable
 from cnntui.ui.widgets.receptive_field_map import ReceptiveFieldMap
 from cnntui.ui.widgets.shape_pyramid import ShapePyramid
 from cnntui.ui.widgets.totals import Totals
-from cnntui.ui.widgets.ways_panel import WaysPanel, takeable
+from cnntui.ui.widgets.ways_panel import WaysPanel
 
 NARROW = 100  # columns of the view below which the picture is narrower too
 BESIDE = (ReceptiveFieldMap, DerivationPanel, WaysPanel, ShapePyramid)
@@ -95,7 +97,9 @@ class BuildView(BuildDialogs, Widget):
     HELP = (
         "A network with its shapes, parameters, MACs (1 MAC = 2 FLOPs) and receptive field, live. Layers are written like "
         "conv 16 k3 s1 same, maxpool 2, linear 10; several with ; between; [ conv 8 p1 | id ] add branches; ( bn; relu ) x3 "
-        "repeats. tab goes to the picture of what a unit sees: the arrows move the unit there."
+        "repeats. tab goes to the picture of what a unit sees: the arrows move the unit there. field: pixels from the first "
+        "to the last that a unit sees, ~ where units differ, +gate where a gate sees all. σ: how far the pixels that matter "
+        "spread before training."
     )
 
     class TrainRequested(Message):
@@ -109,6 +113,8 @@ class BuildView(BuildDialogs, Widget):
         super().__init__()
         self.history = History(state or open_net("lenet5"))
         self._drawn = self.state
+        self.saved_to: set[Path] = set()
+        self.kept = self.state.network
         self.columns = SCREEN
         self._beside = 0
         self._draft: Callable[[BuildState, str], BuildState] | None = None
@@ -140,6 +146,11 @@ class BuildView(BuildDialogs, Widget):
         """Draw the first state."""
         self.query_one(LayerTable).focus()
         self.action_beside(0)
+
+    def on_unmount(self) -> None:
+        """What nobody saved is kept for the next time."""
+        if self.history.past is not None and self.state.network != self.kept:
+            leave(self.state)
 
     def on_resize(self) -> None:
         """A narrow screen has a narrow picture."""
@@ -177,8 +188,17 @@ class BuildView(BuildDialogs, Widget):
         else:
             line.styles.color = colors.dim
             line.styles.max_height = OFFERED + 1 if offers else 2
-            about = state.net.idea if state.lines else ""
-            line.update(offers or about or "a adds a layer, enter edits one, n begins a new net, ? lists the keys")
+            line.update(offers or self._about(state))
+
+    def _about(self, state: BuildState) -> str:
+        """What several selected lines wait for; else what the net is about, as much as fits on two lines."""
+        count = state.span[1]
+        if state.marked:
+            return f"{count} marked: b wraps them, d duplicates, x deletes, J K move, esc ends"
+        about = state.net.idea if state.lines else ""
+        room = 2 * (self.size.width - 2) - 12  # words do not break where the lines end
+        about = about if len(about) <= room else f"{about[:room].rsplit(' ', 1)[0]} …"
+        return about or "a adds a layer, enter edits one, n begins a new net, ? lists the keys"
 
     def _located(self, state: BuildState) -> str:
         """The error, with the number that the table gives the layer."""
@@ -192,7 +212,8 @@ class BuildView(BuildDialogs, Widget):
         except EDIT_ERRORS as error:
             self.tell(self.state, str(error))
             return False
-        self.history = self.history.push(state)
+        if state.net is not self.state.net or state.goal != self.state.goal:
+            self.history = self.history.push(state)
         self.draw()
         return True
 
@@ -353,7 +374,7 @@ class BuildView(BuildDialogs, Widget):
 
     def action_take(self, index: int) -> None:
         """Take a fix; where nothing is wrong and other ways are shown, one of these."""
-        able = takeable(self.state)
+        able = self.state.other_ways
         if index < len(self.state.fixes):
             self.make(lambda state: state.mend(index))
         elif not self.state.fixes and self.query_one(WaysPanel).has_class("-shown") and index < len(able):

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from rich.text import Text
 from textual.widget import Widget
+from textual.worker import get_current_worker
 
-from cnntui.core.analysis import Row, analyse
-from cnntui.core.axis import ImpossibleError
+from cnntui.core.analysis import Analysis, Row, analyse
 from cnntui.core.layers import Shape, shape_text
 from cnntui.core.merges import MERGES
 from cnntui.core.nets import load_net, parse_input, zoo
+from cnntui.core.network import Network
 from cnntui.core.vocabulary import NotationError, layer_text
 from cnntui.labs.build import EDIT_ERRORS, BuildState, empty, open_net
-from cnntui.labs.columns import COLUMNS, chosen
-from cnntui.labs.formats import NET, save
+from cnntui.labs.columns import COLUMNS, SCREEN, chosen, in_short
+from cnntui.labs.formats import NET, left, path_of, save
 from cnntui.labs.goal import EXAMPLE
 from cnntui.labs.history import History
-from cnntui.labs.whatif import Pair, difference
+from cnntui.labs.whatif import difference
 from cnntui.ui.screens.dialogs import Ask, Choose, Lines
 from cnntui.ui.theme import palette
 
 A_FILE = "a file …"
+LEFT = "what you left"
 A_MODEL = "your own …"
+WHICH_MODULE = "Open which nn.Module? torchvision:NAME, module:callable or file.py:callable, then its input"
 
 
 class BuildDialogs(Widget):
@@ -33,6 +38,8 @@ class BuildDialogs(Widget):
 
     history: History[BuildState]
     columns: tuple[str, ...]
+    saved_to: set[Path]
+    kept: Network  # as it is in a file, or was opened
 
     @property
     def state(self) -> BuildState:
@@ -51,6 +58,10 @@ class BuildDialogs(Widget):
         """Draw the present state."""
         raise NotImplementedError
 
+    def action_add(self) -> None:
+        """Write layers."""
+        raise NotImplementedError
+
     def _ask(
         self,
         title: str,
@@ -58,12 +69,13 @@ class BuildDialogs(Widget):
         move: Callable[[BuildState, str], BuildState],
         placeholder: str = "",
         suggestions: tuple[str, ...] = (),
+        then: Callable[[], None] = lambda: None,
     ) -> None:
         """A line of text that a move is made of; the question stays until the move can be made."""
 
         def given(text: str | None) -> None:
-            if text is not None:
-                self.make(lambda state: move(state, text))
+            if text is not None and self.make(lambda state: move(state, text)):
+                then()
 
         def check(text: str) -> str | None:
             return refused(lambda: move(self.state, text))
@@ -78,7 +90,8 @@ class BuildDialogs(Widget):
     def action_new(self) -> None:
         """An empty net."""
         shape = ",".join(map(str, self.state.network.input))
-        self._ask("A new net. Its input: channels, height, width", shape, lambda _, text: empty(text))
+        title = "A new net. Its input: channels, height, width"
+        self._ask(title, shape, lambda _, text: empty(text), then=self.action_add)
 
     def action_goal(self) -> None:
         """Something to reach."""
@@ -100,7 +113,7 @@ class BuildDialogs(Widget):
 
         def given(text: str | None) -> None:
             if text is not None:
-                self.columns = chosen(text) if text.strip() else self.columns
+                self.columns = chosen(text) if text.strip() else SCREEN
                 self.draw()
 
         names = ", ".join(COLUMNS)
@@ -111,43 +124,55 @@ class BuildDialogs(Widget):
         """A net of the zoo, a file, or the user's own."""
 
         def named(name: str | None) -> None:
-            if name == A_FILE:
-                self.app.push_screen(Ask("Open which file? .toml or .onnx", "", _given, "my-net.toml"), self._read)
+            if name == LEFT:
+                self.make(lambda _: replace(open_net(str(left())), path=None))
+            elif name == A_FILE:
+                self._ask_for("Open which file? .toml or .onnx", "my-net.toml", "")
             elif name == A_MODEL:
-                title = "Open which nn.Module? torchvision:NAME, module:callable or file.py:callable, then its input"
-                self.app.push_screen(Ask(title, "", _given, "mynets.py:Net 3,32,32"), self._read)
+                self._ask_for(WHICH_MODULE, "mynets.py:Net 3,32,32", "")
             elif name:
                 self.make(lambda _: open_net(name))
 
+        kept = [(LEFT, "unsaved, the last time")] if left().exists() else []
+        more = [
+            *kept,
+            (A_FILE, "a net's .toml, or .onnx"),
+            (A_MODEL, "any nn.Module: torchvision:NAME, module:callable"),
+        ]
         choices = [(name, load_net(name).idea) for name in zoo()]
-        more = [(A_FILE, "a net's .toml, or .onnx"), (A_MODEL, "any nn.Module: torchvision:NAME, module:callable")]
-        self.app.push_screen(Choose("Open which net?", [*choices, *more], self.state.network.name), named)
+        self.app.push_screen(Choose("Open which net?", [*more, *choices], self.state.network.name), named)
 
-    def _read(self, text: str | None) -> None:
-        """Open a file at once, other people's networks when their process has answered."""
-        if text is None:
-            return
-        net, shape = _named(text)
-        if net.endswith(".toml"):
-            self.make(lambda _: open_net(net, shape))
-            return
-        self.app.notify(f"reading {net} …", markup=False)
-        self.run_worker(partial(self._read_elsewhere, net, shape), thread=True, exclusive=True, group="reading")
+    def _ask_for(self, title: str, example: str, typed: str) -> None:
+        """A net that has no place in the list."""
 
-    def _read_elsewhere(self, net: str, shape: Shape | None) -> None:
-        """In a thread: what comes of it is a move, or why there is none."""
+        def given(text: str | None) -> None:
+            if text is None:
+                return
+            net, shape = _named(text)
+            if net.endswith(".toml"):
+                self.make(lambda _: open_net(net, shape))
+                return
+            self.app.notify(f"reading {net} …", markup=False)
+            reading = partial(self._read, net, shape, partial(self._ask_for, title, example, text))
+            self.run_worker(reading, thread=True, exclusive=True, group="reading")
 
-        def move(_: BuildState) -> BuildState:
-            if isinstance(found, BuildState):
-                return found
-            raise found
+        self.app.push_screen(Ask(title, typed, _wrong, example), given)
 
-        found: BuildState | NotationError | ImpossibleError
+    def _read(self, net: str, shape: Shape | None, again: Callable[[], None]) -> None:
+        """In a thread: what comes of it is a move; or why there is none, and the question again."""
+        worker = get_current_worker()
         try:
-            found = open_net(net, shape)
+            found = open_net(net, shape, lambda: worker.is_cancelled)
         except EDIT_ERRORS as error:
-            found = error
-        self.app.call_from_thread(self.make, move)
+            if not worker.is_cancelled:
+                self.app.call_from_thread(self._refuse, str(error), again)
+            return
+        if not worker.is_cancelled:
+            self.app.call_from_thread(self.make, lambda _: found)
+
+    def _refuse(self, error: str, again: Callable[[], None]) -> None:
+        again()
+        self.app.notify(error, severity="error", timeout=12, markup=False)
 
     def action_compare(self) -> None:
         """Another net beside this one."""
@@ -155,19 +180,20 @@ class BuildDialogs(Widget):
         def named(name: str | None) -> None:
             if name:
                 other = analyse(load_net(name).network)
-                pairs = difference(self.state.analysis, other)
-                mine = self.state.network.name
-                self.app.push_screen(Lines(f"{mine} and {name}", lambda width: self._beside_another(pairs, width)))
+                mine = self.state.analysis
+                title = f"{mine.network.name} and {name}"
+                self.app.push_screen(Lines(title, lambda width: self._beside_another(mine, other, width)))
 
         choices = [(name, load_net(name).idea) for name in zoo()]
         self.app.push_screen(Choose("Compare with which net?", choices), named)
 
-    def _beside_another(self, pairs: list[Pair], width: int) -> Text:
+    def _beside_another(self, mine: Analysis, other: Analysis, width: int) -> Text:
         """Layer beside layer; what differs stands out."""
         colors = palette(self.app)
         half = (width - 3) // 2
-        lines = []
-        for pair in pairs:
+        heads = [f"{one.network.name}, {one.params:,} parameters, {one.macs:,} MACs"[:half] for one in (mine, other)]
+        lines = [Text(f"{heads[0]:<{half}}   {heads[1]}", style=colors.accent)]
+        for pair in difference(mine, other):
             left, right = _told(pair.left, half), _told(pair.right, half)
             lines.append(Text(f"{left:<{half}} {pair.mark} {right}", style=colors.dim if pair.same else colors.text))
         return Text("\n").join(lines)
@@ -175,43 +201,45 @@ class BuildDialogs(Widget):
     def action_save(self) -> None:
         """Write the net's file, or what else its ending says."""
 
+        def own() -> set[Path]:
+            return self.saved_to | ({self.state.path} if self.state.path else set())
+
         def check(text: str) -> str | None:
-            path = Path(text).expanduser()
-            if path.exists() and path != self.state.path:
-                return f"{path} is there already: give another name"
-            return refused(lambda: save(self.state, path))
+            return refused(lambda: save(self.state, path_of(text), own()))
 
         def saved(text: str | None) -> None:
-            if text:
-                path = Path(text).expanduser()
-                error = self.state.analysis.error
-                then = ""
-                if path.suffix == NET:
-                    self.look(lambda state: state.saved(path))
-                    then = f"; it cannot be trained yet: {error}" if error else f"; train it with: cnntui train {path}"
-                bad = then and error
-                self.app.notify(f"saved {path}{then}", severity="warning" if bad else "information", markup=False)
+            if not text:
+                return
+            path = path_of(text)
+            self.saved_to.add(path)
+            error, then = self.state.analysis.error, ""
+            if path.suffix == NET:
+                self.look(lambda state: state.saved(path))
+                self.kept = self.state.network
+                then = f"; it cannot be trained yet: {error}" if error else f"; train it with: cnntui train {path}"
+            bad = then and error
+            self.app.notify(f"saved {path}{then}", severity="warning" if bad else "information", markup=False)
 
         proposal = str(self.state.path or f"{self.state.network.name}{NET}")
         title = f"Save as: a net ends in {NET}; .py PyTorch source, .md and .csv its facts"
         self.app.push_screen(Ask(title, proposal, check), saved)
 
 
-def _given(text: str) -> str | None:
-    """What is wrong with a name, as far as that can be seen at once."""
+def _wrong(text: str) -> str | None:
+    """What is wrong with a net's name, as far as that can be seen at once."""
     try:
         net, shape = _named(text)
     except NotationError as error:
         return str(error)
-    if net.endswith(".toml"):
-        return refused(lambda: open_net(net, shape))
-    return None if net else "give a name"
+    return refused(lambda: open_net(net, shape)) if net.endswith(".toml") else None
 
 
 def _named(text: str) -> tuple[str, Shape | None]:
     """What is to be opened, and its input where that stands behind it."""
-    net, _, shape = text.strip().partition(" ")
-    return str(Path(net).expanduser()) if net else "", parse_input(shape) if shape else None
+    net, space, shape = text.strip().rpartition(" ")
+    if space and re.fullmatch(r"[\d,x×]+", shape):
+        return str(path_of(net)), parse_input(shape)
+    return str(path_of(text)), None
 
 
 def refused(attempt: Callable[[], object]) -> str | None:
@@ -226,5 +254,7 @@ def refused(attempt: Callable[[], object]) -> str | None:
 def _told(row: Row | None, width: int) -> str:
     if row is None:
         return ""
-    facts = f"{shape_text(row.output or ()):>12} {row.params:>11,}"
-    return f"{layer_text(row.node.layer):<{max(1, width - len(facts))}.{max(1, width - len(facts) - 1)}}{facts}"
+    facts = f" {shape_text(row.output or ())} {in_short(row.params):>5}"
+    words = layer_text(row.node.layer)
+    room = max(1, width - len(facts))
+    return f"{words if len(words) <= room else words[: room - 1] + '…':<{room}}{facts}"

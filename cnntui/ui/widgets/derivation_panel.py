@@ -19,19 +19,30 @@ class DerivationPanel(PaintedState[BuildState]):
         """One fact after another."""
         colors, state = self.palette, self.state
         line = state.line
-        if line is None or line.row is None or line.fold:
-            canvas.put(0, 0, "select a layer: how its numbers", ink(colors.dim))
-            canvas.put(0, 1, "come about is written out here", ink(colors.dim))
+        if line is None or line.row is None:
+            self._write(canvas, 0, "select a layer: how its numbers come about is written out here", colors.dim)
             return
-        row = state.analysis.rows[line.row]
-        canvas.put(0, 0, f"the numbers of {row.node.name}", ink(colors.text))
+        rows = state.analysis.rows[line.first : line.last]
+        if line.fold:
+            params, macs = sum(row.params for row in rows), sum(row.macs for row in rows)
+            words = f"{len(rows)} layers with {params:,} parameters and {macs:,} MACs: → opens them"
+            self._write(canvas, 0, words, colors.text)
+            return
+        canvas.put(0, 0, f"the numbers of {rows[0].node.name}", ink(colors.text))
         y = 2
-        for name, text in derivation(state.analysis, line.row):
+        for name, text in derivation(state.analysis, line.first):
             canvas.put(0, y, name, ink(colors.dim))
-            for part in wrap(text, max(8, canvas.width - 2)):
-                y += 1
-                *_, last = part.rpartition("= ")
-                start = canvas.put(2, y, part.removesuffix(last), ink(colors.text))
-                ends = "=" in part
-                canvas.put(start, y, last, ink(colors.accent if ends else colors.text, bold=ends))
+            y = self._write(canvas, y + 1, text, colors.text, indent=2)
+        if y == 2:
+            waits = rows[0].output is None
+            words = "it waits for its input" if waits else "number by number: the shape stays, nothing to count"
+            self._write(canvas, y, words, colors.dim)
+
+    def _write(self, canvas: Canvas, y: int, text: str, color: str, indent: int = 0) -> int:
+        """Over as many lines as it needs; what stands behind the last = stands out. Returns the line below."""
+        for part in wrap(text, max(8, canvas.width - indent)):
+            start, equals, result = part.rpartition("= ")
+            x = canvas.put(indent, y, f"{start}{equals}", ink(color))
+            canvas.put(x, y, result, ink(self.palette.accent, bold=True) if equals else ink(color))
             y += 1
+        return y

@@ -26,5 +26,4 @@ class Editor(Input):
 
     def _on_paste(self, event: events.Paste) -> None:
         lines = (line.strip() for line in event.text.splitlines())
-        event.text = "; ".join(line for line in lines if line)
-        super()._on_paste(event)
+        event.text = "; ".join(line for line in lines if line)  # which Input, whose turn is next, puts in

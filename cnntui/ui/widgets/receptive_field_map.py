@@ -48,6 +48,14 @@ class ReceptiveFieldMap(PaintedState[BuildState]):
             super().__init__()
             self.down, self.right = down, right
 
+    def on_focus(self) -> None:
+        """The arrows are its own now."""
+        self.repaint()
+
+    def on_blur(self) -> None:
+        """No longer."""
+        self.repaint()
+
     def action_look(self, down: int, right: int) -> None:
         """Ask for another unit."""
         self.post_message(self.Look(down, right))
@@ -88,7 +96,7 @@ class ReceptiveFieldMap(PaintedState[BuildState]):
         return ", ".join(parts) or f"jump {row.field[0].jump:.3g}, σ {row.field[0].deviation:.2g} untrained"
 
     def _paint_picture(self, canvas: Canvas, height: int, width: int, sight: Sight | None) -> None:
-        scale = max(1, -(-width // max(1, canvas.width)), -(-height // max(1, 2 * (canvas.height - 3))))
+        scale = max(1, -(-width // max(1, canvas.width)), -(-height // max(1, 2 * (canvas.height - 4))))
         tall, wide = max(1, -(-height // scale)), max(1, -(-width // scale))
         shades = shade(seven(tall, wide)[0], 9.0)
         seen = _seen(sight, tall, wide, scale)
@@ -104,6 +112,10 @@ class ReceptiveFieldMap(PaintedState[BuildState]):
                 canvas.put(x, 2 + y // 2, "▀", ink(upper, lower))
         note = f"{shape_text((height, width))} input" + (f", {scale} pixels a dot" if scale > 1 else "")
         canvas.put(0, 2 + (tall + 1) // 2, note, ink(self.palette.dim))
+        if sight is not None:
+            how = "← ↑ ↓ → move the unit, esc back" if self.has_focus else "tab, then arrows: another unit"
+            color = self.palette.accent if self.has_focus else self.palette.dim
+            canvas.put(0, 3 + (tall + 1) // 2, how, ink(color))
 
     def _color(self, shown: int, seen: int) -> str:
         """Orange for the picture; accent behind it where it is seen, a dim ground where not."""

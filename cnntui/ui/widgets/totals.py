@@ -5,6 +5,7 @@ from __future__ import annotations
 from cnntui.core.layers import shape_text
 from cnntui.core.receptive_field import field_text
 from cnntui.labs.build import BuildState
+from cnntui.labs.columns import in_short
 from cnntui.ui.theme import ink
 from cnntui.ui.widgets.painted import Canvas, PaintedState
 
@@ -28,10 +29,13 @@ class Totals(PaintedState[BuildState]):
         network = analysis.network
         x = canvas.put(0, 0, network.name, ink(colors.accent, bold=True))
         x = canvas.put(x, 0, f" · {shape_text(network.input)}", ink(colors.dim))
-        parts = [f"{analysis.params:,} parameters", f"{analysis.macs:,} MACs"]
-        if field := analysis.last_field:
-            parts.append(f"field {field_text(field)}")
-        totals = "   ".join(parts)
+        field = [f"field {field_text(analysis.last_field)}"] if analysis.last_field else []
+        whole = [f"{analysis.params:,} parameters", f"{analysis.macs:,} MACs", *field]
+        short = [f"{in_short(analysis.params)} parameters", f"{in_short(analysis.macs)} MACs", *field]
+        for parts in (whole, short, short[:1]):
+            totals = "   ".join(parts)
+            if x + 2 + len(totals) <= canvas.width:
+                break
         canvas.put(max(x + 2, canvas.width - len(totals)), 0, totals, ink(colors.text, bold=True))
         if self.state.goal:
             x = canvas.put(0, 1, "goal  ", ink(colors.dim))

@@ -5,26 +5,9 @@ from __future__ import annotations
 from math import log
 
 from cnntui.labs.build import BuildState
-from cnntui.labs.whatif import Way, ways
+from cnntui.labs.columns import in_short
 from cnntui.ui.theme import ink
 from cnntui.ui.widgets.painted import Canvas, PaintedState
-
-
-def offered(state: BuildState) -> list[Way]:
-    """The ways to do the selected layer's job; those that can be taken have layers."""
-    line = state.line
-    return ways(state.analysis, line.row) if line and line.row is not None and not line.fold else []
-
-
-def takeable(state: BuildState) -> list[Way]:
-    """Those that a key takes: the others than the present one, in the notation's layers."""
-    line = state.line
-    layers = tuple(row.node.layer for row in state.analysis.rows)
-    return [
-        way
-        for way in offered(state)
-        if way.layers and line is not None and layers[way.first : way.first + way.count] != way.layers
-    ]
 
 
 class WaysPanel(PaintedState[BuildState]):
@@ -35,7 +18,7 @@ class WaysPanel(PaintedState[BuildState]):
     def paint(self, canvas: Canvas) -> None:
         """The ways, the present one in the accent."""
         colors, state = self.palette, self.state
-        found, able = offered(state), takeable(state)
+        found, able = state.ways, state.other_ways
         row = state.row
         if not found or row is None:
             for y, words in enumerate(
@@ -50,9 +33,10 @@ class WaysPanel(PaintedState[BuildState]):
         for way in found:
             now = way.layers and way not in able
             style = ink(colors.accent, bold=True) if now else ink(colors.text)
-            canvas.put(0, y, f"{able.index(way) + 1}" if way in able else " ", ink(colors.accent, bold=True))
+            number = f"{able.index(way) + 1}" if way in able and not state.fixes else ""
+            canvas.put(0, y, number, ink(colors.accent, bold=True))
             title = canvas.put(2, y, way.title, style)
-            macs = _millions(way.macs)
+            macs = in_short(way.macs)
             canvas.put(max(title + 1, canvas.width - len(macs)), y, macs, ink(colors.dim))
             params = f"{way.params:,}"
             room = canvas.width - 3 - len(f"{most:,}")
@@ -60,15 +44,5 @@ class WaysPanel(PaintedState[BuildState]):
             canvas.put(2, y + 1, "━" * max(bar, 1), ink(colors.accent if now else colors.negative))
             canvas.put(canvas.width - len(params), y + 1, params, style)
             y += 2
-        if able:
+        if able and not state.fixes:  # else the numbers are those of the fixes
             canvas.put(0, y + 1, f"{'1' if len(able) == 1 else f'1 to {len(able)}'} takes it instead", ink(colors.dim))
-
-
-def _millions(count: int) -> str:
-    """Three figures and a unit: 116M."""
-    value = float(count)
-    for unit in ("", "k", "M", "G"):
-        if value < 999.5:
-            return f"{value:.3g}{unit}"
-        value /= 1000
-    return f"{value:,.0f}T"
