@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -41,22 +40,10 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except Exception as error:  # the last resort: no traceback reaches a user
+        from cnntui.runs.places import log_traceback
+
         click.echo(f"Error: {type(error).__name__}: {error}. {log_traceback()}".replace("\n", " "), err=True)
         sys.exit(1)
-
-
-def log_traceback() -> str:
-    """Write the present traceback to the log; says where it is."""
-    from cnntui.runs.places import state_root
-
-    log = state_root() / "cnntui.log"
-    try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8") as file:
-            traceback.print_exc(file=file)
-    except OSError as error:
-        return f"There is no log, for {log} cannot be written: {error.strerror}"
-    return f"The details are in {log}"
 
 
 def fail(message: object, excerpt: str = "") -> NoReturn:

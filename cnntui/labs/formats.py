@@ -74,7 +74,7 @@ def leave(state: BuildState) -> None:
     """Keep a net that nobody saved, for the next time; where that cannot be written, it is lost as it was before."""
     with contextlib.suppress(NotationError, OSError):
         left().parent.mkdir(parents=True, exist_ok=True)
-        save(replace(state, path=None), left(), own={left()})
+        save(replace(state, path=left()), left(), own={left()})
 
 
 def left() -> Path:

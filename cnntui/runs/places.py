@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from pathlib import Path
 
 import platformdirs
@@ -35,3 +36,15 @@ def has_mnist(root: Path) -> bool:
 def kernels_root() -> Path:
     """The user's own convolution kernels."""
     return Path(platformdirs.user_config_dir("cnntui")) / "kernels"
+
+
+def log_traceback() -> str:
+    """Write the present traceback to the log; says where it is."""
+    log = state_root() / "cnntui.log"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            traceback.print_exc(file=file)
+    except OSError as error:
+        return f"There is no log, for {log} cannot be written: {error.strerror}"
+    return f"The details are in {log}"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rich.text import Text
 from textual.app import App
 from textual.binding import Binding
 from textual.screen import Screen
 from textual.widgets import Input
 
+from cnntui.runs.places import log_traceback
 from cnntui.ui.clock import Clock
 from cnntui.ui.tabs import TABS
 from cnntui.ui.theme import THEMES
@@ -80,6 +83,12 @@ class CnntuiApp(App[None]):
         """Nothing blinks: an idle screen sends nothing."""
         for line in self.screen.query(Input):
             line.cursor_blink = False
+
+    def _fatal_error(self) -> None:
+        """One line on the terminal, where Textual would print the whole traceback: that goes to the log."""
+        error = sys.exc_info()[1]
+        self._exit_renderables.append(Text(f"Error: {type(error).__name__}: {error}. {log_traceback()}"))
+        self._close_messages_no_wait()
 
     async def offer(self, network: Network) -> None:
         """Show the Train screen with another net, ready to start."""

@@ -28,11 +28,11 @@ PATIENCE = 90.0
 class Terminal:
     """A program in a pseudo-terminal of 100×30; what it writes is read and kept."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, program: tuple[str, ...] = ("-m", "cnntui")) -> None:
         self.pid, self.master = pty.fork()
         if self.pid == 0:
             os.environ["TERM"] = "xterm-256color"
-            os.execv(sys.executable, [sys.executable, "-m", "cnntui", *arguments])
+            os.execv(sys.executable, [sys.executable, *program, *arguments])
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
         self.output = b""
         self.status: int | None = None
@@ -67,8 +67,8 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*arguments: str) -> Iterator[Terminal]:
-    opened = Terminal(*arguments)
+def terminal(*arguments: str, program: tuple[str, ...] = ("-m", "cnntui")) -> Iterator[Terminal]:
+    opened = Terminal(*arguments, program=program)
     try:
         yield opened
     finally:
@@ -137,3 +137,21 @@ def test_one_key_starts_the_training() -> None:
         send(run, "stop")
         screen.press("q")
         assert screen.gone()
+
+
+def test_what_nobody_foresaw_is_one_line_and_the_net_is_kept(homes: Path) -> None:
+    """No traceback reaches the terminal; it goes to a log, and the line says where."""
+    broken = "from cnntui.labs.build import BuildState\nBuildState.move = None\nfrom cnntui.cli import main\nmain()"
+    with terminal("build", program=("-c", broken)) as screen:
+        screen.until(b"lenet5")
+        screen.press("x")
+        screen.press("J")
+        screen.until(b"Error: TypeError")
+        assert screen.gone()
+        screen.pump(0.5)
+        assert b"Traceback" not in screen.output
+        assert b"cnntui.log" in screen.output
+    assert os.waitstatus_to_exitcode(screen.status or 0) == 1
+    (log,) = homes.rglob("cnntui.log")
+    assert "TypeError" in log.read_text()
+    assert 'name = "my-lenet5"' in next(homes.rglob("left.toml")).read_text()

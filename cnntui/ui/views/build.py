@@ -30,7 +30,7 @@ from cnntui.ui.widgets.shape_pyramid import ShapePyramid
 from cnntui.ui.widgets.totals import Totals
 from cnntui.ui.widgets.ways_panel import WaysPanel
 
-NARROW = 100  # columns of the view below which the picture is narrower too
+NARROW, TINY = 100, 64  # columns of the view below which the picture is narrower, or is not there
 BESIDE = (ReceptiveFieldMap, DerivationPanel, WaysPanel, ShapePyramid)
 OFFERED = 4  # layers that are offered while one is typed
 PAGE = 10
@@ -83,6 +83,7 @@ class BuildView(BuildDialogs, Widget):
     BuildView .beside { width: 34; margin: 1 0 0 1; display: none; }
     BuildView .beside.-shown { display: block; }
     BuildView.-narrow .beside { width: 29; margin: 1 0 0 0; }
+    BuildView.-tiny .beside.-shown { display: none; }
     BuildView > #problem { height: auto; max-height: 5; margin: 0 1; }
     BuildView > Editor { display: none; height: 3; border: round $accent; }
     BuildView > Editor:focus { border: round $accent; }
@@ -153,8 +154,9 @@ class BuildView(BuildDialogs, Widget):
             leave(self.state)
 
     def on_resize(self) -> None:
-        """A narrow screen has a narrow picture."""
+        """A narrow screen has a narrow picture, a tiny one none."""
         self.set_class(self.size.width < NARROW, "-narrow")
+        self.set_class(self.size.width < TINY, "-tiny")
 
     def on_layer_table_resized(self, event: LayerTable.Resized) -> None:
         """Other columns may fit."""

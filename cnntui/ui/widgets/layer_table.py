@@ -135,7 +135,7 @@ class LayerTable(ScrollView, can_focus=True):
             return []
         (number, style), (words, _), *facts = self._cells(index)
         guide = len(state.lines[index].guide)
-        words = words if len(words) <= layout.words else f"{words[: layout.words - 1]}…"
+        words = words if len(words) <= layout.words else f"{words[: max(0, layout.words - 1)]}…"[: layout.words]
         ground = Style()
         if index == state.selected:
             style = ink(colors.accent, self.app.current_theme.panel, bold=True)
@@ -143,7 +143,7 @@ class LayerTable(ScrollView, can_focus=True):
         pieces = [
             (f"{number:>{layout.number}} ", style),
             (words[:guide], ink(colors.dim) + ground),
-            (f"{words[guide:]:<{layout.words - guide}}", style),
+            (f"{words[guide:]:<{max(0, layout.words - guide)}}", style),
         ]
         for (fact, _), column, width in zip(facts, layout.columns, layout.widths, strict=True):
             pieces.append((_placed(fact, column, width), style))
@@ -197,4 +197,4 @@ def _laid_out(state: BuildState, names: tuple[str, ...], width: int) -> Layout:
             columns.append(column)
             widths.append(needed)
             room -= needed + GAP
-    return Layout(tuple(columns), tuple(widths), number, min(longest, words + room))
+    return Layout(tuple(columns), tuple(widths), number, max(0, min(longest, words + room)))

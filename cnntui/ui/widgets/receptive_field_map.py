@@ -113,7 +113,7 @@ class ReceptiveFieldMap(PaintedState[BuildState]):
         note = f"{shape_text((height, width))} input" + (f", {scale} pixels a dot" if scale > 1 else "")
         canvas.put(0, 2 + (tall + 1) // 2, note, ink(self.palette.dim))
         if sight is not None:
-            how = "← ↑ ↓ → move the unit, esc back" if self.has_focus else "tab, then arrows: another unit"
+            how = "← ↑ ↓ → move it, esc back" if self.has_focus else "tab, arrows: another unit"
             color = self.palette.accent if self.has_focus else self.palette.dim
             canvas.put(0, 3 + (tall + 1) // 2, how, ink(color))
 
