@@ -31,8 +31,15 @@ def test_the_command_line_starts_light() -> None:
 
 
 def test_inspecting_needs_no_numpy() -> None:
-    modules = loaded_by("cnntui.core.notation", "cnntui.labs.documents")
-    assert not modules & {"numpy", "PIL", "textual", "torch"}
+    """Neither the table nor the document: the whole command, as it is run."""
+    for form in ("", ", '--json'", ", '--csv'", ", '--code'"):
+        code = (
+            "import sys; from cnntui.cli import cli;"
+            f"cli(['inspect', 'resnet18'{form}], standalone_mode=False);"
+            "print(*(name for name in sys.modules if '.' not in name), file=sys.stderr)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert not set(done.stderr.split()) & {"numpy", "PIL", "textual", "torch", "psutil", "subprocess"}
 
 
 def test_the_supervisor_is_small() -> None:

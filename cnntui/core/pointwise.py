@@ -217,3 +217,7 @@ class Dropout(Layer):
     def extra_bytes(self, shape: Shape) -> int:
         """Which numbers were kept: a byte each (torch's fused kernel on a GPU; four on a CPU)."""
         return prod(shape) if 0 < self.p < 1 else 0
+
+
+# Called as in torch.nn, and made without arguments.
+AS_IN_TORCH = (Identity, ReLU, ReLU6, LeakyReLU, ELU, GELU, SiLU, Hardswish, Tanh, Sigmoid)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from cnntui.core.analysis import Analysis
 from cnntui.core.items import Branches, Call, Item, Items, Path, Repeat, found, total
+from cnntui.core.layers import Shape
 from cnntui.core.network import Network
 from cnntui.core.notation import item_text
 
@@ -183,3 +185,28 @@ def item_at(network: Network, key: Key) -> Item:
         LookupError: for a line inside a block, with the block's name.
     """
     return found(network.items, path_of(network.items, key))
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A shape, and the lines of the outline that keep it."""
+
+    shape: Shape
+    first: int
+    last: int
+
+
+def stages(analysis: Analysis, lines: Sequence[Line]) -> list[Stage]:
+    """The shapes along the main line: what is inside branches counts where they meet."""
+    found = [Stage(analysis.network.input, -1, -1)]
+    for index, line in enumerate(lines):
+        if line.row is None or line.fold == "open" or ("│" in line.guide or "├" in line.guide):
+            continue
+        shape = analysis.rows[line.row].output
+        if shape is None:
+            break
+        if shape == found[-1].shape:
+            found[-1] = Stage(shape, found[-1].first, index)
+        else:
+            found.append(Stage(shape, index, index))
+    return found

@@ -10,7 +10,6 @@ from math import prod
 from cnntui.core.analysis import Analysis, Row
 from cnntui.core.axis import ImpossibleError
 from cnntui.core.layers import Conv, DepthwiseConv, Flatten, GlobalAvgPool, Layer, Linear, Shape, through
-from cnntui.core.vocabulary import layer_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +31,6 @@ class Way:
     layers: tuple[Layer, ...] = ()
     first: int = 0
     count: int = 1
-
-    @property
-    def text(self) -> str:
-        """Its layers in words."""
-        return "; ".join(map(layer_text, self.layers))
 
 
 def ways(analysis: Analysis, index: int) -> list[Way]:

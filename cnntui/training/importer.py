@@ -42,6 +42,8 @@ TORCHVISION = "torchvision:"
 DEFAULT_INPUT = (3, 224, 224)
 INPUTS = {"inception_v3": (3, 299, 299)}
 
+NAMED = 8  # of a module's names, where another was asked for
+
 
 # What a function of torch is among our layers.
 
@@ -709,7 +711,12 @@ def made(where: str, attribute: str) -> nn.Module:
     thing: Any = _module(where)
     for name in attribute.split("."):
         if not hasattr(thing, name):
-            close = difflib.get_close_matches(name, [n for n in vars(thing) if n[0] != "_"], 3, 0.5)
+            known = [
+                n
+                for n, value in vars(thing).items()
+                if n[0] != "_" and (callable(value) or isinstance(value, nn.Module))
+            ]
+            close = difflib.get_close_matches(name, known, 3, 0.5) or known[:NAMED]
             raise NotationError(f"{where} has no {attribute}" + (f"; there is {', '.join(close)}" if close else ""))
         thing = getattr(thing, name)
     if not isinstance(thing, nn.Module):

@@ -13,19 +13,6 @@ from cnntui.core.analysis import Analysis, analyse
 from cnntui.core.layers import Layer, Shape
 from cnntui.core.network import INPUT, Network
 
-SAME_NAME: dict[type[Layer], str] = {
-    pointwise.Identity: "Identity",
-    pointwise.ReLU: "ReLU",
-    pointwise.ReLU6: "ReLU6",
-    pointwise.LeakyReLU: "LeakyReLU",
-    pointwise.ELU: "ELU",
-    pointwise.GELU: "GELU",
-    pointwise.SiLU: "SiLU",
-    pointwise.Hardswish: "Hardswish",
-    pointwise.Tanh: "Tanh",
-    pointwise.Sigmoid: "Sigmoid",
-}
-
 
 class Scale(nn.Module):
     """One trainable weight and one bias a channel: what LeNet's subsampling adds to the mean."""
@@ -201,6 +188,6 @@ def module(layer: Layer, shape: Shape) -> nn.Module:
             return nn.LocalResponseNorm(5)
         case pointwise.Softmax():
             return nn.Softmax(dim=1)
-    if type(layer) in SAME_NAME:
-        return getattr(nn, SAME_NAME[type(layer)])()  # type: ignore[no-any-return]
+        case _ if isinstance(layer, pointwise.AS_IN_TORCH):
+            return getattr(nn, type(layer).__name__)()  # type: ignore[no-any-return]
     raise ValueError(f"no module for the layer {layer.op}")

@@ -11,18 +11,6 @@ from cnntui.core.axis import same_padding
 from cnntui.core.layers import Layer, Shape, Table
 from cnntui.labs.program.calls import Argument, Leaf, Made, Number, Terms, numbers
 
-SAME_NAME: dict[type[Layer], str] = {
-    pointwise.ReLU: "ReLU",
-    pointwise.ReLU6: "ReLU6",
-    pointwise.LeakyReLU: "LeakyReLU",
-    pointwise.ELU: "ELU",
-    pointwise.GELU: "GELU",
-    pointwise.SiLU: "SiLU",
-    pointwise.Hardswish: "Hardswish",
-    pointwise.Tanh: "Tanh",
-    pointwise.Sigmoid: "Sigmoid",
-}
-
 
 def terms_after(layer: Layer, terms: Terms, shape: Shape) -> Terms:
     """What the channels or features are after a layer that reads `shape`."""
@@ -96,7 +84,7 @@ def modules(layer: Layer, shape: Shape, terms: Terms, table: Callable[[Table], s
         case pointwise.Dropout():
             made = _made("nn.Dropout", p=(layer.p, 0.5))
         case _:
-            made = _made(f"nn.{SAME_NAME[type(layer)]}")
+            made = _made(f"nn.{type(layer).__name__}")  # one of pointwise.AS_IN_TORCH
     return [made]
 
 

@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import log2
 
 from cnntui.core.layers import Shape, shape_text
 from cnntui.labs.build import BuildState
+from cnntui.labs.outline import stages
 from cnntui.ui.theme import ink
 from cnntui.ui.widgets.painted import Canvas, PaintedState
 
 SHADES = "░▒▓█"
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """A shape, and the lines of the outline that keep it."""
-
-    shape: Shape
-    first: int
-    last: int
-
-
-def stages(state: BuildState) -> list[Stage]:
-    """The shapes along the main line: what is inside branches counts where they meet."""
-    found = [Stage(state.network.input, -1, -1)]
-    for index, line in enumerate(state.lines):
-        if line.row is None or line.fold == "open" or ("│" in line.guide or "├" in line.guide):
-            continue
-        shape = state.analysis.rows[line.row].output
-        if shape is None:
-            break
-        if shape == found[-1].shape:
-            found[-1] = Stage(shape, found[-1].first, index)
-        else:
-            found.append(Stage(shape, index, index))
-    return found
 
 
 class ShapePyramid(PaintedState[BuildState]):
@@ -47,7 +22,7 @@ class ShapePyramid(PaintedState[BuildState]):
         """Title, bars, and what the scale is."""
         colors, state = self.palette, self.state
         canvas.put(0, 0, "the maps, to scale", ink(colors.text))
-        found = stages(state)
+        found = stages(state.analysis, state.lines)
         room = max(1, canvas.height - 4)
         chosen = next((i for i, s in enumerate(found) if s.first <= state.selected <= s.last), len(found) - 1)
         start = max(0, min(chosen - room // 2, len(found) - room))
