@@ -74,7 +74,7 @@ def test_kernels_nets_and_lessons_are_found(wheel: Path, tmp_path: Path, install
     if installed:
         zipfile.ZipFile(wheel).extractall(tmp_path)
     code = (
-        "import cnntui, cnntui.core.kernels as k, cnntui.core.notation as n, cnntui.labs.lesson as l;"
+        "import cnntui, cnntui.core.kernels as k, cnntui.core.nets as n, cnntui.labs.lesson as l;"
         "print(cnntui.__file__, len(k.load_kernels()[0]), len(n.zoo()), len(l.load_lessons()))"
     )
     path = str(tmp_path if installed else ROOT)

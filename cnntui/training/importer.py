@@ -711,11 +711,7 @@ def made(where: str, attribute: str) -> nn.Module:
     thing: Any = _module(where)
     for name in attribute.split("."):
         if not hasattr(thing, name):
-            known = [
-                n
-                for n, value in vars(thing).items()
-                if n[0] != "_" and (callable(value) or isinstance(value, nn.Module))
-            ]
+            known = [own for own, value in vars(thing).items() if own[0] != "_" and callable(value)]
             close = difflib.get_close_matches(name, known, 3, 0.5) or known[:NAMED]
             raise NotationError(f"{where} has no {attribute}" + (f"; there is {', '.join(close)}" if close else ""))
         thing = getattr(thing, name)

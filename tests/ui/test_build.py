@@ -400,7 +400,7 @@ async def test_another_net_beside_this_one() -> None:
         await pilot.pause()
         assert isinstance(pilot.app.screen, Lines)
         text = str(pilot.app.screen.query_one(Static).content)
-        assert "132,863,336 parameters" in text.splitlines()[0]
+        assert "vgg11, 133M parameters" in text.splitlines()[0]
         assert "conv 64 p1" in text.splitlines()[1]
         assert any(" + " in line for line in text.splitlines())
 

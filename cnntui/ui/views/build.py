@@ -82,7 +82,7 @@ class BuildView(BuildDialogs, Widget):
     BuildView LayerTable { width: 1fr; }
     BuildView .beside { width: 34; margin: 1 0 0 1; display: none; }
     BuildView .beside.-shown { display: block; }
-    BuildView.-narrow .beside { width: 29; margin: 1 0 0 0; }
+    BuildView.-narrow .beside { width: 28; margin: 1 0 0 1; }
     BuildView.-tiny .beside.-shown { display: none; }
     BuildView > #problem { height: auto; max-height: 5; margin: 0 1; }
     BuildView > Editor { display: none; height: 3; border: round $accent; }

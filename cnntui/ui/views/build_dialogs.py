@@ -191,7 +191,7 @@ class BuildDialogs(Widget):
         """Layer beside layer; what differs stands out."""
         colors = palette(self.app)
         half = (width - 3) // 2
-        heads = [f"{one.network.name}, {one.params:,} parameters, {one.macs:,} MACs"[:half] for one in (mine, other)]
+        heads = [f"{one.network.name}, {in_short(one.params)} parameters"[:half] for one in (mine, other)]
         lines = [Text(f"{heads[0]:<{half}}   {heads[1]}", style=colors.accent)]
         for pair in difference(mine, other):
             left, right = _told(pair.left, half), _told(pair.right, half)
