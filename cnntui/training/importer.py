@@ -34,7 +34,7 @@ from cnntui.core.items import MOST_LAYERS
 from cnntui.core.layers import Layer, Pair, Shape, shape_text
 from cnntui.core.network import INPUT, Network, Node
 from cnntui.core.vocabulary import NotationError
-from cnntui.training.reading import Found, checked, leading_to, node_name, serve, told, vocabulary
+from cnntui.training.reading import Found, UnknownError, Value, finished, node_name, serve, told, vocabulary
 
 BATCH = 2  # pictures in the run: more than one, so that the first dimension is not taken for an empty one
 UNSEEN = "what it makes does not come from its input by functions that torch shows"
@@ -46,10 +46,6 @@ NAMED = 8  # of a module's names, where another was asked for
 
 
 # What a function of torch is among our layers.
-
-
-class UnknownError(Exception):
-    """A function, or a setting of it, that no layer of ours is: why."""
 
 
 @dataclass(frozen=True)
@@ -389,25 +385,6 @@ READERS: Mapping[Callable[..., Any], Reader] = {
 # The run.
 
 
-@dataclass(frozen=True)
-class Value:
-    """What is known of a tensor: which node made its numbers, in which shape they are seen; or why no node did.
-
-    Args:
-        node: its name.
-        seen: the shape, without any stretching.
-        version: torch's count of its changes in place, when this was known.
-        problem: why it is of no layer.
-        before: of a log_softmax, what it was made of.
-    """
-
-    node: str
-    seen: tuple[int, ...]
-    version: int
-    problem: str = ""
-    before: Value | None = None
-
-
 def _tensors(tree: Any) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
 
@@ -436,7 +413,7 @@ class Recorder(TorchFunctionMode):
         self._running: list[nn.Module] = []
         self._values: dict[int, Value] = {}
         self._alive: list[Tensor] = []  # a tensor has its id to itself only as long as it lives
-        self._know(picture, Value(INPUT, tuple(picture.shape), _version(picture)))
+        self._know(picture, Value(INPUT, tuple(picture.shape), version=_version(picture)))
 
     def enter(self, module: nn.Module, args: Any) -> None:
         """A module begins: torch's forward pre-hook."""
@@ -513,7 +490,7 @@ class Recorder(TorchFunctionMode):
             raise UnknownError(str(error)) from None
         layer = reader(*bound.args, **bound.kwargs)
         if isinstance(layer, Seen):
-            return Value(source.node, layer.shape, _version(out))
+            return Value(source.node, layer.shape, version=_version(out))
         weights = [tensor for tensor in operands if id(tensor) not in reads]
         if isinstance(layer, merges.Merge):
             if weights:
@@ -546,7 +523,7 @@ class Recorder(TorchFunctionMode):
         self.found[name] = Found(Node(name, layer, inputs), shape, params, named)
         self.used[name] = [self._parameters[id(weight)] for weight in weights]
         self.shapes[name] = shape
-        return Value(name, tuple(out.shape), _version(out))
+        return Value(name, tuple(out.shape), version=_version(out))
 
     def _layer(self, function: str = "") -> str:
         """Where it is, for messages: the module's path and type; for a function between modules, its name."""
@@ -559,7 +536,7 @@ class Recorder(TorchFunctionMode):
     def _unknown(self, where: str, why: str, before: Value | None = None) -> Value:
         because = f": {' '.join(why.split())}" if why else f"; {vocabulary()}"
         said = f"{where} has no counterpart in the notation{because}"
-        return Value("", (), 0, said, before)
+        return Value("", (), said, before)
 
 
 def _run(model: nn.Module, shape: Shape, meta: bool) -> tuple[Recorder, Value]:
@@ -625,15 +602,8 @@ def read_module(model: nn.Module, shape: Shape, name: str) -> tuple[Network, str
             raise NotationError(f"on a picture of {shape_text(shape)} it raised {told(error)}") from None
         how = "recorded while torch ran it once, on a picture of zeros"
         notes.append(f"where its way depends on the numbers, it is the way of zeros ({told(reason)})")
-    if value.before and not value.before.problem:
-        value = value.before
-        notes.append("without the log_softmax at its end, which belongs to the loss")
-    if value.problem:
-        raise NotationError(value.problem)
-    if value.seen != (BATCH, *recorder.shapes[value.node]):
-        raise NotationError(f"its output is {shape_text(value.seen[1:])}, a reshape that the notation does not have")
-    found = leading_to(value.node, recorder.found)
-    network = checked(name, shape, found)
+    network, found, told_of = finished(name, shape, value, BATCH, recorder.shapes, recorder.found)
+    notes += told_of
     notes += _parameters(model, found, recorder)
     return network, "; ".join((how, *recorder.notes, *notes))
 

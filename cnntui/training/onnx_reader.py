@@ -25,7 +25,7 @@ from cnntui.core.layers import Layer, Pair, Shape, shape_text
 from cnntui.core.network import INPUT, Network, Node
 from cnntui.core.notation import printable
 from cnntui.core.vocabulary import LARGEST, NotationError
-from cnntui.training.reading import Found, checked, leading_to, node_name, serve, told, vocabulary
+from cnntui.training.reading import Found, UnknownError, Value, finished, node_name, serve, told, vocabulary
 
 LARGEST_FILE = 2 << 30  # protobuf's own limit
 SMALL = 4096  # numbers of a constant that is worked out
@@ -41,10 +41,6 @@ Dims = tuple[int, ...]
 
 
 # What an operator is among our layers.
-
-
-class UnknownError(Exception):
-    """An operator, or a setting of it, that no layer of ours is: why."""
 
 
 @dataclass(frozen=True)
@@ -357,16 +353,6 @@ OPERATORS: Mapping[str, Reader] = {
 # The file.
 
 
-@dataclass(frozen=True)
-class Value:
-    """What is known of a value: the node that made its numbers, in which shape they are seen; or why none did."""
-
-    node: str
-    seen: Dims
-    problem: str = ""
-    before: Value | None = None
-
-
 @dataclass
 class Graph:
     """The operators of a file, read from the first to the last."""
@@ -677,16 +663,9 @@ def read(net: str, shape: Shape | None) -> tuple[Network, str]:
     if value is None:
         raise NotationError("its output does not come from its input")
     made = f"opset {graph.opset}, by {printable(model.producer_name)[:40] or 'an unnamed program'}"
-    notes = [f"read from an ONNX file ({made}), with what its exporter folded, batch norms mostly, left folded"]
-    if value.before and not value.before.problem:
-        value = value.before
-        notes.append("without the log_softmax at its end, which belongs to the loss")
-    if value.problem:
-        raise NotationError(value.problem)
-    if value.seen != (picture[0], *graph.outputs[value.node]):
-        raise NotationError(f"its output is {shape_text(value.seen[1:])}, a reshape that the notation does not have")
-    found = leading_to(value.node, graph.found)
-    return checked(printable(path.stem), picture[1:], found), "; ".join((*notes, *graph.notes))
+    notes = [f"read from an ONNX file ({made}); what its exporter folded, batch norms mostly, stays folded"]
+    network, _, told_of = finished(printable(path.stem), picture[1:], value, picture[0], graph.outputs, graph.found)
+    return network, "; ".join((*notes, *told_of, *graph.notes))
 
 
 if __name__ == "__main__":

@@ -67,6 +67,29 @@ def vocabulary() -> str:
     return f"there are {', '.join((*VOCABULARY, *MERGES))}"
 
 
+class UnknownError(Exception):
+    """A function of another program, or a setting of it, that no layer of ours is: why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What is known of a value: the node that made its numbers, in which shape they are seen; or why none did.
+
+    Args:
+        node: its name.
+        seen: the shape, with the batch, without any stretching.
+        problem: why it is of no layer.
+        before: of a log_softmax, what it was made of.
+        version: torch's count of a tensor's changes in place, when this was known.
+    """
+
+    node: str
+    seen: Shape
+    problem: str = ""
+    before: Value | None = None
+    version: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A layer as the other program counts it.
@@ -109,6 +132,27 @@ def leading_to(output: str, found: Mapping[str, Found]) -> list[Found]:
     if output == INPUT:
         raise NotationError("there is no layer between its input and its output")
     return [each for name, each in found.items() if name in wanted]
+
+
+def finished(
+    name: str, shape: Shape, value: Value, batch: int, shapes: Mapping[str, Shape], found: Mapping[str, Found]
+) -> tuple[Network, list[Found], list[str]]:
+    """The network that makes a value, what of the found layers is in it, and what is to be told of it.
+
+    Raises:
+        NotationError: when no layer makes the value, or our analysis says something else.
+        ImpossibleError: as `Network`.
+    """
+    notes = []
+    if value.before and not value.before.problem:
+        value = value.before
+        notes.append("without the log_softmax at its end, which belongs to the loss")
+    if value.problem:
+        raise NotationError(value.problem)
+    if value.seen != (batch, *shapes[value.node]):
+        raise NotationError(f"its output is {shape_text(value.seen[1:])}, a reshape that the notation does not have")
+    leading = leading_to(value.node, found)
+    return checked(name, shape, leading), leading, notes
 
 
 def checked(name: str, shape: Shape, found: Sequence[Found]) -> Network:
