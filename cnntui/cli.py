@@ -15,6 +15,8 @@ from click.core import ParameterSource
 from cnntui import __version__
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from cnntui.core.analysis import Analysis
     from cnntui.core.layers import Shape
     from cnntui.core.nets import NetFile
@@ -73,6 +75,8 @@ def open_app(mode: str, **given: Any) -> None:
     app.run()
     if app.going_run and still_going(app.going_run):
         click.echo(f"the run goes on; cnntui attach {app.going_run} shows it again")
+    if app.failure:
+        click.echo(app.failure, err=True)
     if app.return_code:
         sys.exit(app.return_code)
 
@@ -131,7 +135,7 @@ def the_net(net: str, shape: str | None) -> NetFile:
     try:
         return load_any(net, read_shape(shape))
     except NotationError as error:
-        fail(error, error.excerpt)
+        fail(error, f"line {error.line}, column {error.column}:\n{error.excerpt}" if error.excerpt else "")
     except ImpossibleError as error:
         fail(error)
 
@@ -153,6 +157,7 @@ def inspect(net: str, shape: str | None, columns: str | None, against: str | Non
     """
     from cnntui.core.analysis import analyse
     from cnntui.core.vocabulary import NotationError
+    from cnntui.labs import tables
     from cnntui.labs.columns import chosen
 
     if sum(forms.values()) + bool(against) > 1:
@@ -169,7 +174,7 @@ def inspect(net: str, shape: str | None, columns: str | None, against: str | Non
         click.echo(f"{file.network.name}: {file.idea}", err=True)
     if against is not None:
         other = analyse(the_net(against, shape).network)
-        print_difference(analysis, other)
+        print_rich(tables.beside(analysis, other))
         if other.error:
             fail(f"{other.network.name}: {other.error}{fix_text(other)}")
     elif forms["as_json"]:
@@ -181,8 +186,6 @@ def inspect(net: str, shape: str | None, columns: str | None, against: str | Non
 
         click.echo(to_toml(file), nl=False)
     elif forms["markdown"] or forms["as_csv"]:
-        from cnntui.labs import tables
-
         click.echo((tables.markdown if forms["markdown"] else tables.csv)(analysis, names), nl=False)
     elif forms["code"]:
         from cnntui.labs.program import pytorch
@@ -190,7 +193,7 @@ def inspect(net: str, shape: str | None, columns: str | None, against: str | Non
         if not analysis.error:
             click.echo(pytorch(file), nl=False)
     else:
-        print_table(analysis, names)
+        print_rich(tables.facts(analysis, names))
     if analysis.error:
         if not forms["as_json"]:
             fail(analysis.error + fix_text(analysis))
@@ -204,57 +207,10 @@ def fix_text(analysis: Analysis) -> str:
     return f" (works: {', or '.join(fixes)})" if fixes else ""
 
 
-def print_table(analysis: Analysis, names: tuple[str, ...]) -> None:
-    """The table of `inspect`."""
-    from rich.box import SIMPLE_HEAD
+def print_rich(table: Table) -> None:
+    """A table, as wide as the terminal, or 120 columns where there is none."""
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    from cnntui.core.layers import shape_text
-    from cnntui.labs.columns import COLUMNS
-
-    network, count = analysis.network, len(analysis.rows)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=None, show_footer=True)
-    for number, name in enumerate(names):
-        column = COLUMNS[name]
-        footer = column.write(column.read(analysis, 0, count)) if column.adds else ""
-        footer = footer if number else f"{network.name}, input {shape_text(network.input)}"
-        table.add_column(Text(column.title), justify=column.align, footer=Text(footer), no_wrap=name == "output")
-    for index, row in enumerate(analysis.rows):
-        cells = (COLUMNS[name].text(analysis, index, index + 1) for name in names)
-        style = "red" if row.problem else "dim" if row.output is None else None
-        table.add_row(*map(Text, cells), style=style)
-    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
-
-
-def print_difference(left: Analysis, right: Analysis) -> None:
-    """Two nets, layer beside layer, and their totals."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from cnntui.core.layers import shape_text
-    from cnntui.core.receptive_field import field_text
-    from cnntui.core.vocabulary import layer_text
-    from cnntui.labs.whatif import difference
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_footer=True)
-    for number, analysis in enumerate((left, right)):
-        if number:
-            table.add_column("")
-        table.add_column(Text(analysis.network.name))
-        table.add_column(
-            "output", justify="right", footer=field_text(analysis.last_field) if analysis.last_field else ""
-        )
-        table.add_column("params", justify="right", footer=f"{analysis.params:,}")
-    for pair in difference(left, right):
-        sides = [
-            (layer_text(row.node.layer), shape_text(row.output or ()), f"{row.params:,}") if row else ("", "", "")
-            for row in (pair.left, pair.right)
-        ]
-        table.add_row(*map(Text, (*sides[0], pair.mark, *sides[1])), style="dim" if pair.same else None)
     Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
 
 

@@ -472,7 +472,8 @@ def test_version() -> None:
 def test_an_error_in_the_notation_shows_its_place() -> None:
     result = run("inspect", "conv 6; [ conv 6 p1 | cnv 3 ] add", "--input", "1,8,8")
     assert result.exit_code == 1
-    said, text, caret = result.stderr.splitlines()
+    said, place, text, caret = result.stderr.splitlines()
+    assert place == "line 1, column 23:"
     assert said == "Error: layer 3 (cnv 3): no layer is called 'cnv'; did you mean conv or tconv or dwconv?"
     assert text[caret.index("^") :].startswith("cnv 3")
 

@@ -1,4 +1,4 @@
-"""The facts of a network as a table, in Markdown and as CSV."""
+"""The facts of a network as a table: for a terminal, in Markdown, as CSV; and two networks side by side."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ import csv as writing
 import io
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from cnntui.core.analysis import Analysis, Row
+from cnntui.core.layers import shape_text
+from cnntui.core.receptive_field import field_text
+from cnntui.core.vocabulary import layer_text
 from cnntui.labs.columns import COLUMNS, DEFAULT, Column, Value, chosen
+from cnntui.labs.whatif import difference
+
+if TYPE_CHECKING:  # what writes Markdown need not wait for rich
+    from rich.table import Table
 
 PROBLEM = "problem"
 OF_FIELD = {"field": "size", "jump": "jump", "start": "start", "effective": "deviation"}
@@ -51,6 +59,49 @@ def csv(analysis: Analysis, names: Sequence[str] = DEFAULT) -> str:
         cells = [_plain(_exact(name, analysis, index)) for name in found]
         writer.writerow([*cells, _plain(_problem(row))] if analysis.error else cells)
     return out.getvalue()
+
+
+def facts(analysis: Analysis, names: Sequence[str] = DEFAULT) -> Table:
+    """The same for a terminal, with the network's name and totals below."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    network, count = analysis.network, len(analysis.rows)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=None, show_footer=True)
+    for number, name in enumerate(names):
+        column = COLUMNS[name]
+        footer = column.write(column.read(analysis, 0, count)) if column.adds else ""
+        footer = footer if number else f"{network.name}, input {shape_text(network.input)}"
+        table.add_column(Text(column.title), justify=column.align, footer=Text(footer), no_wrap=name == "output")
+    for index, row in enumerate(analysis.rows):
+        cells = (COLUMNS[name].text(analysis, index, index + 1) for name in names)
+        style = "red" if row.problem else "dim" if row.output is None else None
+        table.add_row(*map(Text, cells), style=style)
+    return table
+
+
+def beside(left: Analysis, right: Analysis) -> Table:
+    """Two nets for a terminal, layer beside layer, and their totals below."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_footer=True)
+    for number, analysis in enumerate((left, right)):
+        if number:
+            table.add_column("")
+        field = f"field {field_text(analysis.last_field)}" if analysis.last_field else ""
+        table.add_column(Text(analysis.network.name))
+        table.add_column("output", justify="right", footer=field)
+        table.add_column("params", justify="right", footer=f"{analysis.params:,}")
+    for pair in difference(left, right):
+        sides = [
+            (layer_text(row.node.layer), shape_text(row.output or ()), f"{row.params:,}") if row else ("", "", "")
+            for row in (pair.left, pair.right)
+        ]
+        table.add_row(*map(Text, (*sides[0], pair.mark, *sides[1])), style="dim" if pair.same else None)
+    return table
 
 
 def _problem(row: Row) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rich.text import Text
 from textual.app import App
 from textual.binding import Binding
 from textual.screen import Screen
@@ -68,6 +67,7 @@ class CnntuiApp(App[None]):
         self.opening = Opening(**given)
         self.clock = Clock(self)
         self.going_run: str | None = None  # what goes on when the app is left
+        self.failure = ""  # what ended it, if not its user
         for tab in TABS:
             self.add_mode(tab.mode, lambda tab=tab: self._open(tab.mode))  # type: ignore[misc]
         for theme in THEMES:
@@ -85,9 +85,9 @@ class CnntuiApp(App[None]):
             line.cursor_blink = False
 
     def _fatal_error(self) -> None:
-        """One line on the terminal, where Textual would print the whole traceback: that goes to the log."""
+        """The end. Textual would print the whole traceback: it goes to the log, and one line is left to be told."""
         error = sys.exc_info()[1]
-        self._exit_renderables.append(Text(f"Error: {type(error).__name__}: {error}. {log_traceback()}"))
+        self.failure = f"Error: {type(error).__name__}: {error}. {log_traceback()}".replace("\n", " ")
         self._close_messages_no_wait()
 
     async def offer(self, network: Network) -> None:

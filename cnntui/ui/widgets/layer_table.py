@@ -33,7 +33,7 @@ class Layout:
     words: int
 
 
-class LayerTable(ScrollView, can_focus=True):
+class LayerTable(ScrollView, can_focus=True, inherit_bindings=False):
     """Draws the lines of a lab. The selected one is the lab's; a click asks for another."""
 
     DEFAULT_CSS = """

@@ -110,7 +110,7 @@ class ReceptiveFieldMap(PaintedState[BuildState]):
                 if y + 1 < tall:
                     lower = self._color(int(shades[y + 1, x]), int(seen[y + 1, x]))
                 canvas.put(x, 2 + y // 2, "▀", ink(upper, lower))
-        note = f"{shape_text((height, width))} input" + (f", {scale} pixels a dot" if scale > 1 else "")
+        note = shape_text((height, width)) + (f", {scale} pixels a dot" if scale > 1 else " input")
         canvas.put(0, 2 + (tall + 1) // 2, note, ink(self.palette.dim))
         if sight is not None:
             how = "← ↑ ↓ → move it, esc back" if self.has_focus else "tab, arrows: another unit"
