@@ -40,3 +40,14 @@ def mnist_root() -> Path:
     if DATA is None or not has_mnist(Path(DATA)):
         pytest.skip("set CNNTUI_DATA to a torchvision root that has MNIST")
     return Path(DATA).resolve()
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Small networks, on a busy machine, wait for torch's threads longer than they work."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

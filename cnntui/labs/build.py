@@ -213,19 +213,20 @@ class BuildState:
         Raises:
             ImpossibleError: when their names cannot be.
         """
-        network, net = self.network, self.net
-        if items == network.items:
+        if items == self.network.items:
             return self
-        if self.path is None and not network.name.startswith(OWN):
-            # What a paper says is not true of a changed net.
-            net = NetFile(replace(network, items=items, name=f"{OWN}{network.name}"))
-        else:
-            net = replace(net, network=replace(network, items=items))
+        net = self._own(replace(self.network, items=items))
         folded = others.pop("folded", self.folded)
         if folded:
             folded &= frozenset(foldable(items))
         state = replace(self, net=net, folded=folded, **{"marked": None, **others})
         return state._at(key, meeting) if key is not None else state.select(self.selected)
+
+    def _own(self, network: Network) -> NetFile:
+        """A changed network as the user's own: what a paper says is not true of it any more."""
+        if self.path is None and not network.name.startswith(OWN):
+            return NetFile(replace(network, name=f"{OWN}{network.name}"))
+        return replace(self.net, network=network)
 
     def _spliced(
         self, key: Key, new: Items, count: int, chosen: Key, move: Callable[[Key], Key | None] | None = None
@@ -451,8 +452,9 @@ class BuildState:
             NotationError, ImpossibleError: when it is none.
         """
         shape = parse_input(text)
-        state = self._changed(self.network.items)
-        return replace(state, net=replace(state.net, network=replace(state.network, input=shape)))
+        if shape == self.network.input:
+            return self
+        return replace(self, net=self._own(replace(self.network, input=shape)), unit=None)
 
     def with_goal(self, text: str) -> BuildState:
         """With something to reach, such as `field >= 32; params <= 20000; output 10`; empty text takes it away.

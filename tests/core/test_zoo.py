@@ -23,6 +23,8 @@ from cnntui.core.sight import sight
 from cnntui.core.vocabulary import ACTIVATIONS
 from cnntui.training.model import Net, build
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TORCHVISION = {
     "alexnet": "alexnet",
     "densenet121": "densenet121",
@@ -48,15 +50,6 @@ KINDS: dict[type[nn.Module], str] = {
     nn.MaxPool2d: "maxpool",
     nn.AvgPool2d: "avgpool",
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Maps are small here: on a busy machine threads wait for one another longer than they work."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 class Step(NamedTuple):

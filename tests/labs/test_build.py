@@ -242,6 +242,8 @@ def test_what_is_inside_a_block_is_edited_for_all_its_calls() -> None:
 def test_the_paper_no_longer_speaks_for_a_changed_net() -> None:
     lab = open_net("lenet5").duplicate()
     assert (lab.net.year, lab.net.source, lab.network.name) == (None, "", "my-lenet5")
+    assert open_net("lenet5").with_input("1,64,64").network.name == "my-lenet5"
+    assert open_net("lenet5").with_input("1,32,32").network.name == "lenet5"
 
 
 # -- what is impossible

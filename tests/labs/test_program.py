@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,8 @@ from cnntui.labs.program.text import WIDTH
 from cnntui.labs.program.writer import MODULE_OWN
 from cnntui.training.model import build
 from tests.core.random_networks import described, random_network
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same'")  # of build; the programs themselves have none
 
@@ -66,15 +67,6 @@ WRITTEN = {
     "nothing": "id",
     "nothing at all": "from input",
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Small networks wait for threads more than they gain by them."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def executed(source: str) -> nn.Module:

@@ -21,7 +21,7 @@ from cnntui.labs.build import EDIT_ERRORS, BuildState, open_net
 from cnntui.labs.columns import SCREEN
 from cnntui.labs.formats import leave
 from cnntui.labs.history import History
-from cnntui.ui.views.build_dialogs import BuildDialogs
+from cnntui.ui.views.build_moves import BuildMoves
 from cnntui.ui.widgets.derivation_panel import DerivationPanel
 from cnntui.ui.widgets.editor import Editor
 from cnntui.ui.widgets.layer_table import LayerTable
@@ -73,7 +73,7 @@ ACTIONS = frozenset(action.partition("(")[0] for _, action, _, _ in KEYS) | {"ta
 ARROWS = ("select", "shut")  # which the picture has keys of its own for
 
 
-class BuildView(BuildDialogs, Widget):
+class BuildView(BuildMoves, Widget):
     """Draws one building lab and turns keys into its moves."""
 
     DEFAULT_CSS = """
@@ -119,11 +119,6 @@ class BuildView(BuildDialogs, Widget):
         self.columns = SCREEN
         self._beside = 0
         self._draft: Callable[[BuildState, str], BuildState] | None = None
-
-    @property
-    def state(self) -> BuildState:
-        """The lab's present state."""
-        return self.history.present
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """In the editor only escape is a command; on the picture the arrows move the unit."""
@@ -206,23 +201,6 @@ class BuildView(BuildDialogs, Widget):
         """The error, with the number that the table gives the layer."""
         row = state.analysis.failing
         return f"{state.analysis.rows.index(row) + 1 if row else 0}: {state.analysis.error}"
-
-    def make(self, move: Callable[[BuildState], BuildState]) -> bool:
-        """A move that undo takes back; a refused one says why."""
-        try:
-            state = move(self.state)
-        except EDIT_ERRORS as error:
-            self.tell(self.state, str(error))
-            return False
-        if state.net is not self.state.net or state.goal != self.state.goal:
-            self.history = self.history.push(state)
-        self.draw()
-        return True
-
-    def look(self, move: Callable[[BuildState], BuildState]) -> None:
-        """A move of the eye, which undo need not take back."""
-        self.history = self.history.amend(move(self.state))
-        self.draw()
 
     def on_layer_table_clicked(self, event: LayerTable.Clicked) -> None:
         """A click selects; on what is selected, it edits."""
@@ -325,45 +303,7 @@ class BuildView(BuildDialogs, Widget):
         self.refresh_bindings()
         self.draw()
 
-    # -- moves
-
-    def action_select(self, by: int) -> None:
-        """Another line."""
-        self.look(lambda state: state.select(state.selected + by))
-
-    def action_shut(self, shut: bool) -> None:
-        """Shut the selected group, or the one around; or open it."""
-        self.look(lambda state: state.fold(shut))
-
-    def action_delete(self) -> None:
-        """Without the selected layers."""
-        if self.state.lines:
-            self.make(BuildState.delete)
-
-    def action_duplicate(self) -> None:
-        """The selected layers once more."""
-        if self.state.lines:
-            self.make(BuildState.duplicate)
-
-    def action_move(self, by: int) -> None:
-        """The selected layers up or down."""
-        self.make(lambda state: state.move(by))
-
-    def action_mark(self) -> None:
-        """Select several: from here to where the cursor goes."""
-        self.look(BuildState.mark)
-
-    def action_unwrap(self) -> None:
-        """The selected group's layers in its place."""
-        self.make(BuildState.unwrap)
-
-    def action_fold(self) -> None:
-        """Shut or open the selected group."""
-        self.look(BuildState.fold)
-
-    def action_fold_all(self) -> None:
-        """Shut or open all."""
-        self.look(BuildState.fold_all)
+    # -- what is beside the table
 
     def action_beside(self, by: int) -> None:
         """Another picture beside the table: what a unit sees, the numbers written out, what if, the shapes; or none."""
@@ -381,16 +321,6 @@ class BuildView(BuildDialogs, Widget):
             self.make(lambda state: state.mend(index))
         elif not self.state.fixes and self.query_one(WaysPanel).has_class("-shown") and index < len(able):
             self.make(lambda state: state.instead(able[index]))
-
-    def action_undo(self) -> None:
-        """Take the last change back."""
-        self.history = self.history.undo()
-        self.draw()
-
-    def action_redo(self) -> None:
-        """Make it again."""
-        self.history = self.history.redo()
-        self.draw()
 
     def action_train(self) -> None:
         """Train the net on the screen."""

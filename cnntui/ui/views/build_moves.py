@@ -1,4 +1,4 @@
-"""The dialogs of the building view: open, save, input, goal, columns, another net beside it."""
+"""What can be done on the building view: moves and undo, and the dialogs to open, to save, to choose."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ A_MODEL = "your own …"
 WHICH_MODULE = "Open which nn.Module? torchvision:NAME, module:callable or file.py:callable, then its input"
 
 
-class BuildDialogs(Widget):
-    """What is asked before a move can be made."""
+class BuildMoves(Widget):
+    """Turns keys into moves of the lab; the view that draws it says how a state is drawn."""
 
     history: History[BuildState]
     columns: tuple[str, ...]
@@ -44,23 +44,88 @@ class BuildDialogs(Widget):
     @property
     def state(self) -> BuildState:
         """The lab's present state."""
-        raise NotImplementedError
+        return self.history.present
 
     def make(self, move: Callable[[BuildState], BuildState]) -> bool:
         """A move that undo takes back; a refused one says why."""
-        raise NotImplementedError
+        try:
+            state = move(self.state)
+        except EDIT_ERRORS as error:
+            self.tell(self.state, str(error))
+            return False
+        if state.net is not self.state.net or state.goal != self.state.goal:
+            self.history = self.history.push(state)
+        self.draw()
+        return True
 
     def look(self, move: Callable[[BuildState], BuildState]) -> None:
         """A move of the eye, which undo need not take back."""
-        raise NotImplementedError
+        self.history = self.history.amend(move(self.state))
+        self.draw()
 
     def draw(self) -> None:
         """Draw the present state."""
         raise NotImplementedError
 
+    def tell(self, state: BuildState, wrong: str | None = None) -> None:
+        """Say what is wrong."""
+        raise NotImplementedError
+
     def action_add(self) -> None:
         """Write layers."""
         raise NotImplementedError
+
+    # -- moves
+
+    def action_select(self, by: int) -> None:
+        """Another line."""
+        self.look(lambda state: state.select(state.selected + by))
+
+    def action_shut(self, shut: bool) -> None:
+        """Shut the selected group, or the one around; or open it."""
+        self.look(lambda state: state.fold(shut))
+
+    def action_delete(self) -> None:
+        """Without the selected layers."""
+        if self.state.lines:
+            self.make(BuildState.delete)
+
+    def action_duplicate(self) -> None:
+        """The selected layers once more."""
+        if self.state.lines:
+            self.make(BuildState.duplicate)
+
+    def action_move(self, by: int) -> None:
+        """The selected layers up or down."""
+        self.make(lambda state: state.move(by))
+
+    def action_mark(self) -> None:
+        """Select several: from here to where the cursor goes."""
+        self.look(BuildState.mark)
+
+    def action_unwrap(self) -> None:
+        """The selected group's layers in its place."""
+        self.make(BuildState.unwrap)
+
+    def action_fold(self) -> None:
+        """Shut or open the selected group."""
+        self.look(BuildState.fold)
+
+    def action_fold_all(self) -> None:
+        """Shut or open all."""
+        self.look(BuildState.fold_all)
+
+    def action_undo(self) -> None:
+        """Take the last change back."""
+        self.history = self.history.undo()
+        self.draw()
+
+    def action_redo(self) -> None:
+        """Make it again."""
+        self.history = self.history.redo()
+        self.draw()
+
+    # -- dialogs
 
     def _ask(
         self,
