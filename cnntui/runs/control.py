@@ -13,14 +13,14 @@ from cnntui.runs.files import write_atomic
 
 
 class Command(msgspec.Struct, frozen=True):
-    """One command. `set` takes `values`, for now `lr`."""
+    """One command. `set` takes `values`: `lr`, and what is probed, `picture` (its number in the test set) and `layer`."""
 
     id: str
     command: Literal["pause", "resume", "stop", "checkpoint", "set"]
-    values: dict[str, float] = {}
+    values: dict[str, float | str] = {}
 
 
-def send(directory: Path, command: str, **values: float) -> str:
+def send(directory: Path, command: str, **values: float | str) -> str:
     """Leave a command for the trainer of a run; returns its id.
 
     Raises:

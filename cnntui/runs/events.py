@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from contextlib import suppress
 from math import inf, isfinite, nan
 from pathlib import Path
 from typing import Literal
@@ -50,8 +51,18 @@ class Notice(Event, frozen=True, kw_only=True):
     message: str
 
 
+class Resume(Event, frozen=True, kw_only=True):
+    """The training goes on from `step`, with what `checkpoint` holds: what came after that step no longer counts."""
+
+    checkpoint: str
+
+
 class Data(Event, frozen=True, kw_only=True):
-    """The data set that is trained on: counts, picture shape, class names, and a hash of all its bytes."""
+    """The data set that is trained on: counts, picture shape, class names, and a hash of all its bytes.
+
+    `train_counts` and `test_counts` are by class; `mean` and `deviation` of the training pictures by channel, scaled to
+    0..1. `samples` is a file in `maps/` of uint8 pictures (N, C, H, W), the first few of each class, `sample_labels` theirs.
+    """
 
     name: str
     train: int
@@ -60,6 +71,12 @@ class Data(Event, frozen=True, kw_only=True):
     classes: list[str]
     sha256: str
     steps: int
+    train_counts: list[int] = []
+    test_counts: list[int] = []
+    mean: list[float] = []
+    deviation: list[float] = []
+    samples: str | None = None
+    sample_labels: list[int] = []
 
 
 class Train(Event, frozen=True, kw_only=True):
@@ -80,8 +97,42 @@ class Test(Event, frozen=True, kw_only=True):
     count: int
 
 
+class Misread(msgspec.Struct, frozen=True, array_like=True):
+    """A test picture that was taken for another class: its number, its label, what it was read as, how surely (0 to 1)."""
+
+    picture: int
+    label: int
+    read: int
+    probability: float
+
+
+class Classes(Event, frozen=True, kw_only=True):
+    """The test set class by class: how many there are, and how many were read right.
+
+    `confusion[label][read]` counts, None beyond MOST_CLASSES classes. `misread` are the surest mistakes, surest first;
+    `pictures` is a file in `maps/` of their uint8 pictures (N, C, H, W).
+    """
+
+    epoch: int
+    counts: list[int]
+    right: list[int]
+    confusion: list[list[int]] | None = None
+    misread: list[Misread] = []
+    pictures: str | None = None
+
+
+class Snapshot(Event, frozen=True, kw_only=True):
+    """The weights as they were at `step`, for scrubbing: `file` is a safetensors file in `snapshots/`."""
+
+    epoch: int
+    file: str
+
+
 class Probe(Event, frozen=True, kw_only=True):
     """Feature maps of some test pictures: `maps[layer]` is a file of uint8 shades (pictures, channels, H, W).
+
+    The pictures are one of each class, then those that were asked for; the layers are a choice, and those asked for.
+    `filters` is a file of the first convolution's weights (out_channels, in_channels, kH, kW), full shade ±`filters_scale`.
 
     `scales[layer]` is the value that full shade stands for, `channels[layer]` how many the layer has, of which the file
     holds the first. `probabilities[i]` are the classes' of picture i.
@@ -93,6 +144,9 @@ class Probe(Event, frozen=True, kw_only=True):
     maps: dict[str, str]
     scales: dict[str, float]
     channels: dict[str, int]
+    filters: str | None = None
+    filters_layer: str = ""
+    filters_scale: float = 1.0
 
 
 class Checkpoint(Event, frozen=True, kw_only=True):
@@ -111,7 +165,8 @@ class Answer(Event, frozen=True, kw_only=True):
     message: str
 
 
-AnyEvent = StateChange | Notice | Data | Train | Test | Probe | Checkpoint | Answer
+AnyEvent = StateChange | Notice | Resume | Data | Train | Test | Classes | Snapshot | Probe | Checkpoint | Answer
+MOST_CLASSES = 20  # beyond, a confusion matrix is more than anybody looks at
 
 
 class EventWriter:
@@ -186,6 +241,15 @@ class EventReader:
                 break
         self.more = room <= 0
         return events
+
+    @property
+    def share(self) -> float:
+        """How much of what is there has been read, 0 to 1."""
+        there = done = 0
+        for path, (_, read) in self._offsets.items():
+            with suppress(OSError):
+                there, done = there + path.stat().st_size, done + read
+        return min(1.0, done / max(1, there))
 
     def _logs(self) -> list[Path]:
         numbered = [

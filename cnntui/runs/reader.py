@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import Callable
@@ -12,15 +13,32 @@ from typing import Literal
 import numpy as np
 
 from cnntui.core.windows import Array
-from cnntui.runs.events import Answer, AnyEvent, Data, EventReader, Notice, Probe, StateChange, Test, Train, from_number
+from cnntui.runs.events import (
+    Answer,
+    AnyEvent,
+    Checkpoint,
+    Classes,
+    Data,
+    EventReader,
+    Notice,
+    Probe,
+    Resume,
+    Snapshot,
+    StateChange,
+    Test,
+    Train,
+    from_number,
+)
 from cnntui.runs.spec import ENDED, SPEC_VERSION, Exit, Spec, State, Status, liveness, read_json
 
 CURVE_POINTS = 512
+RECENT_POINTS = 256
 RECENT = 20
 GRACE_SECONDS = 1.5  # the supervisor needs a moment between the death of a trainer and writing how it died
 START_SECONDS = 60.0
 
 Alive = Literal["alive", "stalled", "gone", "stale"]
+Points = tuple[tuple[float, float], ...]
 
 
 class UnreadableRunError(Exception):
@@ -28,10 +46,14 @@ class UnreadableRunError(Exception):
 
 
 class Curve:
-    """Points of a curve; when it is full every second one goes, so it stays bounded however long the run."""
+    """Points of a curve; when it is full every second one goes, so it stays bounded however long the run.
 
-    def __init__(self, most: int = CURVE_POINTS) -> None:
+    Beside them the last few, all of them.
+    """
+
+    def __init__(self, most: int = CURVE_POINTS, recent: int = RECENT_POINTS) -> None:
         self.most = most
+        self._recent: deque[tuple[float, float]] = deque(maxlen=recent)
         self._every = 1
         self._seen = 0
         self._points: list[tuple[float, float]] = []
@@ -40,6 +62,7 @@ class Curve:
     def add(self, x: float, y: float) -> None:
         """Append a point."""
         self._last = (x, y)
+        self._recent.append(self._last)
         if self._seen % self._every == 0:
             self._points.append((x, y))
             if len(self._points) >= self.most:
@@ -47,10 +70,24 @@ class Curve:
                 self._every *= 2
         self._seen += 1
 
+    def cut(self, x: float) -> None:
+        """Forget what lies beyond `x`: the training went back to it."""
+        self._points = [point for point in self._points if point[0] <= x]
+        self._recent = deque((point for point in self._recent if point[0] <= x), self._recent.maxlen)
+        kept = [*self._points[-1:], *list(self._recent)[-1:]]
+        self._last = max(kept, default=None)
+        if self._last is None:
+            self._seen, self._every = 0, 1
+
     @property
-    def points(self) -> tuple[tuple[float, float], ...]:
+    def recent(self) -> Points:
+        """The last few points, in order."""
+        return tuple(self._recent)
+
+    @property
+    def points(self) -> Points:
         """What is kept, in order; always with the last one."""
-        if self._last is None or self._points[-1] == self._last:
+        if self._last is None or self._points[-1:] == [self._last]:
             return tuple(self._points)
         return (*self._points, self._last)
 
@@ -59,7 +96,8 @@ class Curve:
 class RunView:
     """All that a screen shows of a run, at one moment.
 
-    `over`: it has ended, how is known, and every event has been read. `tests`, `notices` and `answers` are the last few.
+    Curves are (step, value). `over`: it has ended, how is known, and every event has been read. `tests`, `notices` and
+    `answers` are the last few. `read`: how much of the log has been read, 0 to 1.
     """
 
     directory: Path
@@ -71,14 +109,21 @@ class RunView:
     message: str = ""
     over: bool = False
     data: Data | None = None
-    train_loss: tuple[tuple[float, float], ...] = ()
-    test_loss: tuple[tuple[float, float], ...] = ()
-    test_accuracy: tuple[tuple[float, float], ...] = ()
+    train_loss: Points = ()
+    recent_loss: Points = ()
+    test_loss: Points = ()
+    test_accuracy: Points = ()
+    lr: Points = ()
+    images_per_second: Points = ()
     tests: tuple[Test, ...] = ()
+    classes: Classes | None = None
     probe: Probe | None = None
+    checkpoint: Checkpoint | None = None
+    snapshots: tuple[Snapshot, ...] = ()
     notices: tuple[Notice, ...] = ()
     answers: tuple[Answer, ...] = ()
     skipped: int = 0
+    read: float = 1.0
 
     @property
     def ended(self) -> bool:
@@ -94,6 +139,11 @@ class RunView:
     def trained(self) -> bool:
         """Whether it ran to its end; a stopped run finished too, but says so."""
         return self.state == "finished" and not self.message
+
+    @property
+    def resumable(self) -> bool:
+        """Whether it ended before its last step, and left a checkpoint to go on from."""
+        return self.ended and not self.trained and self.checkpoint is not None
 
     @property
     def progress(self) -> float:
@@ -114,13 +164,19 @@ class RunView:
         """The probe's shades of `layer` (pictures, channels, H, W), or None while there are none."""
         if self.probe is None or layer not in self.probe.maps:
             return None
+        return self.shades(self.probe.maps[layer], len(self.probe.pictures))
+
+    def shades(self, name: str | None, least: int = 1) -> Array | None:
+        """A file of `maps/`: (N, C, H, W) uint8 with at least so many N; None where it is not there or not that."""
+        if name is None:
+            return None
         try:
-            shades = np.load(self.directory / "maps" / Path(self.probe.maps[layer]).name, allow_pickle=False)
+            shades = np.load(self.directory / "maps" / Path(name).name, allow_pickle=False)
         except (OSError, ValueError, EOFError, MemoryError):
             return None  # thinned away meanwhile, or damaged: the next probe will do
         if not isinstance(shades, np.ndarray) or shades.dtype != np.uint8 or shades.ndim != 4:
             return None
-        return shades if len(shades) >= len(self.probe.pictures) and shades.size else None
+        return shades if len(shades) >= least and shades.size else None
 
 
 class RunReader:
@@ -147,9 +203,12 @@ class RunReader:
         self._reset()
 
     def _reset(self) -> None:
-        self._train, self._test, self._accuracy = Curve(), Curve(), Curve()
+        self._train, self._test, self._accuracy, self._lr, self._speed = (Curve() for _ in range(5))
         self._data: Data | None = None
+        self._classes: Classes | None = None
         self._probe: Probe | None = None
+        self._checkpoint: Checkpoint | None = None
+        self._snapshots: dict[int, Snapshot] = {}
         self._tests: deque[Test] = deque(maxlen=RECENT)
         self._notices: deque[Notice] = deque(maxlen=RECENT)
         self._answers: deque[Answer] = deque(maxlen=RECENT)
@@ -169,6 +228,11 @@ class RunReader:
         """How the run stands, without reading its events any further."""
         self._status = read_json(self.directory / "status.json", Status) or self._status
         ended = read_json(self.directory / "exit.json", Exit)
+        attempt = last_attempt(self.directory)
+        if ended is not None and ended.attempt < attempt:
+            ended = None  # of an attempt before
+        if self._status is not None and self._status.attempt < attempt:
+            self._status = None
         state, alive, message = self._state(self._status, ended)
         return RunView(
             self.directory,
@@ -181,19 +245,30 @@ class RunReader:
             state in ENDED and alive != "alive" and not self._events.more,
             self._data,
             self._train.points,
+            self._train.recent,
             self._test.points,
             self._accuracy.points,
+            self._lr.points,
+            self._speed.points,
             tuple(self._tests),
+            self._classes,
             self._probe,
+            self._checkpoint,
+            tuple(self._snapshots[step] for step in sorted(self._snapshots)),
             tuple(self._notices),
             tuple(self._answers),
             self._events.skipped + self._refused,
+            self._events.share,
         )
 
     def _take(self, event: AnyEvent) -> None:
         match event:
             case Train():
                 self._train.add(event.step, from_number(event.loss))
+                self._lr.add(event.step, event.lr)
+                self._speed.add(event.step, event.images_per_second)
+            case Resume():
+                self._go_back(event.step)
             case Test():
                 self._test.add(event.step, from_number(event.loss))
                 self._accuracy.add(event.step, event.accuracy)
@@ -202,6 +277,14 @@ class RunReader:
                 self._probe = event
             case Probe():
                 self._refused += 1
+            case Classes() if _is_square(event):
+                self._classes = event
+            case Classes():
+                self._refused += 1
+            case Checkpoint():
+                self._checkpoint = event
+            case Snapshot():
+                self._snapshots[event.step] = event
             case Data():
                 self._data = event
             case Notice():
@@ -210,6 +293,11 @@ class RunReader:
                 self._answers.append(event)
             case StateChange():
                 self._changed = event
+
+    def _go_back(self, step: int) -> None:
+        for curve in (self._train, self._test, self._accuracy, self._lr, self._speed):
+            curve.cut(step)
+        self._snapshots = {at: snapshot for at, snapshot in self._snapshots.items() if at <= step}
 
     def _state(self, status: Status | None, ended: Exit | None) -> tuple[State, Alive, str]:
         """The state, whether the process lives, and what to say of it: the exit knows best, then the process."""
@@ -252,6 +340,23 @@ class RunReader:
         if status.state in ENDED:
             return status.state, "gone", message
         return "crashed", "gone", "its process is gone, and nobody saw how"
+
+
+def last_attempt(directory: Path) -> int:
+    """The number of the newest attempt to train a run, 1 where there is none yet."""
+    locks = (re.fullmatch(r"attempt-(\d+)\.lock", path.name) for path in directory.glob("attempt-*.lock"))
+    return max((int(match[1]) for match in locks if match), default=1)
+
+
+def _is_square(classes: Classes) -> bool:
+    """Whether the counts agree with each other: a viewer relies on it."""
+    count = len(classes.counts)
+    rows = classes.confusion if classes.confusion is not None else [classes.right]
+    return len(classes.right) == count and (
+        all(len(row) == count for row in rows)
+        and (classes.confusion is None or len(rows) == count)
+        and all(0 <= m.label < count and 0 <= m.read < count for m in classes.misread)
+    )
 
 
 def _is_whole(probe: Probe) -> bool:

@@ -22,7 +22,27 @@ from cnntui.core.notation import network_text, parse
 
 DATA_SETS = ("mnist", "fashion-mnist", "kmnist", "cifar10", "digits", "auto")
 OPTIMIZERS = ("adam", "adamw", "sgd")
-SCHEDULES = ("cosine", "constant")
+SCHEDULES = ("cosine", "constant", "onecycle")
+AUGMENTATIONS = ("none", "auto", "shift", "flip")
+PRECISIONS = ("auto", "float32", "bfloat16")
+DIGITS = ("mnist", "kmnist", "digits")  # a mirrored digit is another one, or none
+
+ALLOWED = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "augment": AUGMENTATIONS, "precision": PRECISIONS}
+
+# What `--recipe` sets, where nothing else is said. `plain` is what a textbook does; `fast` reaches a good accuracy soonest.
+RECIPES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "fast": {
+        "epochs": 5,
+        "batch_size": 128,
+        "lr": 0.003,
+        "optimizer": "adamw",
+        "schedule": "onecycle",
+        "weight_decay": 0.01,
+        "label_smoothing": 0.1,
+        "augment": "auto",
+    },
+}
 
 SPEC_VERSION = 1
 
@@ -31,7 +51,13 @@ ENDED: frozenset[str] = frozenset({"finished", "failed", "crashed"})
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person chooses, beside the net."""
+    """What a person chooses, beside the net.
+
+    `data` is one of DATA_SETS, or a directory of pictures by class. `augment`: `shift` moves each training picture by a few
+    pixels, `flip` mirrors half of them as well, `auto` is what suits the data. `precision`: `auto` is bfloat16 autocast on
+    the GPUs that have it. `compile` is torch.compile, `cuda_graphs` replays a whole step at once where the device is CUDA.
+    `weights_from` is a run directory whose weights to begin with, `tensorboard` where event files are to be written.
+    """
 
     data: str = "auto"
     data_dir: str | None = None
@@ -40,8 +66,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lr: float = 0.001
     optimizer: str = "adam"
     schedule: str = "cosine"
+    weight_decay: float | None = None  # None: the optimizer's own default in torch
+    label_smoothing: float = 0.0
+    augment: str = "none"
     seed: int = 0
     device: str = "auto"
+    precision: str = "auto"
+    compile: bool = False
+    cuda_graphs: bool = True
+    weights_from: str | None = None
+    tensorboard: str | None = None
 
     def check(self) -> None:
         """Refuse what cannot be trained with.
@@ -54,9 +88,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError(f"{name.replace('_', ' ')} {getattr(self, name)} < 1")
         if not 0 < self.lr < float("inf"):
             raise ValueError(f"learning rate {self.lr} is not above 0")
-        for name, allowed in (("data", DATA_SETS), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+        if self.weight_decay is not None and not 0 <= self.weight_decay < float("inf"):
+            raise ValueError(f"weight decay {self.weight_decay} is below 0 or not a number")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label smoothing {self.label_smoothing} is not from 0 to below 1")
+        for name, allowed in ALLOWED.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} {getattr(self, name)!r} is none of {', '.join(allowed)}")
+        if self.data not in DATA_SETS and not Path(self.data).is_dir():
+            raise ValueError(
+                f"data {self.data!r} is none of {', '.join(DATA_SETS)}, nor a directory of pictures by class"
+            )
+        if self.augment == "flip" and self.data in DIGITS:
+            raise ValueError(f"augment 'flip' would mirror the digits of {self.data}: take 'shift'")
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", self.device):
             raise ValueError(f"device {self.device!r} is none of auto, cpu, cuda, cuda:N, mps")
         if self.data_dir is not None and not Path(self.data_dir).is_dir():
@@ -117,7 +161,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     images_per_second: float | None = None
     data: str | None = None
     device: str | None = None
-    memory: int | None = None
+    memory: int | None = None  # bytes: the device's for CUDA, the process's resident ones otherwise
+    memory_total: int | None = None
+    utilization: int | None = None  # of a GPU, percent
+    temperature: int | None = None  # of a GPU, degrees Celsius
     host: str = ""
     boot_id: str = ""
     pid: int = 0
