@@ -127,8 +127,8 @@ def images_per_second() -> dict[str, Any]:
     from cnntui.runs.places import data_root, has_mnist
     from cnntui.runs.spec import Settings, new_spec
     from cnntui.training.data import Fitting, from_torchvision
-    from cnntui.training.loop import make_optimizer
     from cnntui.training.model import build
+    from cnntui.training.optimizers import make_optimizer
 
     if not has_mnist(data_root()):
         return {"not measured": f"no MNIST in {data_root()}: set CNNTUI_DATA"}

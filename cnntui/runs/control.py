@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from pathlib import Path
@@ -11,13 +12,19 @@ import msgspec
 
 from cnntui.runs.files import write_atomic
 
+EXPIRE_SECONDS = 600.0
+
 
 class Command(msgspec.Struct, frozen=True):
-    """One command. `set` takes `values`: `lr`, and what is probed, `picture` (its number in the test set) and `layer`."""
+    """One command. `set` takes `values`: `lr`, and what is probed, `picture` (its number in the test set) and `layer`.
+
+    `sent`: when, in seconds since the epoch; a command is not obeyed hours later by a trainer that was away.
+    """
 
     id: str
     command: Literal["pause", "resume", "stop", "checkpoint", "set"]
     values: dict[str, float | str] = {}
+    sent: float = math.inf
 
 
 def send(directory: Path, command: str, **values: float | str) -> str:
@@ -27,7 +34,9 @@ def send(directory: Path, command: str, **values: float | str) -> str:
         OSError: when the run directory cannot be written.
         msgspec.ValidationError: when there is no such command.
     """
-    written = msgspec.convert({"id": uuid.uuid4().hex, "command": command, "values": values}, Command)
+    written = msgspec.convert(
+        {"id": uuid.uuid4().hex, "command": command, "values": values, "sent": time.time()}, Command
+    )
     inbox = directory / "control" / "in"
     inbox.mkdir(parents=True, exist_ok=True, mode=0o700)
     # Named by time, so that commands are obeyed in the order in which they were given.

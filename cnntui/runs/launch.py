@@ -16,7 +16,8 @@ from cnntui.core.layers import shape_text
 from cnntui.core.vocabulary import NotationError
 from cnntui.runs.files import write_atomic
 from cnntui.runs.places import runs_root
-from cnntui.runs.spec import Spec
+from cnntui.runs.reader import RunReader, UnreadableRunError
+from cnntui.runs.spec import Spec, last_attempt, lock_of
 
 
 class LaunchError(Exception):
@@ -53,7 +54,7 @@ def create(spec: Spec, directory: Path | None = None) -> Path:
     directory = directory or runs_root() / spec.run
     try:
         directory.mkdir(parents=True, mode=0o700)
-        for name in ("maps", "checkpoints", "control", "control/in", "control/done"):
+        for name in ("maps", "snapshots", "checkpoints", "control", "control/in", "control/done"):
             (directory / name).mkdir(mode=0o700)
         write_atomic(directory / "spec.json", msgspec.json.format(msgspec.json.encode(spec)), sync=True)
     except FileExistsError:
@@ -63,16 +64,24 @@ def create(spec: Spec, directory: Path | None = None) -> Path:
     return directory
 
 
-def start(directory: Path) -> None:
+def start(directory: Path, attempt: int = 1) -> None:
     """Start the supervisor of a created run. It outlives this process and its terminal.
 
     Raises:
-        LaunchError: when no process can be started.
+        LaunchError: when this attempt was begun by somebody else, or no process can be started.
     """
+    try:
+        os.close(os.open(lock_of(directory, attempt), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        raise LaunchError(
+            f"attempt {attempt} on {directory.name} was begun just now by another: attach to it"
+        ) from None
+    except OSError as error:
+        raise LaunchError(f"{directory}: {error.strerror}") from None
     try:
         subprocess.run(
             # -P: a file called random.py where the user happens to be must not be taken for Python's own.
-            [sys.executable, "-P", "-m", "cnntui.runs.supervisor", str(directory)],
+            [sys.executable, "-P", "-m", "cnntui.runs.supervisor", str(directory), str(attempt)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -88,3 +97,26 @@ def launch(spec: Spec, directory: Path | None = None) -> Path:
     made = create(spec, directory)
     start(made)
     return made
+
+
+def resume(directory: Path) -> int:
+    """Train on from the last whole checkpoint of a run that ended too early; returns the number of the new attempt.
+
+    Raises:
+        LaunchError: when torch is missing, the run is going or has come to its end, or there is nothing to go on from.
+    """
+    if not can_train():
+        raise LaunchError(HOW_TO_GET_TORCH)
+    try:
+        view = RunReader(directory).glance()
+    except UnreadableRunError as error:
+        raise LaunchError(str(error)) from None
+    if not view.ended:
+        raise LaunchError(f"{view.spec.run} is {view.label}: there is nothing to resume")
+    if view.trained:
+        raise LaunchError(
+            f"{view.spec.run} was trained to its end: cnntui train --from {view.spec.run} goes on from its weights"
+        )
+    attempt = last_attempt(directory) + 1
+    start(directory, attempt)
+    return attempt

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -29,7 +29,18 @@ from cnntui.runs.events import (
     Train,
     from_number,
 )
-from cnntui.runs.spec import ENDED, SPEC_VERSION, Exit, Spec, State, Status, liveness, read_json
+from cnntui.runs.spec import (
+    ENDED,
+    SPEC_VERSION,
+    Exit,
+    Spec,
+    State,
+    Status,
+    last_attempt,
+    liveness,
+    lock_of,
+    read_json,
+)
 
 CURVE_POINTS = 512
 RECENT_POINTS = 256
@@ -142,8 +153,8 @@ class RunView:
 
     @property
     def resumable(self) -> bool:
-        """Whether it ended before its last step, and left a checkpoint to go on from."""
-        return self.ended and not self.trained and self.checkpoint is not None
+        """Whether it ended before its last step; it can go on from its last checkpoint."""
+        return self.ended and not self.trained
 
     @property
     def progress(self) -> float:
@@ -233,7 +244,7 @@ class RunReader:
             ended = None  # of an attempt before
         if self._status is not None and self._status.attempt < attempt:
             self._status = None
-        state, alive, message = self._state(self._status, ended)
+        state, alive, message = self._state(self._status, ended, attempt)
         return RunView(
             self.directory,
             self.spec,
@@ -299,7 +310,7 @@ class RunReader:
             curve.cut(step)
         self._snapshots = {at: snapshot for at, snapshot in self._snapshots.items() if at <= step}
 
-    def _state(self, status: Status | None, ended: Exit | None) -> tuple[State, Alive, str]:
+    def _state(self, status: Status | None, ended: Exit | None, attempt: int) -> tuple[State, Alive, str]:
         """The state, whether the process lives, and what to say of it: the exit knows best, then the process."""
         message = status.message if status else ""
         if ended is not None and ended.signal is not None:
@@ -307,10 +318,14 @@ class RunReader:
         if ended is not None:
             if status is not None and status.state in ENDED:
                 return status.state, "gone", message
-            if self._changed is not None and self._changed.state == "finished":
+            if (
+                self._changed is not None
+                and self._changed.state == "finished"
+                and self._changed.attempt == ended.attempt
+            ):
                 return "finished", "gone", self._changed.message
             return "crashed", "gone", f"ended with code {ended.code}; see {self.directory / 'stderr.log'}"
-        written = self._written()
+        written = self._written("status.json" if status else lock_of(self.directory, attempt).name, "spec.json")
         if written is None:
             return "crashed", "gone", "its directory is gone"
         if status is None:
@@ -319,13 +334,11 @@ class RunReader:
             return "starting", "alive", ""
         return self._by_process(status, written, message)
 
-    def _written(self) -> float | None:
-        """When the status (else the spec) was last written, on the wall clock."""
-        for name in ("status.json", "spec.json"):
-            try:
+    def _written(self, *names: str) -> float | None:
+        """When the first of these files that is there was last written, on the wall clock."""
+        for name in names:
+            with suppress(OSError):
                 return (self.directory / name).stat().st_mtime
-            except OSError:
-                continue
         return None
 
     def _by_process(self, status: Status, written: float, message: str) -> tuple[State, Alive, str]:
@@ -340,12 +353,6 @@ class RunReader:
         if status.state in ENDED:
             return status.state, "gone", message
         return "crashed", "gone", "its process is gone, and nobody saw how"
-
-
-def last_attempt(directory: Path) -> int:
-    """The number of the newest attempt to train a run, 1 where there is none yet."""
-    locks = (re.fullmatch(r"attempt-(\d+)\.lock", path.name) for path in directory.glob("attempt-*.lock"))
-    return max((int(match[1]) for match in locks if match), default=1)
 
 
 def _is_square(classes: Classes) -> bool:

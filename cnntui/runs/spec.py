@@ -171,6 +171,9 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     process_started: float = 0.0
 
 
+REFUSED = 3  # the exit code of a trainer that found another one at work
+
+
 class Exit(msgspec.Struct, frozen=True, kw_only=True):
     """How a trainer ended, as its supervisor saw it: an exit code, or the signal that killed it."""
 
@@ -179,6 +182,17 @@ class Exit(msgspec.Struct, frozen=True, kw_only=True):
     signal: str | None
     ended: str
     peak_memory: int | None = None
+
+
+def lock_of(directory: Path, attempt: int) -> Path:
+    """What announces an attempt to train a run: created exclusively by whoever begins it."""
+    return directory / f"attempt-{attempt}.lock"
+
+
+def last_attempt(directory: Path) -> int:
+    """The number of the newest attempt to train a run; 0 where there is none yet."""
+    locks = (re.fullmatch(r"attempt-(\d+)\.lock", path.name) for path in directory.glob("attempt-*.lock"))
+    return max((int(match[1]) for match in locks if match), default=0)
 
 
 T = TypeVar("T")
@@ -207,8 +221,23 @@ def process_facts() -> dict[str, Any]:
         "host": socket.gethostname(),
         "boot_id": boot_id(),
         "pid": os.getpid(),
-        "process_started": psutil.Process().create_time(),
+        "process_started": started(os.getpid()),
     }
+
+
+def started(pid: int) -> float:
+    """When a process began: seconds since the machine did, where Linux tells them; else since the epoch.
+
+    The former do not move when somebody sets the clock.
+
+    Raises:
+        psutil.NoSuchProcess: when there is none.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+        return int(stat.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return psutil.Process(pid).create_time()
 
 
 STALE_SECONDS = 60.0
@@ -226,7 +255,7 @@ def liveness(status: Status, written: float, now: float | None = None) -> Litera
         return "gone"
     try:
         process = psutil.Process(status.pid)
-        if abs(process.create_time() - status.process_started) > 1:
+        if abs(started(status.pid) - status.process_started) > 1:
             return "gone"
         state = process.status()
     except psutil.NoSuchProcess:

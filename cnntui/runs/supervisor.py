@@ -18,10 +18,10 @@ from types import FrameType
 import msgspec
 
 from cnntui.runs.files import write_atomic
-from cnntui.runs.spec import Exit
+from cnntui.runs.spec import REFUSED, Exit
 
 
-def supervise(directory: Path, attempt: int = 1) -> int:
+def supervise(directory: Path, attempt: int) -> int:
     """Run the trainer on `directory` to its end and write `exit.json`; returns its exit code (128 + signal if killed)."""
     os.umask(0o077)
     with (directory / "stdout.log").open("ab") as out, (directory / "stderr.log").open("ab") as err:
@@ -39,6 +39,8 @@ def supervise(directory: Path, attempt: int = 1) -> int:
     signal.signal(signal.SIGINT, forward)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     code = trainer.wait()
+    if code == REFUSED:  # another trains it, and will be told of by its own supervisor
+        return code
     end = Exit(
         attempt=attempt,
         code=code if code >= 0 else None,
@@ -63,4 +65,4 @@ if __name__ == "__main__":
     if os.fork():
         os._exit(0)
     os.setsid()
-    sys.exit(supervise(Path(sys.argv[1])))
+    sys.exit(supervise(Path(sys.argv[1]), int(sys.argv[2])))

@@ -6,13 +6,15 @@ Ends 0 when trained or stopped, 1 when it failed; the state says which, its mess
 from __future__ import annotations
 
 import os
+import re
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnntui.runs.places import data_root
-from cnntui.runs.spec import Spec, read_json
+from cnntui.runs.spec import ENDED, REFUSED, Spec, Status, liveness, lock_of, read_json
 
 if TYPE_CHECKING:
     from cnntui.training.desk import Desk
@@ -25,26 +27,32 @@ def main(run: Path, attempt: int) -> int:
     if spec is None:
         print(f"{run} holds no readable spec.json", file=sys.stderr)
         return 1
-    try:
-        os.close(os.open(run / f"attempt-{attempt}.lock", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        print(f"{run} is being trained or was trained already", file=sys.stderr)
-        return 1
+    other = read_json(run / "status.json", Status)
+    if other is not None and other.state not in ENDED and liveness(other, time.time()) in ("alive", "stalled"):
+        print(f"{run} is being trained, by process {other.pid} on {other.host}", file=sys.stderr)
+        return REFUSED
+    lock_of(run, attempt).touch(mode=0o600)
     from cnntui.training.desk import Desk
 
-    with Desk(run, attempt) as desk:
+    try:
+        desk = Desk(run, attempt)
+    except FileExistsError:
+        print(f"{run}: attempt {attempt} is another process's", file=sys.stderr)
+        return REFUSED
+    with desk:
         try:
-            return work(run, spec, desk)
+            return work(run, spec, desk, attempt)
         except Exception as error:  # the last resort: the traceback goes to the log, one line to the person
             traceback.print_exc()
             desk.end("failed", f"{type(error).__name__}: {error}; see {run / 'stderr.log'}".replace("\n", " "))
             return 1
 
 
-def work(run: Path, spec: Spec, desk: Desk) -> int:
-    """Load, build, train."""
+def work(run: Path, spec: Spec, desk: Desk, attempt: int) -> int:
+    """Load, build, train; from the second attempt on, from the last checkpoint that is whole."""
     import torch
 
+    from cnntui.training.checkpoints import newest
     from cnntui.training.data import DataError, load
     from cnntui.training.devices import DeviceError, pick
     from cnntui.training.loop import Trainer, TrainingError
@@ -52,8 +60,7 @@ def work(run: Path, spec: Spec, desk: Desk) -> int:
 
     try:
         device, name = pick(spec.device)
-        desk.torch_device = device
-        desk.update(device=name)
+        desk.use(device, name)
         desk.enter("loading data")
         data = load(spec.data, Path(spec.data_dir) if spec.data_dir else data_root(), desk.notice)
         desk.update(data=data.name)
@@ -61,9 +68,14 @@ def work(run: Path, spec: Spec, desk: Desk) -> int:
         model = build(spec.network).to(device).to(memory_format=torch.channels_last)
         out_of_memory = False
         try:
-            Trainer(run, spec, model, data.to(device), desk).train()
-        except torch.OutOfMemoryError:
+            checkpoint = newest(run, desk.notice) if attempt > 1 else None
+            Trainer(run, spec, model, data.to(device), desk).train(checkpoint)
+        except (torch.OutOfMemoryError, MemoryError):
             out_of_memory = True  # the exception's frames hold tensors: free them by leaving the handler first
+        except RuntimeError as error:
+            if not re.search(r"can't allocate memory|not enough memory|out of memory", str(error)):
+                raise
+            out_of_memory = True
         if out_of_memory:
             torch.cuda.empty_cache()
             smaller = max(1, spec.batch_size // 2)

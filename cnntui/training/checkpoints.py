@@ -6,21 +6,45 @@ import hashlib
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from cnntui.runs.files import sync_directory, write_atomic
+from cnntui.runs.spec import Spec
+from cnntui.training.step import moments_of
 
 KEEP = 3
+SNAPSHOTS = 48  # at most, over a whole run
+SNAPSHOT_BYTES = 256 << 20  # of all snapshots of a run
 
 
-def save(run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any], best: bool) -> Path:
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """What a checkpoint holds beside tensors: `step` steps are done; `lr` is the rate before the schedule's factor.
+
+    `mean` and `deviation` are those of the training pictures by channel, scaled to 0..1. `best`: test accuracy, 0 to 1.
+    """
+
+    step: int
+    epoch: int
+    lr: float
+    best: float
+    device: str
+    data: str
+    data_sha256: str
+    classes: list[str]
+    mean: list[float]
+    deviation: list[float]
+    spec: dict[str, Any]
+
+
+def save(run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: State, best: bool) -> Path:
     """Write `checkpoints/step-N` and point LAST (and BEST) at it; keeps the newest three and the best.
 
     Everything is written beside, hashed, synced, and only then renamed into place; MANIFEST.json is written last.
@@ -29,11 +53,12 @@ def save(run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: d
         OSError: the earlier checkpoints are as they were, and nothing is left of this one.
     """
     directory = run / "checkpoints"
-    for leftover in directory.glob(".step-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    name = f"step-{state['step']}"
+    for leftover in directory.glob(".*"):
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    name = f"step-{state.step}"
     final = directory / name
     if not (final / "MANIFEST.json").exists():  # the weights of a step do not change
+        shutil.rmtree(final, ignore_errors=True)
         _write(final, model, optimizer, state)
     write_atomic(directory / "LAST", name.encode(), sync=True)
     if best:
@@ -42,16 +67,14 @@ def save(run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: d
     return final
 
 
-def _write(final: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+def _write(final: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> None:
     directory, name = final.parent, final.name
     temporary = directory / f".{name}.{os.getpid()}"
     try:
         temporary.mkdir(mode=0o700)
         save_file(_plain(model.state_dict()), temporary / "model.safetensors")
-        tensors, groups = _flatten(optimizer)
-        tensors["rng.cpu"] = torch.get_rng_state()
-        save_file(_plain(tensors), temporary / "optimizer.safetensors")
-        (temporary / "state.json").write_bytes(msgspec.json.encode({**state, "param_groups": groups}))
+        save_file(_plain({**moments_of(optimizer), **lucks(state.device)}), temporary / "optimizer.safetensors")
+        (temporary / "state.json").write_bytes(msgspec.json.encode(state))
         manifest = {path.name: _sha256(path) for path in sorted(temporary.iterdir())}
         write_atomic(temporary / "MANIFEST.json", msgspec.json.encode(manifest), sync=True)
         temporary.rename(final)
@@ -64,29 +87,142 @@ def _write(final: Path, model: nn.Module, optimizer: torch.optim.Optimizer, stat
         raise
 
 
+def newest(run: Path, say: Callable[[str], None]) -> Path | None:
+    """The checkpoint to go on from: the last one that is whole. `say` is told of those that are not."""
+    directory = run / "checkpoints"
+    named = ((re.fullmatch(r"step-(\d+)", path.name), path) for path in directory.glob("step-*"))
+    for _, path in sorted(((int(match[1]), path) for match, path in named if match), reverse=True):
+        if is_whole(path):
+            return path
+        say(f"{path.name} is damaged, its hash is another one: not used")
+    return None
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Whether all files are there, with the hashes of the manifest."""
+    try:
+        hashes = msgspec.json.decode((checkpoint / "MANIFEST.json").read_bytes(), type=dict[str, str])
+        return hashes.keys() >= {"model.safetensors", "optimizer.safetensors", "state.json"} and all(
+            _sha256(checkpoint / Path(name).name) == digest for name, digest in hashes.items()
+        )
+    except (OSError, msgspec.MsgspecError):
+        return False
+
+
+def last_step(run: Path) -> int:
+    """The step of the last checkpoint, 0 where there is none."""
+    try:
+        return int((run / "checkpoints" / "LAST").read_text("utf-8").removeprefix("step-"))
+    except (OSError, ValueError):
+        return 0
+
+
+def forget_after(run: Path, step: int) -> None:
+    """Remove what lies beyond `step`: the training goes on from there, and comes by again."""
+    for path in [*(run / "checkpoints").glob("step-*"), *(run / "snapshots").glob("step-*")]:
+        match = re.fullmatch(r"step-(\d+)(\.safetensors)?", path.name)
+        if match and int(match[1]) > step:
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def read_state(checkpoint: Path) -> State:
+    """Its state.json.
+
+    Raises:
+        OSError: when it cannot be read.
+        ValueError: when it is not of this version.
+    """
+    try:
+        return msgspec.json.decode((checkpoint / "state.json").read_bytes(), type=State)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"state.json is not understood: {error}") from None
+
+
+def differences(state: State, spec: Spec, data_sha256: str) -> list[str]:
+    """What a checkpoint was trained with, and the run would not be: one line each; none is as it must be."""
+    now: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(spec))
+    lines = [
+        f"{key} was {state.spec.get(key)}, spec.json says {now.get(key)}"
+        for key in sorted(state.spec.keys() | now.keys())
+        if state.spec.get(key) != now.get(key)
+    ]
+    if state.data_sha256 != data_sha256:
+        lines.append(f"the pictures of {state.data} are not the same any more")
+    return lines
+
+
+def restore(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> None:
+    """Put a checkpoint, found whole, into a model and its optimizer, in place; and torch's random state.
+
+    Raises:
+        OSError: when it cannot be read.
+        ValueError: when it is not of this model.
+    """
+    try:
+        model.load_state_dict(load_file(checkpoint / "model.safetensors"))
+        tensors = load_file(checkpoint / "optimizer.safetensors")
+        _put_lucks(tensors, state.device)
+        _put_moments(tensors, optimizer)
+    except (SafetensorError, RuntimeError, KeyError) as error:
+        raise ValueError(f"it is not of this net: {str(error).splitlines()[0]}") from None
+
+
+def _put_moments(tensors: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
+    present = moments_of(optimizer)
+    state = optimizer.state_dict()
+    if present.keys() <= tensors.keys() and present:
+        with torch.no_grad():
+            for key, tensor in present.items():
+                tensor.copy_(tensors[key])
+        return
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        if match := re.fullmatch(r"state\.(\d+)\.(\w+)", key):
+            moments.setdefault(int(match[1]), {})[match[2]] = tensor
+    optimizer.load_state_dict({**state, "state": moments})
+
+
+def lucks(device: str) -> dict[str, Tensor]:
+    """The state of the random numbers that training draws."""
+    states = {"rng.cpu": torch.get_rng_state()}
+    if device.startswith("cuda"):
+        states["rng.cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def _put_lucks(tensors: dict[str, Tensor], device: str) -> None:
+    torch.set_rng_state(tensors["rng.cpu"])
+    if "rng.cuda" in tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(tensors["rng.cuda"], device)
+
+
+def snapshot_steps(steps: int, size: int) -> frozenset[int]:
+    """When weights of `size` bytes are kept for scrubbing: at the start, then ever farther apart, and at the last step."""
+    count = max(2, min(SNAPSHOTS, SNAPSHOT_BYTES // max(1, size)))
+    return frozenset({0, steps, *(round(steps ** (i / (count - 1))) for i in range(count - 1))})
+
+
+def snapshot(run: Path, model: nn.Module, step: int) -> Path:
+    """Write the weights alone to `snapshots/step-N.safetensors`.
+
+    Raises:
+        OSError: nothing is left of it.
+    """
+    final = run / "snapshots" / f"step-{step}.safetensors"
+    temporary = final.with_name(f".{final.name}")
+    final.parent.mkdir(exist_ok=True, mode=0o700)
+    try:
+        save_file(_plain(model.state_dict()), temporary)
+        temporary.replace(final)
+    except (SafetensorError, OSError) as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(str(error)) from None
+    return final
+
+
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Contiguous copies on the CPU: safetensors refuses shared storage."""
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-
-
-def _flatten(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
-    """The optimizer's tensors by name, and its settings."""
-    state = optimizer.state_dict()
-    tensors = {
-        f"state.{index}.{key}": torch.as_tensor(value)
-        for index, values in state["state"].items()
-        for key, value in values.items()
-        if value is not None
-    }
-    groups = [
-        {
-            key: value
-            for key, value in group.items()
-            if isinstance(value, int | float | bool | str | list | tuple | None)
-        }
-        for group in state["param_groups"]
-    ]
-    return tensors, groups
 
 
 def _sha256(path: Path) -> str:

@@ -6,11 +6,10 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol, Self
 
 import msgspec
 import psutil
@@ -19,25 +18,52 @@ import torch
 from cnntui.runs import control
 from cnntui.runs.events import Answer, Event, EventWriter, Notice, StateChange
 from cnntui.runs.files import write_atomic
-from cnntui.runs.spec import State, Status, process_facts
+from cnntui.runs.spec import State, Status, lock_of, process_facts
+from cnntui.training.gauge import Gauge
 
 STATUS_SECONDS = 1.0
 LISTEN_SECONDS = 0.2
 SMOOTHING = 0.15  # how much a new speed counts in the one that is shown
 
 
+class Steered(Protocol):
+    """What can be asked of a trainer between two steps. Each says in words what it did, or raises ValueError."""
+
+    def checkpoint_now(self) -> str:
+        """Save the weights."""
+
+    def set_lr(self, lr: float) -> str:
+        """Another learning rate."""
+
+    def probe_layer(self, name: str) -> str:
+        """Show what this layer makes."""
+
+    def probe_picture(self, number: int) -> str:
+        """Show what is made of this test picture."""
+
+    def recover(self) -> None:
+        """Back to where the numbers were finite."""
+
+
 class Desk:
-    """Writes events and status of a run, and reads its commands. Use as a context: leaving it writes the last status."""
+    """Writes events and status of a run, and reads its commands. Use as a context: leaving it writes the last status.
+
+    Raises:
+        FileExistsError: when this attempt has a trainer already.
+    """
 
     def __init__(self, run: Path, attempt: int) -> None:
         self.run = run
+        self._events = EventWriter(run, attempt)
         self.status = Status(phase="starting", attempt=attempt, **process_facts())
         self._progressed = time.monotonic()
-        self.set_lr: Callable[[float], None] | None = None
-        self.checkpoint: Callable[[], None] | None = None
-        self.torch_device: torch.device | None = None
-        self._events = EventWriter(run, attempt)
+        self.steered: Steered | None = None
+        self.board: Board | None = None
+        self._device: torch.device | None = None
+        self._gauge = Gauge(torch.device("cpu"))
         self.trouble = ""  # why it paused by itself
+        lock = lock_of(run, attempt)
+        self._announced = lock.stat().st_mtime if lock.exists() else 0.0
         self._paused = False
         self._stopping = False
         self._listened = 0.0
@@ -46,7 +72,7 @@ class Desk:
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._keep_status, name="status", daemon=True)
 
-    def __enter__(self) -> Desk:
+    def __enter__(self) -> Self:
         self.write_status()
         self.tell(StateChange(step=0, state="starting"), sync=True)
         signal.signal(signal.SIGTERM, self._on_sigterm)
@@ -57,6 +83,8 @@ class Desk:
         self._closed.set()
         self._thread.join()
         self.write_status()
+        if self.board is not None:
+            self.board.close()
         self._events.close()
 
     def _on_sigterm(self, number: int, _frame: FrameType | None) -> None:
@@ -64,14 +92,22 @@ class Desk:
         self._stopping = True
         signal.signal(number, signal.SIG_DFL)
 
+    def use(self, device: torch.device, name: str) -> None:
+        """The device whose memory, load and heat the status tells."""
+        self._device, self._gauge = device, Gauge(device)
+        self.update(device=name)
+
     def update(self, **facts: Any) -> None:
         """Change what the status says; whoever calls this made progress."""
         self.status = msgspec.structs.replace(self.status, **facts)
         self._progressed = time.monotonic()
 
-    def tell(self, event: Event, sync: bool = False) -> None:
-        """Write an event."""
-        self._events.emit(event)
+    def tell(self, *events: Event, sync: bool = False) -> None:
+        """Write events, in one piece."""
+        for event in events:
+            self._events.emit(event)
+            if self.board is not None:
+                self.board.take(event)
         self._events.flush(sync)
 
     def notice(self, message: str) -> None:
@@ -120,6 +156,9 @@ class Desk:
         while True:
             if time.monotonic() - self._listened >= LISTEN_SECONDS:
                 self._listened = time.monotonic()
+                if lock_of(self.run, self.status.attempt + 1).exists():
+                    self.trouble = "another attempt has taken over"
+                    self._stopping = True
                 for path, command in control.receive(self.run):
                     self._take(path, command)
             if self._stopping:
@@ -134,11 +173,16 @@ class Desk:
             self._obeyed.add(path.name)
             accepted, message, ident, word = False, "not a command", path.stem, "?"
         elif command is None or command.id in self._obeyed:
+            with suppress(OSError):  # the same once more
+                path.unlink()
             return
         else:
             ident, word = command.id, command.command
             self._obeyed.add(ident)
-            accepted, message = self._do(command)
+            try:
+                accepted, message = True, self._do(command)
+            except ValueError as error:
+                accepted, message = False, str(error)
         self._answer(path, ident, word, accepted, message)
 
     def _answer(self, path: Path, ident: str, word: str, accepted: bool, message: str) -> None:
@@ -147,24 +191,47 @@ class Desk:
         with suppress(OSError):  # else it stays where it is, and is known by its id
             control.settle(path, {"step": answer.step, "accepted": accepted, "message": message})
 
-    def _do(self, command: control.Command) -> tuple[bool, str]:
+    def _do(self, command: control.Command) -> str:
+        """What was done, in words.
+
+        Raises:
+            ValueError: why it was not.
+        """
+        if time.time() - command.sent > control.EXPIRE_SECONDS:
+            raise ValueError(f"expired: it was asked {time.time() - command.sent:.0f} s ago")
+        if command.sent < self._announced:
+            raise ValueError("expired: it was asked of an attempt before this one")
+        if self.steered is None and command.command in ("checkpoint", "set"):
+            raise ValueError("the training has not begun")
         match command.command:
             case "pause" if not self._paused:
                 self.pause()
             case "resume" if self._paused:
+                if self.trouble and self.steered is not None:
+                    self.steered.recover()
                 self._paused, self.trouble = False, ""
                 self._become("training")
             case "stop":
                 self._stopping = True
-            case "checkpoint" if self.checkpoint is not None:
-                self.checkpoint()
-            case "set":
-                lr = command.values.get("lr")
-                if lr is None or not 0 < lr < math.inf or self.set_lr is None:
-                    return False, f"set takes lr above 0, not {command.values}"
-                self.set_lr(lr)
-                return True, f"learning rate {lr:g} from step {self.status.step + 1}"
-        return True, f"{command.command} at step {self.status.step}"
+            case "checkpoint" if self.steered is not None:
+                return self.steered.checkpoint_now()
+            case "set" if self.steered is not None:
+                return self._set(self.steered, command.values)
+        return f"{command.command} at step {self.status.step:,}"
+
+    def _set(self, steered: Steered, values: dict[str, float | str]) -> str:
+        done = []
+        for name, value in values.items():
+            match name, value:
+                case "lr", int() | float() if 0 < value < math.inf:
+                    done.append(steered.set_lr(value))
+                case "layer", str():
+                    done.append(steered.probe_layer(value))
+                case "picture", int() | float() if float(value).is_integer():
+                    done.append(steered.probe_picture(int(value)))
+                case _:
+                    raise ValueError(f"set takes lr above 0, layer=NAME, picture=N, not {name}={value}")
+        return "; ".join(done)
 
     def _keep_status(self) -> None:
         while not self._closed.wait(STATUS_SECONDS):
@@ -174,11 +241,21 @@ class Desk:
         """Replace status.json; a disk that refuses is no reason to stop training."""
         with self._writing, suppress(OSError):
             age = round(time.monotonic() - self._progressed, 3)
-            status = msgspec.structs.replace(self.status, progress_age=age, memory=self._memory())
+            status = msgspec.structs.replace(self.status, progress_age=age, memory=self._memory(), **self._gauge.read())
             write_atomic(self.run / "status.json", msgspec.json.encode(status))
 
     def _memory(self) -> int:
         """Bytes: the device's for CUDA, this process's resident ones otherwise."""
-        if self.torch_device is not None and self.torch_device.type == "cuda":
-            return int(torch.cuda.memory_reserved(self.torch_device))
+        if self._device is not None and self._device.type == "cuda":
+            return int(torch.cuda.memory_reserved(self._device))
         return int(psutil.Process().memory_info().rss)
+
+
+class Board(Protocol):
+    """Whoever else is told all events."""
+
+    def take(self, event: Event) -> None:
+        """An event."""
+
+    def close(self) -> None:
+        """The last one was told."""

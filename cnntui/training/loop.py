@@ -4,70 +4,36 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import torch
-from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
+from torch import Tensor
 
-from cnntui.runs.events import Checkpoint, Data, Test, Train, to_number
+from cnntui.core.analysis import analyse
+from cnntui.runs.events import Checkpoint, Data, Event, Resume, Snapshot, Test, Train, to_number
 from cnntui.runs.spec import Spec
 from cnntui.training import checkpoints
+from cnntui.training.augment import Augment, resolve
 from cnntui.training.data import DataError, DataSet, Fitting
 from cnntui.training.desk import Desk
+from cnntui.training.examine import examine
 from cnntui.training.model import Net
+from cnntui.training.optimizers import factor, make_optimizer, set_lr
 from cnntui.training.probes import Prober
+from cnntui.training.step import Step
 
 REPORT_SECONDS = 0.2
 PROBE_SECONDS = 1.0
 PROBE_SHARE = 50  # a probe that takes t seconds is not repeated for 50 t: at most 2 % of the time
-TEST_BATCH = 1000
+SAVE_SECONDS = 300.0  # in a long epoch; and a save that takes t seconds is not repeated for 20 t without need
+SAVE_SHARE = 20
+RETRY_SECONDS = 10.0
 
 
 class TrainingError(Exception):
     """Why the training cannot go on, in one line that says what to do."""
-
-
-@dataclass(frozen=True)
-class Tested:
-    """Loss and accuracy over the whole test set."""
-
-    loss: float
-    accuracy: float
-
-
-def make_optimizer(spec: Spec, model: nn.Module) -> torch.optim.Optimizer:
-    """The optimizer that the spec names, with torch's defaults (and momentum 0.9 for SGD)."""
-    match spec.optimizer:
-        case "sgd":
-            return torch.optim.SGD(model.parameters(), lr=spec.lr, momentum=0.9)
-        case "adamw":
-            return torch.optim.AdamW(model.parameters(), lr=spec.lr)
-        case _:
-            return torch.optim.Adam(model.parameters(), lr=spec.lr)
-
-
-def make_schedule(spec: Spec, optimizer: torch.optim.Optimizer, steps: int) -> LambdaLR:
-    """The learning rate's factor at each step: 1, or half a cosine from 1 to 0 (Loshchilov, Hutter: SGDR, ICLR 2017)."""
-    if spec.schedule == "constant":
-        return LambdaLR(optimizer, lambda step: 1.0)
-    return LambdaLR(optimizer, lambda step: (1 + math.cos(math.pi * min(1.0, step / steps))) / 2)
-
-
-@torch.no_grad()
-def evaluate(model: nn.Module, images: Tensor, labels: Tensor, fit: Fitting) -> Tested:
-    """Every picture once, in evaluation mode; leaves the model in training mode."""
-    model.eval()
-    loss = torch.zeros((), device=labels.device, dtype=torch.float64)
-    right = torch.zeros((), device=labels.device, dtype=torch.int64)
-    for start in range(0, len(labels), TEST_BATCH):
-        batch = slice(start, start + TEST_BATCH)
-        scores = model(fit(images[batch])).float()
-        loss += nn.functional.cross_entropy(scores, labels[batch], reduction="sum")
-        right += (scores.argmax(1) == labels[batch]).sum()
-    model.train()
-    return Tested(float(loss) / len(labels), int(right) / len(labels))
 
 
 class Trainer:
@@ -80,39 +46,55 @@ class Trainer:
     def __init__(self, run: Path, spec: Spec, model: Net, data: DataSet, desk: Desk) -> None:
         self.run, self.spec, self.model, self.data, self.desk = run, spec, model, data, desk
         self.fit = _fitted(spec, model, data)
-        self.count = len(data.train_labels)
         self.device = data.train_labels.device
+        self.sha256 = data.sha256()
+        self.count = len(data.train_labels)
         # A last batch of a single picture has no deviation to normalise by: it sits out this epoch.
         self.used = self.count - (self.count % spec.batch_size == 1 and self.count > spec.batch_size)
         self.steps_per_epoch = math.ceil(self.used / spec.batch_size)
         self.steps = self.steps_per_epoch * spec.epochs
         self.optimizer = make_optimizer(spec, model)
-        self.schedule = make_schedule(spec, self.optimizer, self.steps)
-        self.loss_of = nn.CrossEntropyLoss()
-        self.order = torch.Generator(self.device).manual_seed(spec.seed)
-        self.probe = Prober(run, data, self.fit)
-        self.next_probe = 0.0
+        self.lr = spec.lr  # before the schedule's factor
+        self.learn = Step(model, self.optimizer, data, self.fit, Augment(resolve(spec.augment, data.name)), spec)
+        self.probe = Prober(run, data, self.fit, _layers_with_maps(spec))
+        size = sum(tensor.nbytes for tensor in model.state_dict().values())
+        self.snapshots_at = checkpoints.snapshot_steps(self.steps, size)
         self.step = 0
-        self.epoch = 0
         self.best = -1.0
+        self.next_probe = self.next_save = self.last_save = 0.0
+        self.retry_at = math.inf
 
-    def train(self) -> None:
-        """All epochs, or until told to stop."""
-        self.desk.checkpoint, self.desk.set_lr = self.checkpoint, self.set_lr
+    @property
+    def epoch(self) -> int:
+        """The epoch that the next step belongs to, from 1."""
+        return min(self.spec.epochs, self.step // self.steps_per_epoch + 1)
+
+    def train(self, checkpoint: Path | None = None) -> None:
+        """All epochs, from the beginning or from a checkpoint, or until told to stop."""
         self.desk.update(steps=self.steps)
         self.desk.tell(self.facts())
+        if checkpoint is not None:
+            self.go_back(checkpoint)
+        else:
+            self.save()
+        self.prepare()
+        self.desk.steered = self
         self.desk.enter("training", state="training")
-        self.look()
-        for epoch in range(1, self.spec.epochs + 1):
-            self.epoch = epoch
+        self.look(now=True)
+        if self.step == 0:
+            self.snap()
+        while self.step < self.steps:
+            epoch = self.epoch
             self.desk.update(epoch=epoch)
             if not self.train_epoch():
-                self.checkpoint()
+                self.save(needed=True)
                 self.look(now=True)
                 return self.stopped()
+            if self.step % self.steps_per_epoch:  # sent back to a checkpoint
+                continue
             self.desk.enter("evaluating")
-            accuracy = self.test()
-            self.checkpoint(best=accuracy > self.best)
+            accuracy = self.test(epoch)
+            self.save(best=accuracy > self.best, needed=self.step == self.steps)
             self.best = max(self.best, accuracy)
             if self.step < self.steps and not self.desk.obey():
                 return self.stopped()
@@ -121,42 +103,46 @@ class Trainer:
         self.desk.end("finished", "")
         return None
 
-    def stopped(self) -> None:
-        """The end before the last step."""
-        why = f" ({self.desk.trouble})" if self.desk.trouble else ""
-        self.desk.end("finished", f"stopped at step {self.step} of {self.steps}{why}")
-
     def train_epoch(self) -> bool:
-        """Every training picture once, in a new order; false when told to stop."""
-        data, optimizer = self.data, self.optimizer
-        total, steps, images, since = torch.zeros((), device=self.device), 0, 0, time.monotonic()
-        order = torch.randperm(self.count, generator=self.order, device=self.device)[: self.used]
-        for index in torch.split(order, self.spec.batch_size):
-            optimizer.zero_grad(set_to_none=True)
-            loss = self.loss_of(self.model(self.fit(data.train_images[index])), data.train_labels[index])
-            loss.backward()
-            optimizer.step()
-            self.schedule.step()
-            self.step, steps, images = self.step + 1, steps + 1, images + len(index)
-            total += loss.detach()
-            if time.monotonic() - since < REPORT_SECONDS and self.step % self.steps_per_epoch:
+        """What is left of an epoch, to its end or until the step is another one; false when told to stop."""
+        images, since = 0, time.monotonic()
+        for index in self.batches():
+            set_lr(self.optimizer, self.lr * factor(self.spec.schedule, self.step, self.steps))
+            self.learn(index)
+            self.step, images = self.step + 1, images + len(index)
+            if self.step in self.snapshots_at:
+                self.snap()
+            at_end = self.step % self.steps_per_epoch == 0
+            if time.monotonic() - since < REPORT_SECONDS and not at_end:
                 continue
-            mean = float(total) / steps  # the one synchronisation with the device
-            self.report(mean, images / (time.monotonic() - since))
-            if not self.desk.obey():
+            loss = self.learn.mean_loss()  # the one synchronisation with the device
+            self.report(loss, images / (time.monotonic() - since))
+            here = self.step
+            if not (at_end and math.isfinite(loss)) and not self.desk.obey():
                 return False
-            total.zero_()
-            steps, images, since = 0, 0, time.monotonic()
+            if self.step != here:
+                return True
+            images, since = 0, time.monotonic()
         return True
+
+    def batches(self) -> Iterator[Tensor]:
+        """The numbers of the training pictures, batch by batch, in this epoch's order, from the present step on.
+
+        The order follows from seed and epoch alone, so that a run that is resumed goes on in it.
+        """
+        luck = torch.Generator().manual_seed(self.spec.seed * 1_000_003 + self.epoch)
+        order = torch.randperm(self.count, generator=luck)[: self.used].to(self.device)
+        return iter(torch.split(order, self.spec.batch_size)[self.step % self.steps_per_epoch :])
 
     def report(self, loss: float, images_per_second: float) -> None:
         """The mean loss since the last report; a loss that is not finite pauses the run."""
-        lr = float(self.schedule.get_last_lr()[0])
+        lr = self.lr * factor(self.spec.schedule, self.step - 1, self.steps)
+        epoch = (self.step - 1) // self.steps_per_epoch + 1
         self.desk.stepped(self.step, loss, images_per_second)
         self.desk.tell(
             Train(
                 step=self.step,
-                epoch=self.epoch,
+                epoch=epoch,
                 loss=to_number(loss),
                 lr=lr,
                 images_per_second=round(images_per_second, 1),
@@ -164,40 +150,104 @@ class Trainer:
         )
         self.look()
         if not math.isfinite(loss):
-            self.desk.pause(f"the loss is {loss} at step {self.step}: paused; a smaller learning rate may help")
+            back = checkpoints.last_step(self.run)
+            self.desk.pause(
+                f"the loss is {loss} at step {self.step:,}: paused; resume goes back to step {back:,}, "
+                "and a smaller learning rate may help"
+            )
+        elif time.monotonic() > min(self.retry_at, self.last_save + SAVE_SECONDS):
+            self.save(needed=True)
 
-    def test(self) -> float:
-        """Accuracy over the whole test set."""
-        tested = evaluate(self.model, self.data.test_images, self.data.test_labels, self.fit)
+    def test(self, epoch: int) -> float:
+        """Accuracy over the whole test set, 0 to 1."""
+        data = self.data
+        tested = examine(self.model, data.test_images, data.test_labels, self.fit, self.spec.batch_size)
         self.desk.tested(tested.loss, tested.accuracy)
-        self.desk.tell(
+        events: list[Event] = [
             Test(
                 step=self.step,
-                epoch=self.epoch,
+                epoch=epoch,
                 loss=to_number(tested.loss),
                 accuracy=tested.accuracy,
-                count=len(self.data.test_labels),
+                count=len(data.test_labels),
             )
-        )
+        ]
+        try:
+            events.append(self.probe.classes(tested, self.step, epoch, len(data.classes)))
+        except OSError as error:
+            self.desk.notice(f"misread pictures not written: {error.strerror or error}")
+        self.desk.tell(*events)
         return tested.accuracy
 
-    def checkpoint(self, best: bool = False) -> None:
-        """Save the weights, if they are worth saving; a disk that refuses is told, and training goes on."""
+    # -- what is kept
+
+    def save(self, best: bool = False, needed: bool = False) -> bool:
+        """Save the weights, if they are worth saving; a disk that refuses is told, and tried once more a little later."""
+        began = time.monotonic()
+        if not (best or needed) and began < self.next_save:
+            return True
         if not all(torch.isfinite(p).all() for p in self.model.parameters()):
-            return
-        state = {
-            "step": self.step,
-            "epoch": self.epoch,
-            "lr": float(self.schedule.get_last_lr()[0]),
-            "net": self.spec.net,
-            "data": self.data.name,
-        }
+            return False
+        again = began > self.retry_at
+        self.last_save, self.retry_at = began, math.inf
         try:
-            saved = checkpoints.save(self.run, self.model, self.optimizer, state, best)
+            saved = checkpoints.save(self.run, self.model, self.optimizer, self.state(), best)
         except OSError as error:
-            self.desk.notice(f"checkpoint not saved: {error.strerror or error}; the last one is kept")
-            return
+            self.retry_at = math.inf if again else began + RETRY_SECONDS
+            then = "it is not tried again before the next one" if again else f"tried again in {RETRY_SECONDS:.0f} s"
+            self.desk.notice(f"checkpoint not saved: {error.strerror or error}; the last one is kept, and {then}")
+            return False
+        self.next_save = time.monotonic() + SAVE_SHARE * (time.monotonic() - began)
         self.desk.tell(Checkpoint(step=self.step, epoch=self.epoch, directory=saved.name), sync=True)
+        return True
+
+    def state(self) -> checkpoints.State:
+        """What a checkpoint tells beside the tensors."""
+        return checkpoints.State(
+            step=self.step,
+            epoch=self.epoch,
+            lr=self.lr,
+            best=self.best,
+            device=str(self.device),
+            data=self.data.name,
+            data_sha256=self.sha256,
+            classes=list(self.data.classes),
+            mean=self.fit.mean.flatten().tolist(),
+            deviation=self.fit.deviation.flatten().tolist(),
+            spec=msgspec.to_builtins(self.spec),
+        )
+
+    def go_back(self, checkpoint: Path) -> None:
+        """Go on from a checkpoint: weights, optimizer, random numbers, place in the data.
+
+        Raises:
+            TrainingError: when it is not of this spec and this data.
+        """
+        try:
+            state = checkpoints.read_state(checkpoint)
+            if differences := checkpoints.differences(state, self.spec, self.sha256):
+                raise TrainingError(f"{checkpoint.name} was trained otherwise: {'; '.join(differences)}")
+            checkpoints.restore(checkpoint, self.model, self.optimizer, state)
+        except (OSError, ValueError) as error:
+            raise TrainingError(f"{checkpoint.name} cannot be gone on from: {error}") from None
+        if state.device != str(self.device):
+            self.desk.notice(
+                f"this goes on on {self.device} what began on {state.device}: not to the last bit the same"
+            )
+        checkpoints.forget_after(self.run, state.step)
+        self.step, self.lr, self.best = state.step, state.lr, state.best
+        self.last_save = time.monotonic()
+        self.desk.update(step=self.step, epoch=self.epoch)
+        self.desk.tell(Resume(step=self.step, checkpoint=checkpoint.name), sync=True)
+
+    def snap(self) -> None:
+        """Keep the weights of this moment for scrubbing."""
+        try:
+            path = checkpoints.snapshot(self.run, self.model, self.step)
+        except OSError as error:
+            self.desk.notice(f"snapshot not written: {error.strerror or error}")
+            return
+        self.desk.tell(Snapshot(step=self.step, epoch=self.epoch, file=path.name))
 
     def look(self, now: bool = False) -> None:
         """Write what the net makes of a few test pictures, when it is time."""
@@ -211,25 +261,83 @@ class Trainer:
         ended = time.monotonic()
         self.next_probe = ended + max(PROBE_SECONDS, PROBE_SHARE * (ended - began))
 
-    def set_lr(self, lr: float) -> None:
-        """Another learning rate, from the next step on; the schedule's factor still applies."""
-        self.schedule.base_lrs = [lr for _ in self.schedule.base_lrs]
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr * self.schedule.lr_lambdas[0](self.step)
+    # -- before the first step, and after the last
+
+    def prepare(self) -> None:
+        """Compile and capture what is to be compiled and captured; what cannot be is told, and done without."""
+        if not self.learn.needs_preparing:
+            return
+        self.desk.enter("compiling")
+        began = time.monotonic()
+        try:
+            self.learn.prepare(capture=self.spec.cuda_graphs)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # torch's compilers have many of their own
+            self.learn.give_up()
+            self.desk.notice(f"trained without compiling: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+            return
+        self.desk.notice(f"compiled in {time.monotonic() - began:.1f} s")
+
+    def stopped(self) -> None:
+        """The end before the last step."""
+        why = f" ({self.desk.trouble})" if self.desk.trouble else ""
+        self.desk.end("finished", f"stopped at step {self.step} of {self.steps}{why}")
 
     def facts(self) -> Data:
         """What it trains on."""
         data = self.data
         return Data(
-            step=0,
+            step=self.step,
             name=data.name,
             train=self.count,
             test=len(data.test_labels),
             shape=data.shape,
             classes=list(data.classes),
-            sha256=data.sha256(),
+            sha256=self.sha256,
             steps=self.steps,
         )
+
+    # -- what is asked of it, between two steps
+
+    def checkpoint_now(self) -> str:
+        """Save the weights."""
+        if not self.save(needed=True):
+            raise ValueError("the checkpoint could not be saved")
+        return f"checkpoint of step {self.step:,} saved"
+
+    def set_lr(self, lr: float) -> str:
+        """Another learning rate, from the next step on; the schedule's factor still applies."""
+        self.lr = lr
+        return f"learning rate {lr:g} from step {self.step + 1:,}"
+
+    def probe_layer(self, name: str) -> str:
+        """The maps of this layer are written from now on."""
+        self.probe.ask_layer(name)
+        self.look(now=True)
+        return f"maps of {name} from step {self.step:,}"
+
+    def probe_picture(self, number: int) -> str:
+        """This test picture is looked at from now on."""
+        self.probe.ask_picture(number)
+        self.look(now=True)
+        return f"test picture {number:,} from step {self.step:,}"
+
+    def recover(self) -> None:
+        """Back to the last checkpoint, whose numbers are finite, at the present learning rate."""
+        lr = self.lr
+        checkpoint = checkpoints.newest(self.run, self.desk.notice)
+        if checkpoint is None:
+            raise ValueError("there is no checkpoint to go back to")
+        try:
+            self.go_back(checkpoint)
+        except TrainingError as error:
+            raise ValueError(str(error)) from None
+        self.lr = lr
+
+
+def _layers_with_maps(spec: Spec) -> list[str]:
+    return [row.node.name for row in analyse(spec.network).rows if row.output is not None and len(row.output) == 3]
 
 
 def _fitted(spec: Spec, model: Net, data: DataSet) -> Fitting:

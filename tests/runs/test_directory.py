@@ -26,7 +26,7 @@ from cnntui.runs.launch import LaunchError, create
 from cnntui.runs.listing import RunError, find_run, row, run_directories
 from cnntui.runs.places import runs_root
 from cnntui.runs.reader import RunReader, UnreadableRunError
-from cnntui.runs.spec import Exit, Settings, Status, boot_id, liveness, new_spec, process_facts
+from cnntui.runs.spec import Exit, Settings, Status, boot_id, liveness, new_spec, process_facts, started
 
 
 def make_run(name: str, created: str = "2026-11-20T12:00:00+00:00") -> Path:
@@ -102,7 +102,7 @@ def test_atomic_writing_keeps_the_old_file_when_the_disk_refuses(
 
 
 def status_of(process: psutil.Process) -> Status:
-    facts = {**process_facts(), "pid": process.pid, "process_started": process.create_time()}
+    facts = {**process_facts(), "pid": process.pid, "process_started": started(process.pid)}
     return Status(**facts)
 
 

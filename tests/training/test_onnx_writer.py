@@ -56,7 +56,20 @@ def save(run: Path, step: int, best: bool = False) -> Net:
         for parameter in model.parameters():
             parameter.mul_(1 + step / 10)
     optimizer = torch.optim.Adam(model.parameters())
-    checkpoints.save(run, model, optimizer, {"step": step, "epoch": 1}, best)
+    state = checkpoints.State(
+        step=step,
+        epoch=1,
+        lr=0.001,
+        best=0.0,
+        device="cpu",
+        data="digits",
+        data_sha256="",
+        classes=list("0123456789"),
+        mean=[0.1],
+        deviation=[0.3],
+        spec={},
+    )
+    checkpoints.save(run, model, optimizer, state, best)
     return model
 
 
