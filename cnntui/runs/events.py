@@ -45,6 +45,12 @@ class StateChange(Event, frozen=True, kw_only=True, tag="state"):
     message: str = ""
 
 
+class Phase(Event, frozen=True, kw_only=True):
+    """What the trainer does from now on: loading data, compiling, training, evaluating; empty at the end."""
+
+    phase: str
+
+
 class Notice(Event, frozen=True, kw_only=True):
     """Something that a person should see."""
 
@@ -165,7 +171,9 @@ class Answer(Event, frozen=True, kw_only=True):
     message: str
 
 
-AnyEvent = StateChange | Notice | Resume | Data | Train | Test | Classes | Snapshot | Probe | Checkpoint | Answer
+AnyEvent = (
+    StateChange | Phase | Notice | Resume | Data | Train | Test | Classes | Snapshot | Probe | Checkpoint | Answer
+)
 MOST_CLASSES = 20  # beyond, a confusion matrix is more than anybody looks at
 
 

@@ -61,6 +61,7 @@ def work(run: Path, spec: Spec, desk: Desk, attempt: int) -> int:
     try:
         device, name = pick(spec.device)
         desk.use(device, name)
+        torch.backends.cudnn.benchmark = True  # all batches have one size: look once for the fastest kernels
         desk.enter("loading data")
         data = load(spec.data, Path(spec.data_dir) if spec.data_dir else data_root(), desk.notice)
         desk.update(data=data.name)

@@ -16,7 +16,7 @@ import psutil
 import torch
 
 from cnntui.runs import control
-from cnntui.runs.events import Answer, Event, EventWriter, Notice, StateChange
+from cnntui.runs.events import Answer, Event, EventWriter, Notice, Phase, StateChange
 from cnntui.runs.files import write_atomic
 from cnntui.runs.spec import State, Status, lock_of, process_facts
 from cnntui.training.gauge import Gauge
@@ -117,6 +117,7 @@ class Desk:
     def enter(self, phase: str, state: State | None = None) -> None:
         """A new phase, and perhaps a new state."""
         self.update(phase=phase)
+        self.tell(Phase(step=self.status.step, phase=phase))
         if state is not None:
             self._become(state)
 
@@ -148,7 +149,7 @@ class Desk:
         for path, command in control.receive(self.run):
             if command is not None and command.id not in self._obeyed:
                 self._answer(path, command.id, command.command, False, "the run has ended")
-        self.update(phase="")
+        self.enter("")
         self._become(state, message)
 
     def obey(self) -> bool:

@@ -16,11 +16,11 @@ from cnntui.training.model import Net
 WARM_STEPS = 3  # what a capture wants to have seen: allocations and kernel choices made
 
 
-def autocast_of(spec: Spec, device: torch.device) -> torch.dtype | None:
+def autocast_of(precision: str, device: torch.device) -> torch.dtype | None:
     """The type that matrix products are computed in, None for float32 throughout."""
-    if spec.precision == "bfloat16":
+    if precision == "bfloat16":
         return torch.bfloat16
-    if spec.precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+    if precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.bfloat16
     return None
 
@@ -37,10 +37,10 @@ class Step:
         self.model, self.optimizer, self.data, self.fit, self.augment = model, optimizer, data, fit, augment
         self.device = data.train_labels.device
         self.size = spec.batch_size
-        self.precision = autocast_of(spec, self.device)
+        self.precision = autocast_of(spec.precision, self.device)
         self.loss_of = nn.CrossEntropyLoss(label_smoothing=spec.label_smoothing)
-        self.scores_of: Callable[[Tensor], Tensor] = model
-        self._compiled: Callable[[Tensor], Tensor] | None = torch.compile(model) if spec.compile else None
+        self.compiled = spec.compile
+        self._scores_of: Callable[[Tensor], Tensor] = torch.compile(model) if spec.compile else model
         self._graph: torch.cuda.CUDAGraph | None = None
         self._index = torch.zeros(self.size, dtype=torch.int64, device=self.device)
         self._total = torch.zeros((), device=self.device)
@@ -55,7 +55,7 @@ class Step:
             self._index.copy_(index)
             self._graph.replay()
         else:
-            self._learn(index, self._compiled or self.model)
+            self._learn(index, self._scores_of)
 
     def _learn(self, index: Tensor, scores_of: Callable[[Tensor], Tensor]) -> None:
         self.optimizer.zero_grad(set_to_none=True)
@@ -76,7 +76,7 @@ class Step:
     @property
     def needs_preparing(self) -> bool:
         """Whether there is something to compile or to capture before the first step."""
-        return self._compiled is not None or self.device.type == "cuda"
+        return self.compiled or self.device.type == "cuda"
 
     def prepare(self, capture: bool) -> None:
         """Compile, and capture the step as a CUDA graph. The weights, and all else that steps change, are as before.
@@ -88,25 +88,25 @@ class Step:
         with self._put_back():
             stream = torch.cuda.Stream() if self.device.type == "cuda" else None  # type: ignore[no-untyped-call]
             if stream is None:
-                self._learn(index, self._compiled or self.model)
+                self._learn(index, self._scores_of)
                 return
             stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(stream):
                 for _ in range(WARM_STEPS):
-                    self._learn(index, self._compiled or self.model)
+                    self._learn(index, self._scores_of)
             torch.cuda.current_stream().wait_stream(stream)
             if capture:
                 self._index.copy_(index)
                 self.optimizer.zero_grad(set_to_none=True)
                 graph = torch.cuda.CUDAGraph()
                 with torch.cuda.graph(graph):
-                    self._learn(self._index, self._compiled or self.model)
+                    self._learn(self._index, self._scores_of)
                 self._graph = graph
             torch.cuda.synchronize()
 
     def give_up(self) -> None:
         """Neither compiled nor captured from here on."""
-        self._compiled = self._graph = None
+        self.compiled, self._scores_of, self._graph = False, self.model, None
 
     @contextmanager
     def _put_back(self) -> Iterator[None]:
