@@ -116,71 +116,12 @@ def large_picture_milliseconds() -> dict[str, float]:
     return asyncio.run(measure())
 
 
-def images_per_second() -> dict[str, Any]:
-    """Our loop beside the textbook one: same net, batch, device and pictures; 3 rounds by turns, the best of each."""
-    import torch
-    from torch import nn
-    from torch.utils.data import DataLoader
-    from torchvision import datasets, transforms
-
-    from cnntui.core.nets import load_net
-    from cnntui.runs.places import data_root, has_mnist
-    from cnntui.runs.spec import Settings, new_spec
-    from cnntui.training.data import Fitting, from_torchvision
-    from cnntui.training.model import build
-    from cnntui.training.optimizers import make_optimizer
-
-    if not has_mnist(data_root()):
-        return {"not measured": f"no MNIST in {data_root()}: set CNNTUI_DATA"}
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network, batch = load_net("mnist-2conv").network, 64
-    count = 6_400 if device.type == "cpu" else 51_200
-    spec = new_spec(network, Settings(batch_size=batch))
-    data = from_torchvision("mnist", data_root(), print).to(device)
-    fit = Fitting.of(data, spec.input)
-    normalise = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
-    pictures = torch.utils.data.Subset(datasets.MNIST(data_root(), train=True, transform=normalise), range(count))
-
-    def wait() -> None:
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-
-    def ours() -> float:
-        model = build(network).to(device).to(memory_format=torch.channels_last)
-        optimizer, loss_of = make_optimizer(spec, model), nn.CrossEntropyLoss()
-        running = torch.zeros((), device=device)
-        began = time.perf_counter()
-        for index in torch.split(torch.randperm(count, device=device), batch):
-            optimizer.zero_grad(set_to_none=True)
-            loss = loss_of(model(fit(data.train_images[index])), data.train_labels[index])
-            loss.backward()
-            optimizer.step()
-            running += loss.detach()
-        wait()
-        return count / (time.perf_counter() - began)
-
-    def textbook() -> float:
-        model = build(network).to(device)
-        optimizer, loss_of = torch.optim.Adam(model.parameters()), nn.CrossEntropyLoss()
-        began = time.perf_counter()
-        for x, y in DataLoader(pictures, batch, shuffle=True):
-            optimizer.zero_grad()
-            loss = loss_of(model(x.to(device)), y.to(device))
-            loss.backward()
-            optimizer.step()
-            loss.item()
-        wait()
-        return count / (time.perf_counter() - began)
-
-    pairs = [(ours(), textbook()) for _ in range(3)]
-    one, two = (max(values) for values in zip(*pairs, strict=True))
-    return {"device": str(device), "ours": round(one), "textbook": round(two), "ratio": round(one / two, 2)}
-
-
 def main() -> None:
     """Measure everything."""
     sys.path.insert(0, str(Path(__file__).parents[1]))
     os.environ["TEXTUAL_ANIMATIONS"] = "none"
+    from tests import bench_training
+
     results: dict[str, Any] = {}
 
     def measured(name: str, budget: str, value: Any) -> None:
@@ -203,7 +144,9 @@ def main() -> None:
         measured(f"bytes a step, 12x12, {size[0]}x{size[1]}", "at most 700", step_bytes(size))
     measured("edit a layer of resnet152, all rows new, ms", "at most 10", edit_milliseconds())
     measured("512x512 under 7x7: edit and step, ms", "at most 100", large_picture_milliseconds())
-    measured("images/s beside the textbook loop", "1.4x CPU, 20x GPU", images_per_second())
+    measured("images/s beside the textbook loop", "1.4x CPU, 20x GPU", bench_training.images_per_second())
+    measured("seconds until 99 % of the 10,000", "5 of training on a GPU", bench_training.until_99())
+    measured("the Train screen attached, 120x40", "0.98, 20000, 3000, 0.05, 0", bench_training.watched())
     Path("bench.json").write_text(json.dumps(results, indent=1), "utf-8")
 
 
