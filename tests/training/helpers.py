@@ -17,8 +17,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+
+
+def values_of(x: Tensor) -> set[float]:
+    """The values that occur."""
+    return set(x.flatten().tolist())
 
 
 def idx(array: np.ndarray) -> bytes:

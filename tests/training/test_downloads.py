@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import pickle
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -164,6 +166,28 @@ def test_a_mirror_that_is_not_there_says_why(tmp_path: Path) -> None:
     assert refused == "127.0.0.1: Connection refused"
     assert unknown.startswith("nowhere.invalid: ")
     assert "unknown url type: file" in other
+
+
+@pytest.mark.usefixtures("impatient")
+def test_addresses_that_do_not_answer_share_the_time_of_one(
+    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A socket whose queue is full is silent, like a host behind a firewall."""
+    port = int(mirror.url.rsplit(":", 1)[1].strip("/"))
+    with contextlib.ExitStack() as stack:
+        silent = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(8):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(silent.getsockname())
+        tcp = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+        found = [(*tcp, silent.getsockname())] * 3 + [(*tcp, ("127.0.0.1", port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        assert get(mirror, tmp_path) == CONTENT
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found[:3])
+        (tmp_path / "file").unlink()
+        with pytest.raises(DownloadError, match=r"127\.0\.0\.1: timed out"):
+            get(mirror, tmp_path)
 
 
 def test_progress_is_told_about_once_a_second(mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
