@@ -21,6 +21,11 @@ def data_root() -> Path:
     return Path(given).absolute() if given else Path(platformdirs.user_data_dir("cnntui")) / "datasets"
 
 
+def downloads_root() -> Path:
+    """Where downloads wait until they are whole."""
+    return Path(platformdirs.user_cache_dir("cnntui")) / "downloads"
+
+
 def state_root() -> Path:
     """What the app remembers between two sessions."""
     return Path(platformdirs.user_state_dir("cnntui"))

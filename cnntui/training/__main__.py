@@ -54,6 +54,7 @@ def work(run: Path, spec: Spec, desk: Desk, attempt: int) -> int:
 
     from cnntui.training.checkpoints import newest
     from cnntui.training.data import DataError, load
+    from cnntui.training.desk import StoppedError
     from cnntui.training.devices import DeviceError, pick
     from cnntui.training.loop import Trainer, TrainingError
     from cnntui.training.model import build
@@ -63,7 +64,8 @@ def work(run: Path, spec: Spec, desk: Desk, attempt: int) -> int:
         desk.use(device, name)
         torch.backends.cudnn.benchmark = True  # all batches have one size: look once for the fastest kernels
         desk.enter("loading data")
-        data = load(spec.data, Path(spec.data_dir) if spec.data_dir else data_root(), desk.notice)
+        root = Path(spec.data_dir) if spec.data_dir else data_root()
+        data = load(spec.data, root, desk.notice, desk.loading, spec.input)
         desk.update(data=data.name)
         torch.manual_seed(spec.seed)
         model = build(spec.network).to(device).to(memory_format=torch.channels_last)
@@ -82,6 +84,8 @@ def work(run: Path, spec: Spec, desk: Desk, attempt: int) -> int:
             smaller = max(1, spec.batch_size // 2)
             desk.end("failed", f"out of memory with batches of {spec.batch_size}: try --batch-size {smaller}")
             return 1
+    except StoppedError:
+        desk.end("finished", "stopped before the training began")
     except (DataError, DeviceError, TrainingError, ValueError) as error:
         desk.end("failed", str(error))
         return 1

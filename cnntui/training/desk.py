@@ -26,6 +26,10 @@ LISTEN_SECONDS = 0.2
 SMOOTHING = 0.15  # how much a new speed counts in the one that is shown
 
 
+class StoppedError(Exception):
+    """Somebody asked for the end before there was anything to keep."""
+
+
 class Steered(Protocol):
     """What can be asked of a trainer between two steps. Each says in words what it did, or raises ValueError."""
 
@@ -125,6 +129,16 @@ class Desk:
         self.update(state=state, message=message)
         self.tell(StateChange(step=self.status.step, state=state, message=message), sync=True)
         self.write_status()
+
+    def loading(self, how_far: str) -> None:
+        """How far the loading is, in words.
+
+        Raises:
+            StoppedError: when the run is to end.
+        """
+        self.update(phase=how_far)
+        if self._stopping:
+            raise StoppedError
 
     def stepped(self, step: int, loss: float, images_per_second: float) -> None:
         """Progress was made."""

@@ -15,8 +15,8 @@ from cnntui.core.analysis import analyse
 from cnntui.runs.events import Checkpoint, Data, Event, Resume, Snapshot, Test, Train, to_number
 from cnntui.runs.spec import Spec
 from cnntui.training import checkpoints
-from cnntui.training.augment import Augment, resolve
-from cnntui.training.data import DataError, DataSet, Fitting
+from cnntui.training.augment import Augment
+from cnntui.training.data import DataError, DataSet, Fitting, facts
 from cnntui.training.desk import Desk
 from cnntui.training.examine import examine
 from cnntui.training.model import Net
@@ -55,7 +55,7 @@ class Trainer:
         self.steps = self.steps_per_epoch * spec.epochs
         self.optimizer = make_optimizer(spec, model)
         self.lr = spec.lr  # before the schedule's factor
-        self.learn = Step(model, self.optimizer, data, self.fit, Augment(resolve(spec.augment, data.name)), spec)
+        self.learn = Step(model, self.optimizer, data, self.fit, Augment.of(spec.augment, data.name), spec)
         self.probe = Prober(run, data, self.fit, _layers_with_maps(spec))
         size = sum(tensor.nbytes for tensor in model.state_dict().values())
         self.snapshots_at = checkpoints.snapshot_steps(self.steps, size)
@@ -212,8 +212,8 @@ class Trainer:
             data=self.data.name,
             data_sha256=self.sha256,
             classes=list(self.data.classes),
-            mean=self.fit.mean.flatten().tolist(),
-            deviation=self.fit.deviation.flatten().tolist(),
+            mean=self.fit.mean,
+            deviation=self.fit.deviation,
             spec=msgspec.to_builtins(self.spec),
         )
 
@@ -286,7 +286,12 @@ class Trainer:
 
     def facts(self) -> Data:
         """What it trains on."""
-        data = self.data
+        data, known = self.data, facts(self.data, self.fit)
+        samples: str | None = None
+        try:
+            samples = self.probe.keep("samples.npy", known.samples)
+        except OSError as error:
+            self.desk.notice(f"sample pictures not written: {error.strerror or error}")
         return Data(
             step=self.step,
             name=data.name,
@@ -296,6 +301,12 @@ class Trainer:
             classes=list(data.classes),
             sha256=self.sha256,
             steps=self.steps,
+            train_counts=known.train_counts,
+            test_counts=known.test_counts,
+            mean=known.mean,
+            deviation=known.deviation,
+            samples=samples,
+            sample_labels=known.sample_labels,
         )
 
     # -- what is asked of it, between two steps

@@ -121,7 +121,7 @@ class Prober:
         if misread:
             name = f"misread-{step}.npy"
             pictures = self._images[[mistake.picture for mistake in misread]]
-            self._save(name, _reduced(pictures).clamp(0, 255).round().byte().cpu().numpy())
+            self.keep(name, _reduced(pictures).clamp(0, 255).round().byte().cpu().numpy())
             for path in self.directory.glob("misread-*.npy"):
                 if path.name != name:
                     path.unlink(missing_ok=True)
@@ -139,13 +139,18 @@ class Prober:
     def _write(self, name: str, x: Tensor) -> tuple[str, float]:
         values = x.float().cpu().numpy()
         scale = scale_of(values)
-        self._save(name, shade(values, scale))
-        return name, scale
+        return self.keep(name, shade(values, scale)), scale
 
-    def _save(self, name: str, array: np.ndarray) -> None:
+    def keep(self, name: str, array: np.ndarray) -> str:
+        """Write pictures (N, C, H, W) of uint8 for viewers; returns the file's name.
+
+        Raises:
+            OSError: when they cannot be written.
+        """
         buffer = io.BytesIO()
         np.save(buffer, array, allow_pickle=False)
         write_atomic(self.directory / name, buffer.getvalue())
+        return name
 
     def _forget(self, beginning: str) -> None:
         """Keep the last few steps: a viewer may still be reading the one before."""

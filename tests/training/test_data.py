@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import pickle
-import struct
+import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from cnntui.training.data import DataError, DataSet, Fitting, digits, from_torchvision, load, resize
+from tests.training.helpers import make_cifar10, make_mnist, values_of
 
 
 def silence(_: str) -> None:
     pass
-
-
-def write_idx(path: Path, array: np.ndarray) -> None:
-    header = struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
-    path.write_bytes(header + array.astype(np.uint8).tobytes())
-
-
-def make_mnist(root: Path, name: str = "MNIST", count: int = 20) -> None:
-    raw = root / name / "raw"
-    raw.mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    for part, size in (("train", count), ("t10k", count // 2)):
-        write_idx(raw / f"{part}-images-idx3-ubyte", rng.integers(0, 256, (size, 28, 28)))
-        write_idx(raw / f"{part}-labels-idx1-ubyte", np.arange(size) % 10)
 
 
 def dataset(images: torch.Tensor) -> DataSet:
@@ -52,19 +37,11 @@ def test_the_mnist_family_is_read_through_torchvision(tmp_path: Path, data: str,
 
 
 def test_cifar10_is_read_through_torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from torchvision.datasets import CIFAR10
-
-    folder = tmp_path / "cifar-10-batches-py"
-    folder.mkdir()
-    pixels = np.zeros((4, 3072), dtype=np.uint8)
-    pixels[:, :1024] = 255
-    for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
-        (folder / name).write_bytes(pickle.dumps({"data": pixels, "labels": [0, 1, 2, 3]}))
-    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": ["airplane"] * 10}))
-    monkeypatch.setattr(CIFAR10, "_check_integrity", lambda self: True)
-    monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *_: True)
+    make_cifar10(tmp_path, monkeypatch)
     found = from_torchvision("cifar10", tmp_path, silence)
     assert found.shape == (3, 32, 32)
+    assert (len(found.train_labels), len(found.test_labels)) == (20, 4)
+    assert found.classes[:3] == ("airplane", "automobile", "bird")
     assert found.train_images[0, :, 0, 0].tolist() == [255, 0, 0], "channels first, red before green"
 
 
@@ -89,17 +66,66 @@ def test_normalisation_is_of_the_training_pictures() -> None:
     images = torch.randint(0, 256, (50, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     fit = Fitting.of(dataset(images), (3, 8, 8))
     pixels = images.double() / 255
-    assert fit.mean.flatten().tolist() == pytest.approx(pixels.mean((0, 2, 3)).tolist(), abs=1e-6)
-    assert fit.deviation.flatten().tolist() == pytest.approx(pixels.std((0, 2, 3), correction=0).tolist(), abs=1e-6)
+    assert fit.mean == pytest.approx(pixels.mean((0, 2, 3)).tolist(), abs=1e-6)
+    assert fit.deviation == pytest.approx(pixels.std((0, 2, 3), correction=0).tolist(), abs=1e-6)
     x = fit(images)
     assert x.mean((0, 2, 3)).tolist() == pytest.approx([0, 0, 0], abs=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_one_multiplication_and_one_addition_are_the_textbooks_formula(channels: int) -> None:
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randint(0, 256, (20, channels, 8, 8), dtype=torch.uint8, generator=generator)
+    images[0], images[1] = 0, 255
+    fit = Fitting.of(dataset(images), (channels, 8, 8))
+    mean, deviation = (torch.tensor(v, dtype=torch.float64).view(1, -1, 1, 1) for v in (fit.mean, fit.deviation))
+    textbook = (images.double() / 255 - mean) / deviation
+    assert (fit(images).double() - textbook).abs().max() < 1e-6
+    known = Fitting.restored((1, 28, 28), [0.1307], [0.3081])
+    levels = torch.arange(256, dtype=torch.uint8).repeat(4)[:784].view(1, 1, 28, 28)
+    assert (known(levels).double() - (levels.double() / 255 - 0.1307) / 0.3081).abs().max() < 1e-6
+
+
+def test_the_border_of_a_picture_is_black_before_it_is_normalised() -> None:
+    fit = Fitting.restored((3, 32, 32), [0.25], [0.5])
+    x = fit(torch.full((2, 1, 28, 28), 255, dtype=torch.uint8))
+    assert x.shape == (2, 3, 32, 32)
+    assert values_of(x[:, :, 2:30, 2:30]) == {1.5}
+    assert values_of(x[:, :, :2]) == {-0.5}
+
+
+def test_the_pictures_themselves_are_left_alone() -> None:
+    fit = Fitting.restored((1, 4, 4), [0.5], [0.5])
+    for dtype in (torch.uint8, torch.float32):
+        images = torch.full((2, 1, 4, 4), 255, dtype=dtype)
+        assert values_of(fit(images)) == {1.0}
+        assert values_of(images) == {255}
+
+
+def test_a_fitting_is_kept_as_lists() -> None:
+    images = torch.randint(0, 256, (20, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
+    fit = Fitting.of(dataset(images), (3, 8, 8))
+    mean, deviation = json.loads(json.dumps([fit.mean, fit.deviation]))
+    assert torch.equal(Fitting.restored((3, 8, 8), mean, deviation)(images), fit(images))
+    with pytest.raises(DataError, match="takes 1×8×8, but the pictures of the data have 3 channels"):
+        Fitting.restored((1, 8, 8), mean, deviation)
+    for wrong in ([0.5], [0.5, 0.0, 0.5], [0.5, float("nan"), 0.5]):
+        with pytest.raises(DataError, match="do not normalise"):
+            Fitting.restored((3, 8, 8), mean, wrong)
+
+
+def test_fitting_waits_for_no_device() -> None:
+    """On torch's meta device there are shapes and no values: whatever looks at a value fails there."""
+    for shape in ((3, 28, 28), (3, 32, 32), (3, 60, 60), (3, 20, 20)):
+        fit = Fitting.restored(shape, [0.1], [0.3], "meta")
+        assert fit(torch.empty(2, 1, 28, 28, dtype=torch.uint8, device="meta")).shape == (2, *shape)
 
 
 def test_mnists_known_mean_and_deviation(mnist_root: Path) -> None:
     data = from_torchvision("mnist", mnist_root, silence)
     assert (len(data.train_labels), len(data.test_labels)) == (60_000, 10_000)
     fit = Fitting.of(data, (1, 28, 28))
-    assert (round(float(fit.mean), 4), round(float(fit.deviation), 4)) == (0.1307, 0.3081)
+    assert ([round(m, 4) for m in fit.mean], [round(d, 4) for d in fit.deviation]) == ([0.1307], [0.3081])
 
 
 def test_pictures_of_one_colour_are_no_division_by_zero() -> None:

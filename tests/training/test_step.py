@@ -77,7 +77,7 @@ def test_steps_are_the_textbooks(optimizer: str, device: str) -> None:
     more = {"momentum": 0.9} if optimizer == "sgd" else {}
     textbook = kind(model.parameters(), lr=0.01, weight_decay=0.001, **more)
     loss_of = nn.CrossEntropyLoss(label_smoothing=0.1)
-    mean, deviation = step.fit.mean, step.fit.deviation
+    mean, deviation = step.fit.mean[0], step.fit.deviation[0]
     losses = []
     for index in batches(step, 20):
         textbook.zero_grad()
