@@ -21,7 +21,7 @@ NET = parse("conv 8 same; bn; relu; maxpool 2; flatten; dropout 0.3; linear 10",
 
 @pytest.mark.parametrize("changed", [{}, {"cuda_graphs": False}, {"precision": "float32"}, {"compile": True}])
 def test_every_way_to_take_a_step_learns_the_digits(changed: dict[str, bool]) -> None:
-    settings = Settings(**{"data": "digits", "device": "cuda", **RECIPES["fast"], "epochs": 12, **changed})  # type: ignore[arg-type]
+    settings = Settings(**{"data": "digits", "device": "cuda", **RECIPES["fast"], "epochs": 12, **changed})
     run = launch(new_spec(load_net("mnist-2conv").network, settings))
     view = wait(RunReader(run), over)
     assert view.trained, view.message
