@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 def fail(message: object, excerpt: str = "") -> NoReturn:
     """One line, under it the place in the text where there is one, and exit status 1."""
     raise click.ClickException(" ".join(str(message).split()) + (f"\n{excerpt}" if excerpt else ""))
+
+
+def warn(refused: Iterable[str]) -> None:
+    """Which checkpoints were passed over, a line each."""
+    for line in refused:
+        click.echo(f"passed over {line}", err=True)
 
 
 def has_terminal() -> bool:

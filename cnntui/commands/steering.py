@@ -1,25 +1,46 @@
-"""What is asked of a run that trains."""
+"""What is asked of a run that trains; and one that has ended, going on."""
 
 from __future__ import annotations
 
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
-from cnntui.commands.common import fail, the_run
+from cnntui.commands.common import fail, has_terminal, open_app, the_run
+
+if TYPE_CHECKING:
+    from cnntui.runs.reader import RunView
 
 
-def steer(run: str, command: str, **values: float) -> None:
-    """Leave a command for a run that is still going."""
-    from cnntui.runs.control import send
-    from cnntui.runs.reader import RunReader, UnreadableRunError
+def look(directory: Path) -> RunView:
+    """How a run stands; of one whose process is gone, when it is sure that nobody will say how it ended."""
+    from cnntui.runs.reader import GRACE_SECONDS, RunReader, UnreadableRunError
+    from cnntui.runs.spec import liveness
 
-    directory = the_run(run)
     try:
-        view = RunReader(directory).glance()
-        if view.ended:
-            fail(f"{view.spec.run} has ended ({view.label}): nobody is there to {command} it")
-        send(directory, command, **values)
+        reader = RunReader(directory)
     except UnreadableRunError as error:
         fail(error)
+    view = reader.glance()
+    if not view.ended and view.status and liveness(view.status, time.time()) == "gone":
+        time.sleep(GRACE_SECONDS)
+        view = reader.glance()
+    return view
+
+
+def steer(run: str, command: str, **values: float | str) -> None:
+    """Leave a command for a run that is still going."""
+    from cnntui.runs.control import send
+
+    directory = the_run(run)
+    view = look(directory)
+    if view.ended:
+        fail(f"{view.spec.run} has ended ({view.label}): nobody is there to {command} it")
+    try:
+        send(directory, command, **values)
     except OSError as error:
         fail(f"{directory}: {error.strerror}")
     click.echo(f"{command}: asked of {view.spec.run}")
@@ -34,9 +55,28 @@ def pause(run: str) -> None:
 
 @click.command()
 @click.argument("run")
-def resume(run: str) -> None:
-    """Let a paused RUN go on."""
-    steer(run, "resume")
+@click.option("--plain", is_flag=True, help="Print lines, open no screen.")
+@click.option("--detach", is_flag=True, help="Of a run that has ended: let it go on, print its directory, and return.")
+def resume(run: str, plain: bool, detach: bool) -> None:
+    """Let RUN go on: a paused one, or one that has ended before its last step, from its newest checkpoint."""
+    from cnntui.commands.training import follow_plainly
+    from cnntui.runs.launch import LaunchError
+    from cnntui.runs.launch import resume as go_on
+
+    directory = the_run(run)
+    if not look(directory).ended:
+        steer(str(directory), "resume")
+        return
+    try:
+        go_on(directory)
+    except LaunchError as error:
+        fail(error)
+    if detach:
+        click.echo(directory)
+    elif plain or not has_terminal():
+        sys.exit(follow_plainly(directory))
+    else:
+        open_app("train", run=directory)
 
 
 @click.command()
@@ -46,16 +86,30 @@ def stop(run: str) -> None:
     steer(run, "stop")
 
 
+@click.command()
+@click.argument("run")
+def checkpoint(run: str) -> None:
+    """Let RUN write a checkpoint after its present step."""
+    steer(run, "checkpoint")
+
+
 @click.command(name="set")
 @click.argument("run")
-@click.argument("setting", metavar="lr=VALUE")
+@click.argument("setting", metavar="lr=VALUE|layer=NAME|picture=N")
 def set_(run: str, setting: str) -> None:
-    """Change the learning rate of RUN while it trains."""
-    name, _, value = setting.partition("=")
+    """Change the learning rate of RUN while it trains, or which layer and test picture it shows."""
+    name, _, text = setting.partition("=")
+    steer(run, "set", **{name: setting_value(name, text, setting)})
+
+
+def setting_value(name: str, text: str, setting: str) -> float | str:
+    """What stands behind the `=`."""
+    wrong = f"{setting!r} is not understood: write lr=0.0005, layer=conv1, or picture=7, a number of the test set"
     try:
-        number = float(value)
+        if name == "lr" and 0 < float(text) < float("inf"):
+            return float(text)
+        if name == "picture" and int(text) >= 0:
+            return int(text)
     except ValueError:
-        number = 0.0
-    if name != "lr" or not 0 < number < float("inf"):
-        fail(f"{setting!r} is not understood: write lr=0.0005, a number above 0")
-    steer(run, "set", lr=number)
+        fail(wrong)
+    return text if name == "layer" and text else fail(wrong)

@@ -8,53 +8,94 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from cnntui.commands.common import fail, has_terminal, input_option, open_app, print_json, the_net, the_run
+from cnntui.commands.common import fail, has_terminal, input_option, open_app, print_json, the_net, the_run, warn
 
 if TYPE_CHECKING:
     from cnntui.runs.reader import RunView
+    from cnntui.runs.spec import Settings, Spec
 
 
 @click.command()
 @click.argument("net", required=False)
 @input_option
+@click.option("--from", "source", metavar="RUN", help="Begin with the weights of RUN; without NET, train its net.")
 @click.option(
-    "--data", default="auto", show_default=True, help="mnist, fashion-mnist, kmnist, cifar10, digits or auto."
+    "--data",
+    default="auto",
+    show_default=True,
+    help="mnist, fashion-mnist, kmnist, cifar10, digits, auto, or a directory of pictures by class.",
 )
 @click.option(
     "--data-dir", type=click.Path(file_okay=False, path_type=Path), help="A torchvision root. Or CNNTUI_DATA."
+)
+@click.option(
+    "--recipe",
+    type=click.Choice(["plain", "fast"]),
+    default="plain",
+    show_default=True,
+    help="fast: the settings that reach a good accuracy soonest, but for those that are given.",
 )
 @click.option("--epochs", default=5, show_default=True)
 @click.option("--batch-size", default=64, show_default=True)
 @click.option("--lr", default=0.001, show_default=True, help="Learning rate.")
 @click.option("--optimizer", default="adam", show_default=True, help="adam, adamw or sgd.")
-@click.option("--schedule", default="cosine", show_default=True, help="cosine (to zero at the last step) or constant.")
+@click.option(
+    "--schedule",
+    default="cosine",
+    show_default=True,
+    help="cosine (to zero at the last step), onecycle (up, then down to zero) or constant.",
+)
+@click.option("--weight-decay", type=float, show_default="the optimizer's own in torch")
+@click.option("--label-smoothing", default=0.0, show_default=True, help="The share of a label that all classes get.")
+@click.option(
+    "--augment",
+    default="none",
+    show_default=True,
+    help="none, shift (by a few pixels), flip (half of them mirrored, too) or auto (what suits the data).",
+)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option(
+    "--precision", default="auto", show_default=True, help="float32, bfloat16, or auto: bfloat16 on GPUs that have it."
+)
+@click.option("--compile/--no-compile", default=False, show_default=True, help="torch.compile, which takes a while.")
+@click.option(
+    "--cuda-graphs/--no-cuda-graphs", default=True, show_default=True, help="On CUDA, replay a whole step at once."
+)
+@click.option(
+    "--tensorboard", type=click.Path(file_okay=False, path_type=Path), help="Write event files there as well."
+)
 @click.option("--run-dir", type=click.Path(path_type=Path), help="Where the run is written; a new directory.")
 @click.option("--plain", is_flag=True, help="Print lines, open no screen.")
 @click.option("--detach", is_flag=True, help="Start, print the run's directory, and return.")
+@click.pass_context
 def train(
+    context: click.Context,
+    /,
     net: str | None,
     shape: str | None,
+    source: str | None,
     run_dir: Path | None,
     plain: bool,
     detach: bool,
-    data_dir: Path | None,
     **chosen: Any,
 ) -> None:
     """Train NET, or lenet5, in a process of its own. The screen starts at once with NET, and waits for a key without."""
     from cnntui.core.axis import ImpossibleError
     from cnntui.core.vocabulary import NotationError
     from cnntui.runs.launch import LaunchError, create, launch, start
-    from cnntui.runs.spec import Settings, new_spec
+    from cnntui.runs.spec import new_spec
 
-    settings = Settings(data_dir=str(data_dir.absolute()) if data_dir else None, **chosen)
+    given = {name for name in chosen if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    earlier = beginning(source) if source else None
     try:
+        settings = settings_of(chosen, given, earlier, net is None)
         settings.check()
-        network = the_net(net or "lenet5", shape).network
+        network = earlier[1].network if earlier and not net else the_net(net or "lenet5", shape).network
         if not (plain or detach) and has_terminal():
-            directory = launch(new_spec(network, settings), run_dir) if net else None
+            directory = launch(new_spec(network, settings), run_dir) if net or earlier else None
             open_app("train", network=network, settings=settings, run=directory)
             return
         directory = create(new_spec(network, settings), run_dir)
@@ -65,6 +106,42 @@ def train(
         click.echo(directory)
     else:
         sys.exit(follow_plainly(directory))
+
+
+def beginning(run: str) -> tuple[Path, Spec]:
+    """The run whose weights to begin with."""
+    from cnntui.runs.checkpoints import WEIGHTS, CheckpointError, demand
+    from cnntui.runs.spec import Spec, read_json
+
+    directory = the_run(run)
+    spec = read_json(directory / "spec.json", Spec)
+    if spec is None:
+        fail(f"{directory} holds no readable spec.json")
+    try:
+        warn(demand(directory, "best", WEIGHTS).refused)
+    except CheckpointError as error:
+        fail(error)
+    return directory, spec
+
+
+def settings_of(chosen: dict[str, Any], given: set[str], earlier: tuple[Path, Spec] | None, own_net: bool) -> Settings:
+    """What was chosen: by an option, else by the recipe; and the data of an earlier run, where its own net is trained on."""
+    from cnntui.runs.spec import DATA_SETS, RECIPES, Settings
+
+    recipe = RECIPES[chosen.pop("recipe")]
+    chosen |= {name: value for name, value in recipe.items() if name not in given}
+    if earlier:
+        directory, spec = earlier
+        chosen["weights_from"] = str(directory.absolute())
+        if own_net and "data" not in given:
+            chosen["data"] = spec.data
+            chosen["data_dir"] = chosen["data_dir"] or spec.data_dir
+    if chosen["data"] not in DATA_SETS and Path(chosen["data"]).is_dir():
+        chosen["data"] = str(Path(chosen["data"]).absolute())
+    for name in ("data_dir", "tensorboard"):  # the trainer stands elsewhere, and so does a resumed one
+        if chosen[name] is not None:
+            chosen[name] = str(Path(chosen[name]).absolute())
+    return Settings(**chosen)
 
 
 def follow_plainly(directory: Path, own: bool = True) -> int:
