@@ -132,15 +132,15 @@ def settings_of(chosen: dict[str, Any], given: set[str], earlier: tuple[Path, Sp
     chosen |= {name: value for name, value in recipe.items() if name not in given}
     if earlier:
         directory, spec = earlier
-        chosen["weights_from"] = str(directory.absolute())
+        chosen["weights_from"] = str(directory.resolve())
         if own_net and "data" not in given:
             chosen["data"] = spec.data
             chosen["data_dir"] = chosen["data_dir"] or spec.data_dir
     if chosen["data"] not in DATA_SETS and Path(chosen["data"]).is_dir():
-        chosen["data"] = str(Path(chosen["data"]).absolute())
+        chosen["data"] = str(Path(chosen["data"]).resolve())
     for name in ("data_dir", "tensorboard"):  # the trainer stands elsewhere, and so does a resumed one
         if chosen[name] is not None:
-            chosen[name] = str(Path(chosen[name]).absolute())
+            chosen[name] = str(Path(chosen[name]).resolve())
     return Settings(**chosen)
 
 

@@ -152,8 +152,8 @@ def test_files_of_many_kinds(tmp_path: Path) -> None:
     deep = Image.fromarray(np.full((28, 28), 257 * 40, dtype=np.uint16))
     deep.save(tmp_path / "deep.png")
     assert np.asarray(opened(tmp_path / "deep.png", "L")).max() == 40
-    palette = saved(tmp_path / "palette.gif", np.full((9, 9, 3), 200), "P")
-    assert opened(palette, "RGB").getpixel((4, 4)) == (200, 200, 200)
+    palette = saved(tmp_path / "palette.gif", np.full((9, 9, 3), 204), "P")
+    assert opened(palette, "RGB").getpixel((4, 4)) == (204, 204, 204)
     turned = Image.new("L", (30, 10))
     exif = turned.getexif()
     exif[0x0112] = 6  # the camera was held upright
