@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 import numpy as np
+import psutil
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -25,7 +26,8 @@ from cnntui.cli import cli
 from cnntui.commands.training import train
 from cnntui.core.images import picture
 from cnntui.core.kernels import load_kernels
-from cnntui.runs.reader import RunReader, RunView
+from cnntui.runs.checkpoints import names
+from cnntui.runs.reader import SILENT_SECONDS, RunReader, RunView
 from cnntui.runs.spec import RECIPES
 from tests.training.saved import make_run
 
@@ -627,13 +629,14 @@ def test_a_trained_net_goes_to_others(tmp_path: Path) -> None:
 
 def test_a_damaged_checkpoint_is_passed_over_with_a_warning(tmp_path: Path) -> None:
     done = process("train", *NET, "--epochs", "2", "--plain")
-    checkpoints = sorted((Path(done.stdout.splitlines()[1]) / "checkpoints").glob("step-*"), key=lambda path: path.name)
-    os.truncate(checkpoints[-1] / "model.safetensors", 100)
+    directory = Path(done.stdout.splitlines()[1])
+    *_, before, last = reversed([directory / "checkpoints" / name for name in names(directory)])
+    os.truncate(last / "model.safetensors", 100)
     out = tmp_path / "net.safetensors"
     done = process("export", "last", str(out), "--checkpoint", "last")
     assert done.returncode == 0
-    assert done.stdout == f"{out}: the weights of {checkpoints[0].name}\n"
-    said = f"passed over {checkpoints[-1].name}: model.safetensors is not what was saved (another hash)\n"
+    assert done.stdout == f"{out}: the weights of {before.name}\n"
+    said = f"passed over {last.name}: model.safetensors is not what was saved (another hash)\n"
     assert done.stderr == said
     assert process("predict", "last", "--test", "0", "--checkpoint", "last").stderr == said
 
@@ -690,6 +693,25 @@ def test_a_stopped_run_goes_on() -> None:
     assert process("resume", "last").returncode == 1
     attempts = {row["attempt"] for row in csv.DictReader(process("export", "last", "-").stdout.splitlines())}
     assert attempts == {"1", "2"}
+
+
+def test_a_run_that_went_with_its_machine_goes_on() -> None:
+    """Trainer and supervisor are gone, and nobody wrote how: a fresh look is enough to know, and to resume."""
+    done = process("train", *NET, "--epochs", "60", "--detach")
+    directory = Path(done.stdout.strip())
+    status = until(directory, lambda view: view.checkpoint is not None).status
+    assert status is not None
+    trainer = psutil.Process(status.pid)
+    supervisor = trainer.parent()
+    assert supervisor is not None
+    supervisor.kill()
+    trainer.kill()
+    time.sleep(SILENT_SECONDS + 1)
+    (row,) = json.loads(process("runs", "--json").stdout)
+    assert (row["state"], row["pid"], row["exit"]) == ("crashed", None, None)
+    assert "has ended (crashed)" in process("pause", "last").stderr
+    assert process("resume", "last", "--detach").stdout == f"{directory}\n"
+    assert until(directory, lambda view: view.over).trained
 
 
 def test_export_says_why_there_is_no_file(homes: Path, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,20 +14,14 @@ if TYPE_CHECKING:
     from cnntui.runs.reader import RunView
 
 
-def look(directory: Path) -> RunView:
-    """How a run stands; of one whose process is gone, when it is sure that nobody will say how it ended."""
-    from cnntui.runs.reader import GRACE_SECONDS, RunReader, UnreadableRunError
-    from cnntui.runs.spec import liveness
+def glance(directory: Path) -> RunView:
+    """How a run stands."""
+    from cnntui.runs.reader import RunReader, UnreadableRunError
 
     try:
-        reader = RunReader(directory)
+        return RunReader(directory).glance()
     except UnreadableRunError as error:
         fail(error)
-    view = reader.glance()
-    if not view.ended and view.status and liveness(view.status, time.time()) == "gone":
-        time.sleep(GRACE_SECONDS)
-        view = reader.glance()
-    return view
 
 
 def steer(run: str, command: str, **values: float | str) -> None:
@@ -36,7 +29,7 @@ def steer(run: str, command: str, **values: float | str) -> None:
     from cnntui.runs.control import send
 
     directory = the_run(run)
-    view = look(directory)
+    view = glance(directory)
     if view.ended:
         fail(f"{view.spec.run} has ended ({view.label}): nobody is there to {command} it")
     try:
@@ -64,7 +57,7 @@ def resume(run: str, plain: bool, detach: bool) -> None:
     from cnntui.runs.launch import resume as go_on
 
     directory = the_run(run)
-    if not look(directory).ended:
+    if not glance(directory).ended:
         steer(str(directory), "resume")
         return
     try:

@@ -1,6 +1,6 @@
 """What the net of a run makes of pictures. A process: takes a Question, answers Predictions.
 
-A picture file is first made what a picture of the data set is (its channels, its size, light on dark where the data is),
+A picture file is first made what a picture of the data set is (its channels, its size, light on dark where digits are),
 and then goes the way that the training pictures went.
 """
 
@@ -19,9 +19,10 @@ from cnntui.core.layers import Shape
 from cnntui.runs.checkpoints import State
 from cnntui.runs.places import data_root
 from cnntui.runs.predict import ClassProbability, Prediction, Predictions, Question
-from cnntui.runs.spec import DIGITS, Spec
+from cnntui.runs.spec import DATA_SETS, DIGITS, Spec
 from cnntui.training.answers import RefusedError, serve
 from cnntui.training.data import DataError, DataSet, Fitting, load
+from cnntui.training.data.folder import FORMATS
 from cnntui.training.model import Net
 from cnntui.training.weights import read, trained
 
@@ -70,7 +71,8 @@ def load_data(run: Path, spec: Spec, state: State) -> DataSet:
     """
     name = spec.data if spec.data != "auto" else state.data or spec.data
     try:
-        return load(name, Path(spec.data_dir) if spec.data_dir else data_root(), lambda said: None)
+        root = Path(spec.data_dir) if spec.data_dir else data_root()
+        return load(name, root, lambda said: None, shape=spec.input)
     except DataError as error:
         raise RefusedError(f"the data of {run.name} is needed for this, and {error}") from None
 
@@ -99,12 +101,15 @@ def read_by(model: Net, fit: Fitting, pictures: list[Tensor]) -> list[list[float
 
 @dataclass(frozen=True)
 class Kind:
-    """What the pictures of a data set are: (C, H, W), how they become a net's input, what is around them, their classes."""
+    """What the pictures of a data set are: (C, H, W), how they become a net's input, what is around them, their classes.
+
+    `background` is None for those from a directory: they fill their frame, and what goes beyond it is cut off.
+    """
 
     data: str
     shape: Shape
     fit: Fitting
-    background: tuple[int, ...]
+    background: tuple[int, ...] | None
     classes: list[str]
 
     @classmethod
@@ -113,18 +118,17 @@ class Kind:
         if data is not None:
             fit, shape, name = Fitting.of(data, spec.input), data.shape, data.name
         else:
-            mean, deviation = (torch.tensor(x).view(1, -1, 1, 1) for x in (state.mean, state.deviation))
-            fit, name = Fitting(spec.input, mean, deviation), state.data or spec.data
+            fit, name = Fitting.restored(spec.input, state.mean, state.deviation), state.data or spec.data
             shape = state.shape or (len(state.mean), *spec.input[1:])
-        mean_color = tuple(round(255 * value) for value in fit.mean.flatten().tolist())
-        background = (0,) * shape[0] if name in ON_BLACK else mean_color
+        background = None
+        if spec.data in DATA_SETS:
+            background = (0,) * shape[0] if name in ON_BLACK else tuple(round(255 * value) for value in fit.mean)
         return cls(name, shape, fit, background, state.classes or list(data.classes if data else ()))
 
     def picture(self, path: Path, invert: bool | None) -> tuple[Tensor, bool]:
         """A file as one of these pictures, (C, H, W) uint8, and whether it was inverted.
 
-        It keeps its proportions, and the background fills the rest. Where it is not said whether to invert, digits are that
-        stand dark on light.
+        It keeps its proportions. Where it is not said whether to invert, digits are that stand dark on light.
 
         Raises:
             RefusedError: when it is no picture.
@@ -139,11 +143,14 @@ class Kind:
         _, height, width = self.shape
         if image.size == (width, height):
             return image
+        if self.background is None:
+            return ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
         scale = min(width / image.width, height / image.height)
         size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
         # As the training pictures: smaller by averaging areas, larger by interpolation.
         image = image.resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR)
-        frame = Image.new(image.mode, (width, height), self.background if image.mode == "RGB" else self.background[0])
+        color = self.background if len(self.background) > 1 else self.background[0]
+        frame = Image.new(image.mode, (width, height), color)
         frame.paste(image, ((width - size[0]) // 2, (height - size[1]) // 2))
         return frame
 
@@ -172,7 +179,7 @@ def opened(path: Path, mode: str) -> Image.Image:
         RefusedError: with the path and what is wrong.
     """
     try:
-        with Image.open(path) as file:
+        with Image.open(path, formats=FORMATS) as file:
             image = ImageOps.exif_transpose(file)
             if image.mode.startswith("I"):  # 16 bits, which Pillow would cut off at 255
                 image = Image.fromarray((np.asarray(image, dtype=float) / 257).round().clip(0, 255).astype(np.uint8))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ import pytest
 import torch
 from PIL import Image
 
+from cnntui.core.notation import parse
 from cnntui.runs import events
+from cnntui.runs.checkpoints import State
 from cnntui.runs.events import EventReader
 from cnntui.runs.predict import PredictError, Predictions, predict
-from cnntui.runs.spec import Settings
+from cnntui.runs.spec import Settings, new_spec
 from cnntui.training.answers import RefusedError
-from cnntui.training.data import DataSet, Fitting, digits, from_torchvision
+from cnntui.training.data import DataSet, Fitting, digits, from_folder, from_torchvision
 from cnntui.training.predictor import Kind, is_light_outside, opened
 from tests.training.saved import make_run, save
 
@@ -90,13 +93,32 @@ def test_real_digits_are_read_as_well_as_the_test_set_itself(tmp_path: Path, mni
     assert right(Predictions(of_files, ""), data) >= 95
 
 
+def test_pictures_by_class_are_read_by_their_names(tmp_path: Path) -> None:
+    """Photographs of many sizes in directories: what the test set says of each, its file says too."""
+    rng = np.random.default_rng(0)
+    for name, level in (("night", 40), ("day", 215)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for index in range(18):
+            height, width = rng.integers(12, 40, 2)
+            saved(tmp_path / "photos" / name / f"{index}.png", rng.normal(level, 15, (height, width, 3)).clip(0, 255))
+    net = "conv 4 p1; relu; gap; linear 2"
+    run = trained(str(tmp_path / "photos"), net, "--input", "3,16,16", "--epochs", "30", "--lr", "0.03")
+    data = from_folder(tmp_path / "photos", lambda said: None, shape=(3, 16, 16))
+    files = sorted((tmp_path / "photos").glob("*/*.png"))
+    answer = predict(run, files, range(len(data.test_labels)))
+    of_files, of_tests = answer.predictions[: len(files)], answer.predictions[len(files) :]
+    assert [each.read for each in of_files] == [path.parent.name for path in files]
+    assert {each.label for each in of_tests} == {"day", "night"}
+    assert {each.classes for each in of_tests} <= {each.classes for each in of_files}
+
+
 # -- pictures as they come
 
 
 def kind(name: str = "mnist", shape: tuple[int, int, int] = (1, 28, 28)) -> Kind:
-    column = torch.full((1, shape[0], 1, 1), 0.25)
-    background = (0 if name == "mnist" else 64,) * shape[0]
-    return Kind(name, shape, Fitting(shape, column, column), background, [])
+    spec = new_spec(parse("flatten; linear 10", shape), Settings(data=name))
+    state = State(data=name, mean=[0.25] * shape[0], deviation=[0.25] * shape[0], shape=shape)
+    return Kind.of(spec, state, None)
 
 
 def saved(path: Path, pixels: Any, mode: str | None = None, **more: Any) -> Path:
@@ -127,6 +149,15 @@ def test_a_picture_keeps_its_proportions(tmp_path: Path) -> None:
     got, _ = kind("cifar10", (3, 28, 28)).picture(saved(tmp_path / "color.png", colors), None)
     assert got[:, 14, 14].tolist() == [10, 20, 30]
     assert got[:, 0, 0].tolist() == [64, 64, 64], "the mean of the training pictures"
+
+
+def test_pictures_of_a_directory_fill_their_frame_as_in_training(tmp_path: Path) -> None:
+    stripes = np.zeros((28, 84))
+    stripes[:, 28:56] = 200
+    of_folder = replace(kind("cifar10", (1, 28, 28)), background=None)
+    got, flipped = of_folder.picture(saved(tmp_path / "wide.png", stripes), None)
+    assert (got[0, :, 2:-2] == 200).all(), "the middle"
+    assert not flipped
 
 
 def test_only_digits_are_inverted_unasked(tmp_path: Path) -> None:
@@ -182,9 +213,8 @@ def test_what_is_no_picture_is_told_in_one_line(tmp_path: Path) -> None:
 def test_an_older_run_takes_mean_and_deviation_from_its_data(tmp_path: Path) -> None:
     data = digits()
     fit = Fitting.of(data, (1, 12, 12))
-    mean, deviation = fit.mean.flatten().tolist(), fit.deviation.flatten().tolist()
     new, old = make_run(tmp_path / "new"), make_run(tmp_path / "old")
-    model = save(new, 1, mean=mean, deviation=deviation, shape=[1, 8, 8])
+    model = save(new, 1, mean=fit.mean, deviation=fit.deviation, shape=[1, 8, 8])
     save(old, 1, model=model, mean=[], deviation=[])
     files = as_files(data, tmp_path, 3)
     answer = predict(old, files)
