@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
+import psutil
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -19,9 +23,13 @@ from click.testing import CliRunner, Result
 
 from cnntui import __version__
 from cnntui.cli import cli
+from cnntui.commands.training import train
 from cnntui.core.images import picture
 from cnntui.core.kernels import load_kernels
-from cnntui.runs.reader import RunReader
+from cnntui.runs.checkpoints import names
+from cnntui.runs.reader import SILENT_SECONDS, RunReader, RunView
+from cnntui.runs.spec import RECIPES
+from tests.training.saved import make_run
 
 KEYS = {"name", "op", "text", "inputs", "output", "params", "macs", "rf", "error", "buffers", "memory", "gated"}
 
@@ -134,6 +142,21 @@ def test_a_broken_net_keeps_its_facts_and_exits_1() -> None:
         (["attach", "last"], "there is no run yet"),
         (["stop", "nothing"], "no run is called 'nothing'"),
         (["set", "last", "lr=fast"], "write lr=0.0005"),
+        (["set", "last", "lr=0"], "write lr=0.0005"),
+        (["set", "last", "picture=-1"], "picture=7, a number of the test set"),
+        (["set", "last", "layer="], "'layer=' is not understood"),
+        (["checkpoint", "last"], "there is no run yet"),
+        (["resume", "last"], "there is no run yet"),
+        (["predict", "last"], "give a picture file, or --test N"),
+        (["predict", "last", "x.png"], "there is no run yet"),
+        (["train", "--from", "last"], "there is no run yet"),
+        (["train", "lenet5", "--label-smoothing", "1"], "label smoothing 1.0 is not from 0 to below 1"),
+        (["train", "lenet5", "--weight-decay", "-1"], "weight decay -1.0 is below 0"),
+        (
+            ["train", "lenet5", "--augment", "flip", "--data", "mnist"],
+            "augment 'flip' would mirror the digits of mnist",
+        ),
+        (["train", "lenet5", "--precision", "float16"], "precision 'float16' is none of auto, float32, bfloat16"),
         (["learn", "nope"], "no lesson is called 'nope'"),
         (["build", "nope"], "no net is called 'nope'"),
         ([], "the screens need a terminal"),
@@ -525,9 +548,180 @@ def document_of_failure(*arguments: str) -> dict[str, Any]:
     return found
 
 
-def test_export_says_why_there_is_no_file(homes: Path) -> None:
-    assert "ends in .onnx" in run("export", "last", "net.pt").stderr
+# -- what was trained, used
+
+
+def settings_of(*arguments: str) -> dict[str, Any]:
+    """What a run that was started so is to do; it is stopped at once."""
+    done = process("train", *arguments, "--device", "cpu", "--detach")
+    assert done.returncode == 0, done.stderr
+    process("stop", done.stdout.strip())
+    found: dict[str, Any] = json.loads((Path(done.stdout.strip()) / "spec.json").read_text())
+    return found
+
+
+def test_a_recipe_sets_what_is_not_given(tmp_path: Path) -> None:
+    fast = settings_of("lenet5", "--data", "digits", "--recipe", "fast", "--lr", "0.001", "--seed", "7")
+    assert {name: fast[name] for name in RECIPES["fast"]} == {**RECIPES["fast"], "lr": 0.001}, "an option wins"
+    assert fast["seed"] == 7
+    given = settings_of(
+        "lenet5", "--data", "digits", "--weight-decay", "0.1", "--label-smoothing", "0.2", "--augment", "shift",
+        "--precision", "float32", "--compile", "--no-cuda-graphs", "--tensorboard", os.path.relpath(tmp_path / "board"),
+    )  # fmt: skip
+    assert (given["weight_decay"], given["label_smoothing"], given["augment"]) == (0.1, 0.2, "shift")
+    assert (given["precision"], given["compile"], given["cuda_graphs"]) == ("float32", True, False)
+    assert given["tensorboard"] == str(tmp_path / "board"), "absolute: the trainer stands elsewhere"
+    assert {name: given[name] for name in ("epochs", "batch_size", "lr", "optimizer", "schedule")} == {
+        "epochs": 5, "batch_size": 64, "lr": 0.001, "optimizer": "adam", "schedule": "cosine",
+    }  # fmt: skip
+
+
+def test_every_recipe_is_an_option() -> None:
+    (option,) = (each for each in train.params if each.name == "recipe")
+    assert isinstance(option.type, click.Choice)
+    assert list(option.type.choices) == list(RECIPES)
+
+
+def test_a_directory_of_pictures_is_data(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    assert settings_of("lenet5", "--data", os.path.relpath(tmp_path / "pictures"))["data"] == str(tmp_path / "pictures")
+
+
+NET = ("conv 4 p1; relu; flatten; linear 10", "--input", "1,8,8", "--data", "digits", "--device", "cpu")
+
+
+def test_a_trained_net_goes_to_others(tmp_path: Path) -> None:
+    """Train, look at the numbers, take the weights into a program without cnntui, and begin another run with them."""
+    done = process("train", *NET, "--epochs", "2", "--plain")
+    assert done.returncode == 0, done.stderr
+    directory = Path(done.stdout.splitlines()[1])
+
+    printed = process("export", "last", "-").stdout
+    out = tmp_path / "m.csv"
+    exported = process("export", "last", str(out))
+    rows = list(csv.DictReader(printed.splitlines()))
+    assert out.read_text() == printed
+    assert exported.stdout == f"{out}: {len(rows)} rows\n"
+    assert list(rows[0]) == ["attempt", "step", "epoch", "t", "kind", "loss", "lr", "images_per_second", "accuracy"]
+    (row,) = json.loads(process("runs", "--json").stdout)
+    assert [float(each["accuracy"]) for each in rows if each["kind"] == "test"][-1] == row["test_accuracy"]
+    assert all(each["lr"] and not each["accuracy"] for each in rows if each["kind"] == "train")
+    assert rows[-1]["step"] == str(row["step"])
+
+    for name in ("net.py", "net.pt", "net.safetensors"):
+        done = process("export", directory.name, str(tmp_path / name))
+        assert done.returncode == 0, done.stderr
+    inspected = process("inspect", *NET[:3], "--code").stdout
+    assert (tmp_path / "net.py").read_text() == inspected
+    code = (
+        "import torch, net; (made,) = (each for each in vars(net).values() if isinstance(each, type));"
+        "made().load_state_dict(torch.load('net.pt', weights_only=True), strict=True); print('loaded')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == "loaded\n", done.stderr
+
+    again = settings_of("--from", "last")
+    assert (again["net"], again["data"], again["weights_from"]) == (row["net"], "digits", str(directory))
+    other = settings_of("conv 4 p1; relu; flatten; linear 3", "--input", "1,8,8", "--from", directory.name)
+    assert (other["data"], other["weights_from"]) == ("auto", str(directory))
+    assert other["layers"] != again["layers"]
+
+
+def test_a_damaged_checkpoint_is_passed_over_with_a_warning(tmp_path: Path) -> None:
+    done = process("train", *NET, "--epochs", "2", "--plain")
+    directory = Path(done.stdout.splitlines()[1])
+    *_, before, last = reversed([directory / "checkpoints" / name for name in names(directory)])
+    os.truncate(last / "model.safetensors", 100)
+    out = tmp_path / "net.safetensors"
+    done = process("export", "last", str(out), "--checkpoint", "last")
+    assert done.returncode == 0
+    assert done.stdout == f"{out}: the weights of {before.name}\n"
+    said = f"passed over {last.name}: model.safetensors is not what was saved (another hash)\n"
+    assert done.stderr == said
+    assert process("predict", "last", "--test", "0", "--checkpoint", "last").stderr == said
+
+
+def test_export_works_while_the_run_trains(tmp_path: Path) -> None:
+    """Each epoch takes a blink, and few checkpoints are kept: what is exported must not go away meanwhile."""
+    done = process("train", *NET, "--epochs", "100000", "--detach")
+    directory = Path(done.stdout.strip())
+    until(directory, lambda view: view.checkpoint is not None)
+    for which in ("best", "last"):
+        done = process("export", "last", str(tmp_path / "net.pt"), "--checkpoint", which)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+    done = process("export", "last", str(tmp_path / "net.csv"))
+    assert int(done.stdout.split()[-2].replace(",", "")) > 1
+    before = RunReader(directory).poll()
+    assert process("checkpoint", "last").stdout == f"checkpoint: asked of {directory.name}\n"
+    view = until(directory, lambda view: any(answer.command == "checkpoint" for answer in view.answers))
+    assert not before.ended
+    assert all(answer.accepted for answer in view.answers)
+
+
+def until(directory: Path, wanted: Callable[[RunView], bool]) -> RunView:
+    """How a run stands when it is as wanted."""
+    reader = RunReader(directory)
+    deadline = time.monotonic() + 120
+    while not wanted(view := reader.poll()):
+        assert time.monotonic() < deadline, view
+        time.sleep(0.1)
+    return view
+
+
+def test_what_is_shown_is_set_by_name_and_number() -> None:
+    done = process("train", *NET, "--epochs", "100000", "--detach")
+    directory = Path(done.stdout.strip())
+    until(directory, lambda view: view.state == "training")
+    for setting in ("layer=conv1", "picture=7"):
+        assert process("set", "last", setting).returncode == 0
+    view = until(directory, lambda view: len(view.answers) == 2)
+    assert {answer.command for answer in view.answers} == {"set"}
+
+
+def test_a_stopped_run_goes_on() -> None:
+    done = process("train", *NET, "--epochs", "60", "--detach")
+    directory = Path(done.stdout.strip())
+    until(directory, lambda view: view.checkpoint is not None)
+    process("stop", "last")
+    stopped = until(directory, lambda view: view.over)
+    assert stopped.resumable
+    done = process("resume", "last")
+    assert done.returncode == 0, done.stderr
+    view = until(directory, lambda view: view.over)
+    assert view.trained
+    assert process("resume", "last").returncode == 1
+    attempts = {row["attempt"] for row in csv.DictReader(process("export", "last", "-").stdout.splitlines())}
+    assert attempts == {"1", "2"}
+
+
+def test_a_run_that_went_with_its_machine_goes_on() -> None:
+    """Trainer and supervisor are gone, and nobody wrote how: a fresh look is enough to know, and to resume."""
+    done = process("train", *NET, "--epochs", "60", "--detach")
+    directory = Path(done.stdout.strip())
+    status = until(directory, lambda view: view.checkpoint is not None).status
+    assert status is not None
+    trainer = psutil.Process(status.pid)
+    supervisor = trainer.parent()
+    assert supervisor is not None
+    supervisor.kill()
+    trainer.kill()
+    time.sleep(SILENT_SECONDS + 1)
+    (row,) = json.loads(process("runs", "--json").stdout)
+    assert (row["state"], row["pid"], row["exit"]) == ("crashed", None, None)
+    assert "has ended (crashed)" in process("pause", "last").stderr
+    assert process("resume", "last", "--detach").stdout == f"{directory}\n"
+    assert until(directory, lambda view: view.over).trained
+
+
+def test_export_says_why_there_is_no_file(homes: Path, tmp_path: Path) -> None:
+    assert "a name that ends in .onnx, .safetensors, .pt, .pth, .py or .csv" in run("export", "last", "net.h5").stderr
     assert "there is no run yet" in run("export", "last", "net.onnx").stderr
+    made = make_run(tmp_path / "made")
+    for name in ("net.csv", "net.py", "net.pt"):
+        failed = run("export", str(made), str(tmp_path / "nowhere" / name))
+        assert f"{name}: " in failed.stderr or "no checkpoint yet" in failed.stderr
+        assert (failed.exit_code, failed.stderr.count("\n")) == (1, 1)
 
 
 def test_an_unforeseen_error_is_one_line_and_a_log(homes: Path) -> None:

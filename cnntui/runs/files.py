@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
-def write_atomic(path: Path, data: bytes, sync: bool = False) -> None:
-    """Replace `path` by `data`, readable by its owner alone; with `sync`, on the disk before it returns.
+@contextmanager
+def replacing(path: Path, sync: bool = False) -> Iterator[BinaryIO]:
+    """A file to write, which takes the place of `path` when all of it is there, readable by its owner alone.
+
+    With `sync` it is on the disk before it takes that place.
 
     Raises:
         OSError: the old file is still there, and nothing is left beside it.
@@ -15,16 +21,26 @@ def write_atomic(path: Path, data: bytes, sync: bool = False) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(data)
+            yield file
             if sync:
                 file.flush()
                 os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError:
+    except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     if sync:
         sync_directory(path.parent)
+
+
+def write_atomic(path: Path, data: bytes, sync: bool = False) -> None:
+    """Replace `path` by `data`, as `replacing` does.
+
+    Raises:
+        OSError: the old file is still there, and nothing is left beside it.
+    """
+    with replacing(path, sync) as file:
+        file.write(data)
 
 
 def sync_directory(path: Path) -> None:

@@ -46,6 +46,7 @@ CURVE_POINTS = 512
 RECENT_POINTS = 256
 RECENT = 20
 GRACE_SECONDS = 1.5  # the supervisor needs a moment between the death of a trainer and writing how it died
+SILENT_SECONDS = 5.0  # a trainer writes its status every second
 START_SECONDS = 60.0
 
 Alive = Literal["alive", "stalled", "gone", "stale"]
@@ -348,7 +349,8 @@ class RunReader:
             return status.state, alive, message
         now = self._now()
         self._gone_since = now if self._gone_since is None else self._gone_since
-        if now - self._gone_since < GRACE_SECONDS:
+        # One that wrote nothing for so long has been gone for a while, however new this reader is.
+        if now - self._gone_since < GRACE_SECONDS and abs(time.time() - written) < SILENT_SECONDS:
             return status.state, "alive", message
         if status.state in ENDED:
             return status.state, "gone", message

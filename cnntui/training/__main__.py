@@ -58,6 +58,7 @@ def work(run: Path, spec: Spec, desk: Desk, attempt: int) -> int:
     from cnntui.training.devices import DeviceError, pick
     from cnntui.training.loop import Trainer, TrainingError
     from cnntui.training.model import build
+    from cnntui.training.weights import WeightsError, take_over
 
     try:
         device, name = pick(spec.device)
@@ -68,7 +69,12 @@ def work(run: Path, spec: Spec, desk: Desk, attempt: int) -> int:
         data = load(spec.data, root, desk.notice, desk.loading, spec.input)
         desk.update(data=data.name)
         torch.manual_seed(spec.seed)
-        model = build(spec.network).to(device).to(memory_format=torch.channels_last)
+        model = build(spec.network)
+        if spec.weights_from and attempt == 1:
+            taken = take_over(model, Path(spec.weights_from))
+            for line in (*taken.refused, taken.summary):
+                desk.notice(line)
+        model = model.to(device).to(memory_format=torch.channels_last)
         out_of_memory = False
         try:
             checkpoint = newest(run, desk.notice) if attempt > 1 else None
@@ -86,7 +92,7 @@ def work(run: Path, spec: Spec, desk: Desk, attempt: int) -> int:
             return 1
     except StoppedError:
         desk.end("finished", "stopped before the training began")
-    except (DataError, DeviceError, TrainingError, ValueError) as error:
+    except (DataError, DeviceError, TrainingError, WeightsError, ValueError) as error:
         desk.end("failed", str(error))
         return 1
     return 0

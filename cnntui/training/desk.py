@@ -19,6 +19,7 @@ from cnntui.runs import control
 from cnntui.runs.events import Answer, Event, EventWriter, Notice, Phase, StateChange
 from cnntui.runs.files import write_atomic
 from cnntui.runs.spec import State, Status, lock_of, process_facts
+from cnntui.training.board import Board, BoardError
 from cnntui.training.gauge import Gauge
 
 STATUS_SECONDS = 1.0
@@ -88,7 +89,8 @@ class Desk:
         self._thread.join()
         self.write_status()
         if self.board is not None:
-            self.board.close()
+            with suppress(BoardError):
+                self.board.close()
         self._events.close()
 
     def _on_sigterm(self, number: int, _frame: FrameType | None) -> None:
@@ -110,9 +112,24 @@ class Desk:
         """Write events, in one piece."""
         for event in events:
             self._events.emit(event)
-            if self.board is not None:
-                self.board.take(event)
+            self._show(event)
         self._events.flush(sync)
+
+    def show_on(self, directory: Path, after: int | None) -> None:
+        """Tell TensorBoard as well; of a run that goes on, what it was told beyond the step `after` counts no more."""
+        try:
+            self.board = Board(directory, after)
+        except BoardError as error:
+            self.notice(str(error))
+
+    def _show(self, event: Event) -> None:
+        if self.board is None:
+            return
+        try:
+            self.board.take(event)
+        except BoardError as error:
+            self.board = None
+            self.notice(str(error))
 
     def notice(self, message: str) -> None:
         """Tell a person something."""
@@ -264,13 +281,3 @@ class Desk:
         if self._device is not None and self._device.type == "cuda":
             return int(torch.cuda.memory_reserved(self._device))
         return int(psutil.Process().memory_info().rss)
-
-
-class Board(Protocol):
-    """Whoever else is told all events."""
-
-    def take(self, event: Event) -> None:
-        """An event."""
-
-    def close(self) -> None:
-        """The last one was told."""

@@ -77,6 +77,8 @@ class Trainer:
             self.go_back(checkpoint)
         else:
             self.save()
+        if self.spec.tensorboard:
+            self.desk.show_on(Path(self.spec.tensorboard), self.step if checkpoint else None)
         self.prepare()
         self.desk.steered = self
         self.desk.enter("training", state="training")

@@ -1,57 +1,52 @@
-"""A run's net with its weights -> an ONNX file: `python -P -m cnntui.training.onnx_writer SPEC WEIGHTS OUT`.
-
-Ends 0 when the file is there, else 1 with one line on stderr that says why not.
-"""
+"""A run's net with its weights -> an ONNX file. A process: takes an Order, answers Written."""
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
-import warnings
 from pathlib import Path
 
 import onnx
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
+from cnntui.core.arithmetic import number
 from cnntui.core.layers import shape_text
+from cnntui.runs.checkpoints import State
+from cnntui.runs.export import Order, Written
 from cnntui.runs.files import write_atomic
-from cnntui.runs.spec import Spec, read_json
-from cnntui.training.model import Net, build
+from cnntui.runs.spec import Spec
+from cnntui.training.answers import RefusedError, serve
+from cnntui.training.model import Net
+from cnntui.training.weights import read, trained
 
 ABOUT = (
     "{net}, trained by cnntui on {data}. Input: float32 pictures, batch×{shape}, scaled to 0..1, then less the mean and "
-    "over the deviation of the training pictures, by channel."
+    "over the deviation of the training pictures, by channel{numbers}."
 )
 
 
-class WriterError(Exception):
-    """Why there is no file, in one line."""
-
-
-def write(spec_file: Path, weights: Path, out: Path) -> None:
-    """Write the net of a spec with these weights, whole or not at all; a batch is of any size.
+def write(order: Order) -> Written:
+    """Write the net of a checkpoint, whole or not at all; a batch is of any size.
 
     Raises:
-        WriterError: when the spec, the weights or the file cannot be.
+        WeightsError: when there are no weights.
+        RefusedError: when there is no file.
     """
-    spec = read_json(spec_file, Spec)
-    if spec is None:
-        raise WriterError(f"{spec_file} is no readable spec.json")
-    document = exported(spec, _trained(spec, weights))
+    run, out = Path(order.run), Path(order.out)
+    weights = read(run, order.which)
+    spec, model = trained(run, weights)
+    document = exported(spec, model, weights.state)
     try:
         data = document.SerializeToString()
     except Exception as error:  # protobuf's own, of which there are several kinds
-        raise WriterError(f"{spec.net}: an ONNX file holds 2 GiB at most ({type(error).__name__})") from None
+        raise RefusedError(f"{spec.net}: an ONNX file holds 2 GiB at most ({type(error).__name__})") from None
     try:
         write_atomic(out, data, sync=True)
     except OSError as error:
-        raise WriterError(f"{out}: {error.strerror}") from None
+        raise RefusedError(f"{out}: {error.strerror}") from None
+    return Written(weights.checkpoint.name, weights.refused)
 
 
-def exported(spec: Spec, model: Net) -> onnx.ModelProto:
+def exported(spec: Spec, model: Net, state: State) -> onnx.ModelProto:
     """The model as ONNX, checked: `image` (batch, C, H, W) to `scores`."""
     # Two pictures: of one, the exporter would take the batch to be always one.
     example = torch.zeros(2, *spec.input)
@@ -66,42 +61,22 @@ def exported(spec: Spec, model: Net) -> onnx.ModelProto:
         dynamic_shapes=(batch,),
     )
     if program is None:
-        raise WriterError(f"{spec.net}: torch made no ONNX program")
+        raise RefusedError(f"{spec.net}: torch made no ONNX program")
     document: onnx.ModelProto = program.model_proto
-    document.doc_string = ABOUT.format(net=spec.net, data=spec.data, shape=shape_text(spec.input))
+    document.doc_string = ABOUT.format(
+        net=spec.net, data=state.data or spec.data, shape=shape_text(spec.input), numbers=_numbers(state)
+    )
     onnx.checker.check_model(document)
     return document
 
 
-def _trained(spec: Spec, weights: Path) -> Net:
-    try:
-        model = build(spec.network)
-        model.load_state_dict(load_file(weights))
-    except (OSError, SafetensorError) as error:
-        raise WriterError(f"{weights}: {getattr(error, 'strerror', None) or error}") from None
-    except ValueError as error:
-        raise WriterError(f"{spec.net}: {error}") from None
-    except RuntimeError:
-        raise WriterError(f"{weights} does not fit the layers of {spec.net}") from None
-    return model
-
-
-def main(arguments: list[str]) -> int:
-    """The process."""
-    os.umask(0o077)
-    warnings.simplefilter("ignore")
-    logging.disable()  # the exporter tells much of itself
-    spec, weights, out = map(Path, arguments)
-    try:
-        write(spec, weights, out)
-    except WriterError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except Exception as error:  # the exporter has many of its own
-        print(f"{out} not written: {type(error).__name__}: {' '.join(str(error).split())[:400]}", file=sys.stderr)
-        return 1
-    return 0
+def _numbers(state: State) -> str:
+    """Mean and deviation, where they are known."""
+    if not state.mean or not state.deviation:
+        return ""
+    mean, deviation = (", ".join(number(value, 6) for value in values) for values in (state.mean, state.deviation))
+    return f": mean {mean}, deviation {deviation}"
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(serve(Order, write, lambda order: f"{order.out} not written"))

@@ -1,0 +1,108 @@
+"""What is asked of a run that trains; and one that has ended, going on."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cnntui.commands.common import fail, has_terminal, open_app, the_run
+
+if TYPE_CHECKING:
+    from cnntui.runs.reader import RunView
+
+
+def glance(directory: Path) -> RunView:
+    """How a run stands."""
+    from cnntui.runs.reader import RunReader, UnreadableRunError
+
+    try:
+        return RunReader(directory).glance()
+    except UnreadableRunError as error:
+        fail(error)
+
+
+def steer(run: str, command: str, **values: float | str) -> None:
+    """Leave a command for a run that is still going."""
+    from cnntui.runs.control import send
+
+    directory = the_run(run)
+    view = glance(directory)
+    if view.ended:
+        fail(f"{view.spec.run} has ended ({view.label}): nobody is there to {command} it")
+    try:
+        send(directory, command, **values)
+    except OSError as error:
+        fail(f"{directory}: {error.strerror}")
+    click.echo(f"{command}: asked of {view.spec.run}")
+
+
+@click.command()
+@click.argument("run")
+def pause(run: str) -> None:
+    """Pause RUN after its present step."""
+    steer(run, "pause")
+
+
+@click.command()
+@click.argument("run")
+@click.option("--plain", is_flag=True, help="Print lines, open no screen.")
+@click.option("--detach", is_flag=True, help="Of a run that has ended: let it go on, print its directory, and return.")
+def resume(run: str, plain: bool, detach: bool) -> None:
+    """Let RUN go on: a paused one, or one that has ended before its last step, from its newest checkpoint."""
+    from cnntui.commands.training import follow_plainly
+    from cnntui.runs.launch import LaunchError
+    from cnntui.runs.launch import resume as go_on
+
+    directory = the_run(run)
+    if not glance(directory).ended:
+        steer(str(directory), "resume")
+        return
+    try:
+        go_on(directory)
+    except LaunchError as error:
+        fail(error)
+    if detach:
+        click.echo(directory)
+    elif plain or not has_terminal():
+        sys.exit(follow_plainly(directory))
+    else:
+        open_app("train", run=directory)
+
+
+@click.command()
+@click.argument("run")
+def stop(run: str) -> None:
+    """Stop RUN after a checkpoint."""
+    steer(run, "stop")
+
+
+@click.command()
+@click.argument("run")
+def checkpoint(run: str) -> None:
+    """Let RUN write a checkpoint after its present step."""
+    steer(run, "checkpoint")
+
+
+@click.command(name="set")
+@click.argument("run")
+@click.argument("setting", metavar="lr=VALUE|layer=NAME|picture=N")
+def set_(run: str, setting: str) -> None:
+    """Change the learning rate of RUN while it trains, or which layer and test picture it shows."""
+    name, _, text = setting.partition("=")
+    steer(run, "set", **{name: setting_value(name, text, setting)})
+
+
+def setting_value(name: str, text: str, setting: str) -> float | str:
+    """What stands behind the `=`."""
+    wrong = f"{setting!r} is not understood: write lr=0.0005, layer=conv1, or picture=7, a number of the test set"
+    try:
+        if name == "lr" and 0 < float(text) < float("inf"):
+            return float(text)
+        if name == "picture" and int(text) >= 0:
+            return int(text)
+    except ValueError:
+        fail(wrong)
+    return text if name == "layer" and text else fail(wrong)
