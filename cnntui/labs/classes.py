@@ -38,8 +38,8 @@ def usual_mistake(confusion: Sequence[Sequence[int]]) -> tuple[int, int, int] | 
 
 
 def rounded(share_: float) -> str:
-    """97 %."""
-    return f"{round(100 * share_)} %"
+    """97 %; floored, since 99.9 % is not 100 %."""
+    return f"{int(100 * share_ + 1e-6)} %"
 
 
 def class_name(names: Sequence[str], index: int) -> str:

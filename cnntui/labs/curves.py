@@ -53,6 +53,17 @@ def walked(points: Points, x: float | None, by: int) -> float | None:
     return points[max(0, min(index + by, len(points) - 1))][0]
 
 
+def reach(steps: float | None, last: float) -> float:
+    """How far an axis goes for a curve that is at `last` of so many steps: all of them, or a half of it as often as it fits.
+
+    So a curve fills its chart from the beginning on, and the chart is drawn to another scale only now and then.
+    """
+    whole = max(1.0, steps or 0.0, last)
+    while whole / 2 >= max(last, 1.0):
+        whole /= 2
+    return whole
+
+
 def ticks(low: float, high: float, most: int) -> list[float]:
     """At most so many multiples of 1, 2 or 5 times a power of ten, from `low` to `high`."""
     if high <= low or most < 1:

@@ -105,7 +105,7 @@ async def test_a_finished_run_shows_its_whole_story(tmp_path: Path) -> None:
         assert "a 7, read as 7 ✓  test picture 107" in maps
         assert "conv1  6 of 32 maps" in maps
         assert "step 300" in maps
-        assert "100.00 %      980 of 980" in panel(view, CLASSES)
+        assert "100.00 %     980 of 980" in panel(view, CLASSES)
         assert "test picture 1,242: a 4, read as 9 (97 %)" in panel(view, MISREAD)
         assert not view.clock.awake, "an ended run is not polled"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from math import isfinite
 
-from cnntui.labs.curves import nearest, smoothed
+from cnntui.labs.curves import nearest, reach, smoothed
 from cnntui.labs.plain import percent
 from cnntui.labs.watching import LETTERS
 from cnntui.runs.reader import Points, RunView
@@ -20,13 +20,12 @@ TABLE = 36  # columns of the epochs' numbers
 
 
 def _reach(shown: Shown) -> tuple[float, float]:
-    """The steps that are shown: all that there will be, or the last of those that are."""
+    """The steps that are shown: from the first on, or the last of those that are."""
     curve = shown.looking.curve(shown.view)
     if shown.looking.recent and curve:
         return curve[0][0], max(curve[-1][0], curve[0][0] + 1)
-    steps = shown.view.status.steps if shown.view.status else None
     ends = [points[-1][0] for view in _views(shown) for points in (view.train_loss, view.test_loss) if points]
-    return 0, max(1, steps or 0, *ends)
+    return 0, reach(_steps(shown.view), max(ends, default=0))
 
 
 def _views(shown: Shown) -> list[RunView]:
@@ -195,7 +194,7 @@ class RatePanel(Panel):
             canvas.put(0, 1, SOON, ink(colors.dim))
             return
         half = canvas.height // 2
-        steps = max(1.0, _steps(view) or 0, view.lr[-1][0])
+        steps = reach(_steps(view), view.lr[-1][0])
         for top, height, what, points, color, form in (
             (0, half, "learning rate", view.lr, colors.accent, "{:.6g}"),
             (half, canvas.height - half, "images/s", view.images_per_second, colors.negative, "{:,.0f}"),

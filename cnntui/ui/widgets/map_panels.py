@@ -50,7 +50,8 @@ class MapsPanel(Panel):
     def depends(self, shown: Shown) -> Hashable:
         """The probe, the layer and the picture."""
         view, looking = shown.view, shown.looking
-        return (identity(view.probe), identity(view.data), looking.present_layer(view), looking.present_picture(view))
+        where = (looking.present_layer(view), looking.present_picture(view), looking.wanted)
+        return (identity(view.probe), identity(view.data), where)
 
     def paint(self, canvas: Canvas, shown: Shown, colors: Palette) -> None:
         """The picture and the classes above the layer's maps, or beside them."""
