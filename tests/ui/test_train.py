@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input, Static
+from textual.widgets import Input, OptionList, Static
 
 import cnntui.runs.launch
 from cnntui.core.network import sequential
@@ -86,6 +86,11 @@ def append(run: Path, *events: Event, attempt: int = 1) -> None:
 def sent(run: Path) -> list[Command]:
     """The commands that wait for the trainer of a run."""
     return [command for _, command in receive(run) if command is not None]
+
+
+def lines_of(pilot: Pilot[None]) -> list[str]:
+    """The lines of the dialog."""
+    return [str(option.prompt) for option in pilot.app.screen.query_one(OptionList).options]
 
 
 async def polled(view: TrainView, pilot: Pilot[None]) -> None:
@@ -486,12 +491,8 @@ async def test_a_steered_run_answers_with_the_step(tmp_path: Path) -> None:
         assert note(view) == "asked: learning rate 0.002"
         (command,) = sent(run)
         assert command.values == {"lr": 0.002}
-        append(
-            run,
-            Answer(
-                step=1234, id=command.id, command="set", accepted=True, message="learning rate 0.002 from step 1235"
-            ),
-        )
+        message = "learning rate 0.002 from step 1235"
+        append(run, Answer(step=1234, id=command.id, command="set", accepted=True, message=message))
         await polled(view, pilot)
         assert note(view) == message
         await pilot.press("k")
@@ -633,7 +634,8 @@ async def test_runs_are_drawn_over_each_other(tmp_path: Path, monkeypatch: pytes
         assert "a lr 0.008 97.00 %" in panel(view, ACCURACY)
         await pilot.press("v")
         await pilot.pause()
-        await pilot.press("home", *["down", "down", "space"] * 1, *["down", "space"] * 4, "enter")
+        assert [line[:3] for line in lines_of(pilot)] == ["[x]", "[x]", *["[ ]"] * 5]
+        await pilot.press("home", "down", "down", "space", *["down", "space"] * 3, "enter")
         await app_idle(pilot)
         assert len(view.others) == 5, "no more than can be told apart"
         view.action_new()

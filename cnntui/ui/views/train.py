@@ -71,31 +71,29 @@ BEFORE = (  # the start: on the settings
     ("e", "net", "Net", True),
 )
 WATCHING = (
-    ("space", "go", "Pause/resume", True),
+    ("space", "go", "Go/pause", True),
     ("s", "stop", "Stop", True),
     ("k", "checkpoint", "Checkpoint now", False),
-    ("l", "rate", "Rate", True),
+    ("l", "rate", "Learning rate", True),
     ("p", "probe", "Probe", True),
-    ("left", "move(0, -1)", "Layer and picture; or within a panel", False),
-    ("right", "move(0, 1)", "Layer and picture; or within a panel", False),
-    ("up", "move(-1, 0)", "Layer and picture; or within a panel", False),
-    ("down", "move(1, 0)", "Layer and picture; or within a panel", False),
-    ("pageup", "page(-1)", "A page back, on", False),
-    ("pagedown", "page(1)", "A page back, on", False),
+    ("left", "move(0, -1)", "Layer, picture", False),
+    ("right", "move(0, 1)", "Layer, picture", False),
+    ("up", "move(-1, 0)", "Layer, picture", False),
+    ("down", "move(1, 0)", "Layer, picture", False),
     ("tab", "pane(1)", "Pane", True),
     ("shift+tab", "pane(-1)", "Pane", False),
     ("z", "enlarge", "Enlarge", True),
-    ("enter", "enter", "Enlarge; probe a misread picture", False),
-    ("escape", "back", "Back to all panes", False),
-    ("g", "log", "Log scale; or errors", False),
-    ("a", "smooth", "Smooth (average)", False),
-    ("r", "recent", "Recent or all steps", False),
+    ("enter", "enter", "Enlarge", True),
+    ("escape", "back", "All panes again", False),
+    ("g", "log", "Log scale, errors", False),
+    ("a", "smooth", "Average", False),
+    ("r", "recent", "Last or all steps", False),
     ("comma", "walk(-1)", "Cursor on the curve", False),
     ("full_stop", "walk(1)", "Cursor on the curve", False),
-    ("less_than_sign", "walk(-10)", "Cursor, faster", False),
-    ("greater_than_sign", "walk(10)", "Cursor, faster", False),
+    ("less_than_sign", "walk(-10)", "Cursor on the curve", False),
+    ("greater_than_sign", "walk(10)", "Cursor on the curve", False),
     ("w", "worst", "Worst class first", False),
-    ("m", "glyphs", "Glyphs for colours", False),
+    ("m", "glyphs", "Glyphs, colours", False),
     ("v", "others", "Overlay", True),
     ("n", "new", "New run", True),
     ("d", "detach", "Detach", False),
@@ -135,7 +133,8 @@ class TrainView(TrainMoves, Widget):
         "Training runs in a process of its own and writes a directory; this screen only reads it. Leave, lose the link, "
         "come back with cnntui attach last: the run goes on and its whole curve is there. tab chooses a pane, a digit what "
         "it shows: 1 loss, 2 accuracy, 3 learning rate and speed, 4 feature maps, 5 filters, 6 classes, 7 confusion matrix, "
-        "8 misread pictures, 9 data. Left and right choose the layer whose maps are shown, up and down the test picture."
+        "8 misread pictures, 9 data. Left and right choose the layer whose maps are shown, up and down the test picture; "
+        "in 6, 7 and 8 the arrows go through the panel, and on a misread picture enter has the net look at it."
     )
 
     can_focus = True

@@ -335,12 +335,6 @@ class TrainMoves(Widget):
         if self.looking.layer != layer and self.looking.missing_layer(self.run_view):
             self.set_timer(SETTLE_SECONDS, self.ask_for_layer)
 
-    def action_page(self, by: int) -> None:
-        """A screenful on or back."""
-        if self.run_view is not None:
-            page = self._page()
-            self.look(self.looking.move(self.run_view, by * page[1], 0, page))
-
     def action_walk(self, by: int) -> None:
         """The cursor along the curve."""
         if self.run_view is not None:

@@ -180,7 +180,7 @@ def _facts(data: Data) -> str:
     """Shape, classes, mean and deviation of the training pixels, scaled to 0..1."""
     channels, height, width = data.shape
     words = [f"{channels}×{height}×{width}", f"{len(data.classes)} classes"]
-    for name, values in (("mean", data.mean), ("deviation", data.deviation)):
-        if values:
-            words.append(f"{name} {', '.join(f'{value:.3f}' for value in values)}")
-    return "   ".join(words)
+    if data.mean and data.deviation:
+        mean, deviation = (", ".join(f"{value:.3f}" for value in values) for values in (data.mean, data.deviation))
+        words.append(f"mean {mean} ± {deviation}")
+    return "  ".join(words)
