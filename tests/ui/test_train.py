@@ -673,3 +673,28 @@ async def test_digits_are_never_mirrored() -> None:
     assert "flip" in state.choices("augment")
     assert state.change(-3).settings.augment == "shift"
     assert "flip" not in state.change(-3).choices("augment")
+
+
+async def test_what_the_screen_says_outlasts_the_next_reading(tmp_path: Path) -> None:
+    run = make_live(write_run(tmp_path))
+    async with opened(CnntuiApp("train", run=run)) as (view, pilot):
+        await pilot.press("s")
+        await polled(view, pilot)
+        assert note(view) == "s once more stops this run, after a checkpoint"
+        await pilot.press("s")
+        assert note(view) == "asked: stop"
+        assert [command.command for command in sent(run)] == ["stop"]
+
+
+async def test_an_old_answer_is_not_waited_for_again(tmp_path: Path) -> None:
+    run = make_live(write_run(tmp_path))
+    async with opened(CnntuiApp("train", run=run)) as (view, pilot):
+        await pilot.press("k")
+        (command,) = sent(run)
+        append(
+            run, Answer(step=250, id=command.id, command="checkpoint", accepted=True, message="checkpoint at step 250")
+        )
+        await polled(view, pilot)
+        append(run, *(Answer(step=260 + i, id=str(i), command="pause", accepted=True, message="") for i in range(30)))
+        await polled(view, pilot)
+        assert note(view) == "pause at step 289"

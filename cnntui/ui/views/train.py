@@ -88,10 +88,10 @@ WATCHING = (
     ("g", "log", "Log scale, errors", False),
     ("a", "smooth", "Average", False),
     ("r", "recent", "Last or all steps", False),
-    ("comma", "walk(-1)", "Cursor on the curve", False),
-    ("full_stop", "walk(1)", "Cursor on the curve", False),
-    ("less_than_sign", "walk(-10)", "Cursor on the curve", False),
-    ("greater_than_sign", "walk(10)", "Cursor on the curve", False),
+    ("comma", "walk(-1)", "Curve's cursor", False),
+    ("full_stop", "walk(1)", "Curve's cursor", False),
+    ("less_than_sign", "walk(-10)", "Curve's cursor", False),
+    ("greater_than_sign", "walk(10)", "Curve's cursor", False),
     ("w", "worst", "Worst class first", False),
     ("m", "glyphs", "Glyphs, colours", False),
     ("v", "others", "Overlay", True),
@@ -156,6 +156,7 @@ class TrainView(TrainMoves, Widget):
         self.looking = Looking()
         self.as_glyphs = False
         self.asked: dict[str, str] = {}
+        self.said: tuple[str, bool] | None = None
         self.layers_asked: set[str] = set()
         self._asked_to_stop = False
         self._reading = False
@@ -193,7 +194,7 @@ class TrainView(TrainMoves, Widget):
         """Watch a run, or none: then the settings are there."""
         self.workers.cancel_group(self, "poll")
         self.reader, self.run_view, self.others = reader, None, {}
-        self.asked, self.layers_asked = {}, set()
+        self.asked, self.layers_asked, self.said = {}, set(), None
         self.set_class(reader is not None, "-watching")
         self.note("")
         self.refresh_bindings()
@@ -252,6 +253,8 @@ class TrainView(TrainMoves, Widget):
             self._poll_now()  # another run is watched since
         if self.reader is None or self.run_view is None:
             return
+        answers = {answer.id for answer in self.run_view.answers}
+        self.asked = {ident: words for ident, words in self.asked.items() if ident not in answers}
         self.draw()
         self.ask_for_layer()
         if self._all_over():
@@ -277,7 +280,7 @@ class TrainView(TrainMoves, Widget):
         shown = Shown(view, self.looking, over, self.as_glyphs or self.app.no_color)
         for place in self.looking.seen:
             self.query_one(f"#pane{place}", Pane).show(shown)
-        self.note(*told(view, self.asked))
+        self.note(*(self.said or told(view, self.asked)))
 
     def _arrange(self) -> None:
         """Which panes are seen, and how they stand."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -29,6 +30,7 @@ from cnntui.ui.widgets.panel import Pane
 if TYPE_CHECKING:
     from cnntui.ui.app import CnntuiApp
 
+SAY_SECONDS = 5.0  # in which a second s stops the run, too
 MOST_RUNS = 30  # that are offered
 SETTLE_SECONDS = 0.4  # before the maps of a layer are asked for: who leafs through the layers does not want them all
 
@@ -44,6 +46,7 @@ class TrainMoves(Widget):
     as_glyphs: bool
     asked: dict[str, str]  # id of a command -> what was asked, in words
     layers_asked: set[str]
+    said: tuple[str, bool] | None  # by this screen, for some seconds, and whether it is a calm word
     _asked_to_stop: bool
 
     class Launched(Message):
@@ -69,6 +72,17 @@ class TrainMoves(Widget):
     def note(self, text: str, calm: bool = False) -> None:
         """Say it under the run."""
         raise NotImplementedError
+
+    def say(self, text: str, calm: bool = False) -> None:
+        """Say it under the run for some seconds, whatever the run tells meanwhile."""
+        self.said = (text, calm)
+        self.note(text, calm)
+        self.set_timer(SAY_SECONDS, partial(self._fall_silent, self.said))
+
+    def _fall_silent(self, said: tuple[str, bool]) -> None:
+        if self.said is said:
+            self.said = None
+            self.draw()
 
     @property
     def going(self) -> bool:
@@ -107,7 +121,7 @@ class TrainMoves(Widget):
         """Follow the new run, or say why there is none."""
         event.stop()
         if event.reader is None:
-            self.note(event.problem)
+            self.say(event.problem)
             return
         cast("CnntuiApp", self.app).going_run = event.reader.spec.run
         self.follow(event.reader)
@@ -204,10 +218,10 @@ class TrainMoves(Widget):
         if self.going:
             self.command("resume" if view.state == "paused" else "pause")
         elif view.resumable and view.checkpoint is not None:
-            self.note(f"resuming from step {view.checkpoint.step:,} …")
+            self.say(f"resuming from step {view.checkpoint.step:,} …", calm=True)
             self._resume(self.reader.directory)
         else:
-            self.note(going_on(view))
+            self.say(going_on(view))
 
     def command(self, command: str, words: str = "", **values: float | str) -> None:
         """Ask the trainer for something; the answer comes as an event."""
@@ -216,15 +230,16 @@ class TrainMoves(Widget):
         try:
             ident = send(self.reader.directory, command, **values)
         except (OSError, msgspec.ValidationError) as error:
-            self.note(f"{words or command} could not be asked: {error}")
+            self.say(f"{words or command} could not be asked: {error}")
             return
         self.asked[ident] = words or command
+        self.said = None
         self.note(f"asked: {words or command}", calm=True)
 
     def _can_ask(self) -> bool:
         """Whether somebody is there to obey; says so if not."""
         if self.run_view is not None and not self.going:
-            self.note(f"this run has ended, nobody is there to do it: {going_on(self.run_view)}")
+            self.say(f"this run has ended, nobody is there to do it: {going_on(self.run_view)}")
         return self.run_view is not None and self.going
 
     def action_stop(self) -> None:
@@ -236,8 +251,8 @@ class TrainMoves(Widget):
             self.command("stop")
             return
         self._asked_to_stop = True
-        self.note("s once more stops this run, after a checkpoint")
-        self.set_timer(4, self._forget_stop)
+        self.say("s once more stops this run, after a checkpoint")
+        self.set_timer(SAY_SECONDS, self._forget_stop)
 
     def _forget_stop(self) -> None:
         self._asked_to_stop = False
