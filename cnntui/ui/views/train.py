@@ -130,11 +130,10 @@ class TrainView(TrainMoves, Widget):
     ]
 
     HELP = (
-        "Training runs in a process of its own and writes a directory; this screen only reads it. Leave, lose the link, "
-        "come back with cnntui attach last: the run goes on and its whole curve is there. tab chooses a pane, a digit what "
-        "it shows: 1 loss, 2 accuracy, 3 learning rate and speed, 4 feature maps, 5 filters, 6 classes, 7 confusion matrix, "
-        "8 misread pictures, 9 data. Left and right choose the layer whose maps are shown, up and down the test picture; "
-        "in 6, 7 and 8 the arrows go through the panel, and on a misread picture enter has the net look at it."
+        "Training runs in a process of its own; this screen only reads its directory: leave, and come back with cnntui "
+        "attach last. tab chooses a pane, a digit what it shows: 1 loss, 2 accuracy, 3 learning rate and speed, 4 maps, "
+        "5 filters, 6 classes, 7 confusion matrix, 8 misread pictures, 9 data. Left and right choose the layer, up and down "
+        "the picture; in 6, 7 and 8 they go through the panel, and enter has the net look at a misread picture."
     )
 
     can_focus = True
