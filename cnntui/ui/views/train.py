@@ -191,7 +191,6 @@ class TrainView(TrainMoves, Widget):
 
     def follow(self, reader: RunReader | None) -> None:
         """Watch a run, or none: then the settings are there."""
-        self.workers.cancel_group(self, "poll")
         self.reader, self.run_view, self.others = reader, None, {}
         self.asked, self.layers_asked, self.said = {}, set(), None
         self.set_class(reader is not None, "-watching")
@@ -231,7 +230,8 @@ class TrainView(TrainMoves, Widget):
         told = -inf
         while True:
             views = [(reader, reader.poll(PIECE_SECONDS)) for reader in readers]
-            done = worker.is_cancelled or not any(reader.more for reader in readers)
+            watched = self.reader is readers[0] and not worker.is_cancelled
+            done = not watched or not any(reader.more for reader in readers)
             if done or time.monotonic() - told >= PAINT_SECONDS:
                 told = time.monotonic()
                 self.post_message(self.Polled(views, done))
