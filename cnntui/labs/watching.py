@@ -271,7 +271,12 @@ def told(view: RunView, asked: Mapping[str, str]) -> tuple[str, bool]:
     last = max(heard, key=lambda event: (event.attempt, event.seq), default=None)
     calm, words = False, []
     if view.ended and not view.trained:
-        words += [f"{view.label}: {view.message}" if view.message else "", going_on(view)]
+        how = (
+            view.message
+            if view.message.startswith(view.label)
+            else f"{view.label}: {view.message or 'no reason given'}"
+        )
+        words += [how, going_on(view)]
     elif waiting:
         calm, words = True, [f"asked: {waiting[-1]}"]
     elif view.message:

@@ -196,7 +196,7 @@ class RatePanel(Panel):
         half = canvas.height // 2
         steps = reach(_steps(view), view.lr[-1][0])
         for top, height, what, points, color, form in (
-            (0, half, "learning rate", view.lr, colors.accent, "{:.6g}"),
+            (0, half, "learning rate", view.lr, colors.accent, "{:.4g}"),
             (half, canvas.height - half, "images/s", view.images_per_second, colors.negative, "{:,.0f}"),
         ):
             at = nearest(points, cursor) if cursor is not None else points[-1]
