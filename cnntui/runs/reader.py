@@ -45,6 +45,7 @@ from cnntui.runs.spec import (
 CURVE_POINTS = 512
 RECENT_POINTS = 256
 RECENT = 20
+PIECE_BYTES = 1 << 19  # of the log at a time: some ten milliseconds of work
 GRACE_SECONDS = 1.5  # the supervisor needs a moment between the death of a trainer and writing how it died
 SILENT_SECONDS = 5.0  # a trainer writes its status every second
 START_SECONDS = 60.0
@@ -227,14 +228,22 @@ class RunReader:
         self._changed: StateChange | None = None
         self._refused = 0
 
-    def poll(self) -> RunView:
-        """Read what is new (a bounded part of it) and say how the run stands."""
-        events = self._events.poll()
-        if self._events.restarted:
-            self._reset()
-        for event in events:
-            self._take(event)
-        return self.glance()
+    def poll(self, seconds: float = 0.0) -> RunView:
+        """Read what is new, piece by piece for about so many seconds (one piece at least), and say how the run stands."""
+        until = self._now() + seconds
+        while True:
+            events = self._events.poll(PIECE_BYTES)
+            if self._events.restarted:
+                self._reset()
+            for event in events:
+                self._take(event)
+            if not self._events.more or self._now() >= until:
+                return self.glance()
+
+    @property
+    def more(self) -> bool:
+        """Whether the last poll left something unread."""
+        return self._events.more
 
     def glance(self) -> RunView:
         """How the run stands, without reading its events any further."""

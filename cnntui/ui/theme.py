@@ -33,6 +33,12 @@ class Palette:
 DARK = Palette("#12151c", "#d5dae3", "#6d7788", "#ff8c2e", "#4aa3ff", "#f4d35e", "#12151c", "#ff6b6b")
 LIGHT = Palette("#fbfaf7", "#23272f", "#8a8f99", "#d95f02", "#1f6fb4", "#8a6100", "#ffffff", "#c1121f")
 
+# Curves of other runs, by background: told apart from each other, and from orange and blue, by lightness too.
+OTHERS = {
+    DARK.background: ("#7bd88f", "#d6a6ff", "#f2f2f2", "#ff9fb2", "#6fd3d8"),
+    LIGHT.background: ("#1b7f3b", "#7b3fb0", "#4a4a4a", "#b8336a", "#0b7a80"),
+}
+
 
 def _theme(name: str, palette: Palette, dark: bool, panel: str) -> Theme:
     return Theme(

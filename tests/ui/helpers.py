@@ -17,8 +17,22 @@ from cnntui.core.analysis import analyse
 from cnntui.core.images import seven
 from cnntui.core.nets import load_net
 from cnntui.core.shading import shade
-from cnntui.runs.events import Data, EventWriter, Notice, Probe, StateChange, Test, Train, to_number
-from cnntui.runs.spec import Exit, Settings, Status, new_spec
+from cnntui.runs.events import (
+    Answer,
+    Checkpoint,
+    Classes,
+    Data,
+    EventWriter,
+    Misread,
+    Notice,
+    Probe,
+    Snapshot,
+    StateChange,
+    Test,
+    Train,
+    to_number,
+)
+from cnntui.runs.spec import Exit, Settings, Status, new_spec, process_facts
 from cnntui.ui.app import CnntuiApp
 from cnntui.ui.views.convolve import ConvolveView
 
@@ -62,39 +76,79 @@ async def animation_bytes(size: tuple[int, int], color: str = "truecolor") -> li
     return sent
 
 
-def write_run(directory: Path, net: str = "mnist-3conv", state: str = "finished", nan: bool = False) -> Path:
+# Digits of 5×7 cells, a row in five bits: small, and known at once.
+DIGITS = (
+    (14, 17, 19, 21, 25, 17, 14),
+    (4, 12, 4, 4, 4, 4, 14),
+    (14, 17, 1, 2, 4, 8, 31),
+    (31, 2, 4, 2, 1, 17, 14),
+    (2, 6, 10, 18, 31, 2, 2),
+    (31, 16, 30, 1, 1, 17, 14),
+    (6, 8, 16, 30, 17, 17, 14),
+    (31, 1, 2, 4, 8, 8, 8),
+    (14, 17, 17, 14, 17, 17, 14),
+    (14, 17, 17, 15, 1, 2, 12),
+)
+# Which test pictures are taken for what, and how surely.
+MISREAD = [
+    Misread(1242, 4, 9, 0.97),
+    Misread(247, 4, 2, 0.93),
+    Misread(4163, 9, 0, 0.91),
+    Misread(2654, 6, 1, 0.88),
+    Misread(8, 5, 6, 0.83),
+    Misread(3520, 6, 4, 0.8),
+    Misread(1901, 9, 4, 0.76),
+    Misread(582, 8, 2, 0.71),
+    Misread(445, 6, 0, 0.66),
+    Misread(1112, 4, 6, 0.6),
+    Misread(2462, 2, 0, 0.55),
+    Misread(2597, 5, 3, 0.52),
+]
+TEST_COUNTS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+TRAIN_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+
+
+def digit(label: int, shift: int = 0) -> Any:
+    """A digit of 28×28 pixels, 0 to 255."""
+    cells = np.array([[row >> 4 - x & 1 for x in range(5)] for row in DIGITS[label]]).repeat(3, 0).repeat(3, 1)
+    picture = np.zeros((28, 28))
+    picture[3 + shift : 24 + shift, 6:21] = cells * 255
+    smooth = (picture + np.roll(picture, 1, 0) + np.roll(picture, 1, 1) + np.roll(picture, -1, 1)) / 4
+    return smooth.astype(np.uint8)
+
+
+def write_run(
+    directory: Path,
+    net: str = "mnist-3conv",
+    state: str = "finished",
+    nan: bool = False,
+    name: str = "20261120-120000-mnist-3conv-abc123",
+    slower: float = 1.0,
+    **settings: Any,
+) -> Path:
     """A run directory as a trainer would have left it: 3 epochs, 300 steps, round numbers."""
     network = load_net(net).network
-    spec = msgspec.structs.replace(
-        new_spec(network, Settings(data="mnist", epochs=3)),
-        run="20261120-120000-mnist-3conv-abc123",
-        created="2026-11-20T12:00:00+00:00",
-    )
+    chosen = Settings(**{"data": "mnist", "epochs": 3, **settings})
+    spec = msgspec.structs.replace(new_spec(network, chosen), run=name, created="2026-11-20T12:00:00+00:00")
     run = directory / spec.run
     (run / "maps").mkdir(parents=True)
     (run / "spec.json").write_bytes(msgspec.json.encode(spec))
     writer = EventWriter(run)
     writer.emit(StateChange(step=0, state="training"))
-    writer.emit(
-        Data(
-            step=0,
-            name="mnist",
-            train=60_000,
-            test=10_000,
-            shape=(1, 28, 28),
-            classes=list("0123456789"),
-            sha256="0" * 64,
-            steps=300,
-        )
-    )
+    writer.emit(write_data(run))
     for step in range(5, 301, 5):
-        loss = math.nan if nan and 100 <= step <= 150 else 2.3 * math.exp(-step / 60) + 0.05 + 0.02 * math.sin(step)
-        writer.emit(
-            Train(step=step, epoch=1 + (step - 1) // 100, loss=to_number(loss), lr=0.001, images_per_second=4000)
-        )
+        loss = 2.3 * math.exp(-step / 60 / slower) + 0.05 + 0.02 * math.sin(step)
+        loss = math.nan if nan and 100 <= step <= 150 else loss
+        lr = chosen.lr * (0.55 + 0.45 * math.cos(step / 300 * math.pi))
+        speed = 4000 + 40 * math.sin(step / 9)
+        writer.emit(Train(step=step, epoch=1 + (step - 1) // 100, loss=to_number(loss), lr=lr, images_per_second=speed))
         if step % 100 == 0:
-            accuracy = 1 - 0.1 / (step / 50)
+            accuracy = 1 - 0.1 * slower / (step / 50)
             writer.emit(Test(step=step, epoch=step // 100, loss=to_number(loss / 2), accuracy=accuracy, count=10_000))
+            writer.emit(Snapshot(step=step, epoch=step // 100, file=f"step-{step}.safetensors"))
+    writer.emit(write_classes(run))
+    writer.emit(Answer(step=234, id="a", command="set", accepted=True, message="learning rate 0.0005 from step 235"))
+    writer.emit(Checkpoint(step=200, directory="step-200", epoch=2))
     writer.emit(write_maps(run, network))
     if state == "paused":
         writer.emit(Notice(step=300, message="the loss is nan"))
@@ -118,9 +172,67 @@ def write_run(directory: Path, net: str = "mnist-3conv", state: str = "finished"
     return run
 
 
+def make_live(run: Path, **facts: Any) -> Path:
+    """The same run as it was at step 240, its trainer this very process."""
+    (run / "exit.json").unlink()
+    live = {
+        "state": "training",
+        "phase": "training",
+        "epoch": 3,
+        "step": 240,
+        "steps": 300,
+        "images_per_second": 4000.0,
+    }
+    status = Status(**{**live, "device": "cpu", "memory": 2**29, **process_facts(), **facts})
+    (run / "status.json").write_bytes(msgspec.json.encode(status))
+    return run
+
+
+def write_data(run: Path) -> Data:
+    """Two pictures of each digit."""
+    np.save(run / "maps" / "data.npy", np.stack([digit(i % 10, i // 10)[None] for i in range(20)]))
+    return Data(
+        step=0,
+        name="mnist",
+        train=60_000,
+        test=10_000,
+        shape=(1, 28, 28),
+        classes=list("0123456789"),
+        sha256="0" * 64,
+        steps=300,
+        train_counts=TRAIN_COUNTS,
+        test_counts=TEST_COUNTS,
+        mean=[0.1307],
+        deviation=[0.3081],
+        samples="data.npy",
+        sample_labels=[i % 10 for i in range(20)],
+    )
+
+
+def write_classes(run: Path) -> Classes:
+    """One of seven more pictures of each class is taken for the next class, three more for the one after it."""
+    confusion = [[0] * 10 for _ in range(10)]
+    for label, count in enumerate(TEST_COUNTS):
+        first, second = 7 * (label % 4) + label // 2, 3 * (label % 3)
+        confusion[label][(label + 5) % 10], confusion[label][(label + 2) % 10] = first, second
+        confusion[label][label] = count - first - second
+    np.save(run / "maps" / "misread.npy", np.stack([digit(m.label, m.read % 4)[None] for m in MISREAD]))
+    return Classes(
+        step=300,
+        epoch=3,
+        counts=TEST_COUNTS,
+        right=[confusion[i][i] for i in range(10)],
+        confusion=confusion,
+        misread=MISREAD,
+        pictures="misread.npy",
+    )
+
+
 def write_maps(run: Path, network: Any) -> Probe:
     """Maps whose every channel is the picture, dimmer from channel to channel, every second one negative."""
     picture = seven(28, 28)[0]
+    waves = [[np.sin(i + (i % 3) * x + (i % 4 - 1) * y) for x in range(3)] for i in range(8) for y in range(3)]
+    np.save(run / "maps" / "300-filters.npy", shade(np.array(waves).reshape(8, 1, 3, 3), 1.0))
     maps, scales, channels = {}, {}, {}
     for row in (None, *analyse(network).rows):
         name = row.node.name if row else "input"
@@ -142,4 +254,7 @@ def write_maps(run: Path, network: Any) -> Probe:
         maps=maps,
         scales=scales,
         channels=channels,
+        filters="300-filters.npy",
+        filters_layer="conv1",
+        filters_scale=0.42,
     )

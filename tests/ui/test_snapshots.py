@@ -11,10 +11,12 @@ from textual.pilot import Pilot
 
 from cnntui.labs.build import open_net
 from cnntui.labs.lesson import find_lesson
+from cnntui.labs.watching import PANELS
 from cnntui.ui.app import CnntuiApp
 from cnntui.ui.views.convolve import ConvolveView
-from tests.ui.helpers import SIZES, write_run
+from tests.ui.helpers import SIZES, make_live, write_run
 
+IDS = [name.split()[0] for name in PANELS.values()]
 pytestmark = pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the snapshots are of Python 3.11")
 sizes = pytest.mark.parametrize("size", SIZES)
 
@@ -190,6 +192,59 @@ def test_train_in_glyphs(snap_compare: Any, tmp_path: Path) -> None:
 def test_train_crashed(snap_compare: Any, tmp_path: Path) -> None:
     run = write_run(tmp_path, state="crashed")
     assert snap_compare(CnntuiApp("train", run=run), terminal_size=(80, 24), run_before=pressing())
+
+
+@pytest.mark.parametrize("key", map(str, PANELS), ids=IDS)
+def test_train_enlarged(snap_compare: Any, key: str, tmp_path: Path) -> None:
+    app = CnntuiApp("train", run=write_run(tmp_path))
+    assert snap_compare(app, terminal_size=(80, 24), run_before=pressing(key, "z"))
+
+
+@pytest.mark.parametrize("key", ["4", "5", "7", "8", "9"], ids=["maps", "filters", "confusion", "misread", "data"])
+def test_train_enlarged_on_a_large_screen(snap_compare: Any, key: str, tmp_path: Path) -> None:
+    app = CnntuiApp("train", run=write_run(tmp_path))
+    assert snap_compare(app, terminal_size=(120, 40), run_before=pressing(key, "z"))
+
+
+@sizes
+def test_train_the_other_panels(snap_compare: Any, size: str, tmp_path: Path) -> None:
+    app = CnntuiApp("train", run=write_run(tmp_path))
+    keys = ("9", "tab", "7", *(("tab", "3", "tab", "5") if size == "120x40" else ()))
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=pressing(*keys))
+
+
+def test_train_on_a_gpu_with_other_runs_over_it(
+    snap_compare: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CNNTUI_RUNS", str(tmp_path))
+    for number, lr in enumerate((0.03, 0.01, 0.003)):
+        write_run(tmp_path, name=f"20261120-11000{number}-mnist-3conv-{number}", lr=lr, slower=1.3 + number / 2)
+    facts = {"memory": 2**31, "memory_total": 141 * 2**30, "utilization": 87, "temperature": 61}
+    run = make_live(write_run(tmp_path, nan=True), device="cuda:0", **{**facts, "images_per_second": 412_000.0})
+    keys = ("tab", "2", "shift+tab", "v", "space", "down", "space", "down", "space", "enter")
+
+    async def overlay(pilot: Pilot[None]) -> None:
+        await pressing(*keys)(pilot)
+        await pressing("a", "full_stop", *["less_than_sign"] * 2)(pilot)
+
+    assert snap_compare(CnntuiApp("train", run=run), terminal_size=(120, 40), run_before=overlay)
+
+
+@sizes
+def test_train_keys(snap_compare: Any, size: str, tmp_path: Path) -> None:
+    app = CnntuiApp("train", run=write_run(tmp_path))
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=pressing("question_mark"))
+
+
+def test_train_a_learning_rate(snap_compare: Any, tmp_path: Path) -> None:
+    app = CnntuiApp("train", run=make_live(write_run(tmp_path)))
+    assert snap_compare(app, terminal_size=(80, 24), run_before=pressing("l", "down"))
+
+
+def test_train_in_the_light(snap_compare: Any, tmp_path: Path) -> None:
+    app = CnntuiApp("train", run=write_run(tmp_path))
+    app.theme = "cnntui-light"
+    assert snap_compare(app, terminal_size=(120, 40), run_before=pressing())
 
 
 @sizes

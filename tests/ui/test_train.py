@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Static
+from textual.widgets import Input, OptionList, Static
 
+import cnntui.runs.launch
 from cnntui.core.network import sequential
 from cnntui.core.notation import parse
-from cnntui.runs.control import send
+from cnntui.labs.curves import stretches
+from cnntui.labs.train import HELP, TrainState
+from cnntui.labs.watching import ACCURACY, CLASSES, CONFUSION, DATA, FILTERS, LOSS, MAPS, MISREAD, RATE
+from cnntui.runs.control import Command, receive, send
+from cnntui.runs.events import Answer, Event, Probe, Resume, Train
+from cnntui.runs.launch import LaunchError
 from cnntui.runs.reader import RunReader
 from cnntui.runs.spec import Settings
 from cnntui.ui.app import CnntuiApp
 from cnntui.ui.screens.dialogs import Choose
-from cnntui.ui.views.train import TrainView
-from cnntui.ui.widgets.feature_map import FeatureMaps
-from cnntui.ui.widgets.loss_chart import LossChart
+from cnntui.ui.views.train import KINDS, WATCHING, TrainView
 from cnntui.ui.widgets.painted import Painted
+from cnntui.ui.widgets.panel import Pane
 from cnntui.ui.widgets.run_line import RunLine
 from cnntui.ui.widgets.setup import Setup
-from tests.ui.helpers import MeteredApp, write_run
+from tests.ui.helpers import MeteredApp, make_live, write_run
 
 
 @asynccontextmanager
@@ -54,47 +63,86 @@ def text(widget: Painted) -> str:
     return "\n".join(widget.render_line(y).text.rstrip() for y in range(widget.content_size.height))
 
 
+def panel(view: TrainView, number: int) -> str:
+    """What is read in the pane that shows this panel."""
+    (pane,) = [pane for pane in view.query(Pane) if pane.number == number and pane.display]
+    return text(pane)
+
+
+def note(view: TrainView) -> str:
+    return str(view.query_one("#note", Static).content)
+
+
+def append(run: Path, *events: Event, attempt: int = 1) -> None:
+    """More of what a trainer would have written."""
+    log = run / f"events.{attempt}.jsonl"
+    seq = len(log.read_bytes().splitlines()) if log.exists() else 0
+    with log.open("ab") as file:
+        for event in events:
+            seq += 1
+            file.write(msgspec.json.encode(msgspec.structs.replace(event, seq=seq, attempt=attempt)) + b"\n")
+
+
+def sent(run: Path) -> list[Command]:
+    """The commands that wait for the trainer of a run."""
+    return [command for _, command in receive(run) if command is not None]
+
+
+def lines_of(pilot: Pilot[None]) -> list[str]:
+    """The lines of the dialog."""
+    return [str(option.prompt) for option in pilot.app.screen.query_one(OptionList).options]
+
+
+async def polled(view: TrainView, pilot: Pilot[None]) -> None:
+    view._poll_now()
+    await app_idle(pilot)
+
+
 async def test_a_finished_run_shows_its_whole_story(tmp_path: Path) -> None:
     async with opened(CnntuiApp("train", run=write_run(tmp_path))) as (view, _):
         line = text(view.query_one(RunLine))
         assert "mnist-3conv on mnist   cpu   finished" in line
         assert "epoch 3/3" in line
         assert "test 98.33 % of 10,000" in line
-        chart = text(view.query_one(LossChart))
-        assert "train 0.0455" in chart
-        assert "test" in chart
-        maps = text(view.query_one(FeatureMaps))
-        assert "step 300  picture 107: a 7, read as 7 ✓" in maps
-        assert "conv1" in maps
-        assert "of 32 maps" in maps
+        chart = panel(view, LOSS)
+        assert "train 0.0455  ● test 0.0228" in chart
+        maps = panel(view, MAPS)
+        assert "a 7, read as 7 ✓  test picture 107" in maps
+        assert "conv1  6 of 32 maps" in maps
+        assert "step 300" in maps
+        assert "100.00 %     980 of 980" in panel(view, CLASSES)
+        assert "test picture 1,242: a 4, read as 9 (97 %)" in panel(view, MISREAD)
         assert not view.clock.awake, "an ended run is not polled"
 
 
 async def test_layers_and_pictures_are_looked_through(tmp_path: Path) -> None:
     async with opened(CnntuiApp("train", run=write_run(tmp_path))) as (view, pilot):
-        maps = view.query_one(FeatureMaps)
         await pilot.press("right", "right", "up")
-        assert "maxpool1 " in text(maps)
-        assert "picture 106: a 6" in text(maps)
+        assert "maxpool1 " in panel(view, MAPS)
+        assert "a 6, read as 6 ✓  test picture 106" in panel(view, MAPS)
         await pilot.press("left", "left", "left")
-        assert "maxpool3 " in text(maps), "round and round"
+        assert "maxpool3 " in panel(view, MAPS), "round and round"
         await pilot.press("m")
-        assert "@" in text(maps), "glyphs instead of colours"
-        assert "▀" not in text(maps)
+        assert "@" in panel(view, MAPS), "glyphs instead of colours"
+        assert "▀" not in panel(view, MAPS)
 
 
 async def test_a_crashed_run_says_by_which_signal(tmp_path: Path) -> None:
     async with opened(CnntuiApp("train", run=write_run(tmp_path, state="crashed"))) as (view, _):
         assert "✗ crashed" in text(view.query_one(RunLine))
-        assert str(view.query_one("#note", Static).content) == "crashed: killed by SIGKILL"
+        assert note(view) == "crashed: killed by SIGKILL   space resumes from step 200"
 
 
 async def test_nan_is_a_gap_and_no_exception(tmp_path: Path) -> None:
     async with opened(CnntuiApp("train", run=write_run(tmp_path, nan=True))) as (view, pilot):
-        chart = view.query_one(LossChart)
-        assert len(list(chart._stretches(chart.train))) == 2
+        assert view.run_view is not None
+        assert len(list(stretches(view.run_view.train_loss))) == 2
+        chart = panel(view, LOSS).splitlines()
+        drawn = {x for line in chart[2:-1] for x, glyph in enumerate(line) if 0x2800 < ord(glyph) < 0x2900}
+        columns = sorted(drawn)
+        assert max(after - before for before, after in itertools.pairwise(columns)) > 4, "nothing is drawn there"
         await pilot.press("g")
-        assert "loss by step  " in text(chart), "linear now"
+        assert "log" not in panel(view, LOSS), "linear now"
 
 
 async def test_garbage_in_the_log_is_counted(tmp_path: Path) -> None:
@@ -102,12 +150,15 @@ async def test_garbage_in_the_log_is_counted(tmp_path: Path) -> None:
     with (run / "events.1.jsonl").open("a") as log:
         log.write("garbage\n")
     async with opened(CnntuiApp("train", run=run)) as (view, _):
-        assert "1 records of the log could not be read" in str(view.query_one("#note", Static).content)
+        assert "1 record of the log could not be read" in str(view.query_one("#note", Static).content)
 
 
-def spread(maps: FeatureMaps) -> int:
+def spread(view: TrainView) -> int:
     """How far the shades of the first layer lie apart."""
-    shades = maps._maps("conv1")
+    assert view.run_view is not None
+    assert view.run_view.probe is not None
+    pictures = next(iter(view.query(Pane))).panels[MAPS].pictures
+    shades = pictures.of(view.run_view, view.run_view.probe, view.run_view.probe.maps["conv1"])
     assert shades is not None
     return int(np.ptp(shades))
 
@@ -116,11 +167,10 @@ async def test_another_run_with_the_same_last_step_shows_its_own_maps(tmp_path: 
     one, two = write_run(tmp_path / "one"), write_run(tmp_path / "two")
     np.save(two / "maps" / "300-conv1.npy", np.full((10, 8, 28, 28), 128, dtype=np.uint8))
     async with opened(CnntuiApp("train", run=one)) as (view, pilot):
-        maps = view.query_one(FeatureMaps)
-        assert spread(maps) > 0
-        view._follow(RunReader(two))
+        assert spread(view) > 0
+        view.follow(RunReader(two))
         await app_idle(pilot)
-        assert spread(maps) == 0
+        assert spread(view) == 0
 
 
 async def test_missing_maps_are_no_exception(tmp_path: Path) -> None:
@@ -129,14 +179,15 @@ async def test_missing_maps_are_no_exception(tmp_path: Path) -> None:
         path.unlink()
     async with opened(CnntuiApp("train", run=run)) as (view, pilot):
         await pilot.press("right")
-        assert "picture 107" in text(view.query_one(FeatureMaps))
+        assert "test picture 107" in panel(view, MAPS)
+        assert "maps are not there any more" in panel(view, MAPS)
 
 
 async def test_choosing_settings_before_the_start() -> None:
     async with opened(CnntuiApp("train")) as (view, pilot):
         setup = view.query_one(Setup)
         assert "lenet5  1×32×32   61,706 parameters   416,520 MACs" in text(setup)
-        await pilot.press("down", "right", "down", "left", "left")
+        await pilot.press("down", "down", "right", "down", "left", "left")
         assert (view.state.settings.epochs, view.state.settings.batch_size) == (8, 16)
         assert "‹ 16 ›" in text(setup)
         await pilot.press("e")
@@ -150,7 +201,7 @@ async def test_choosing_settings_before_the_start() -> None:
 async def test_a_setting_from_the_command_line_keeps_its_place_among_the_choices() -> None:
     network = parse("flatten; linear 10", (1, 8, 8), "tiny")
     async with opened(CnntuiApp("train", network=network, settings=Settings(epochs=7, lr=0.002))) as (view, pilot):
-        await pilot.press("down", "right")
+        await pilot.press("down", "down", "right")
         assert view.state.settings.epochs == 8
         await pilot.press("left", "down", "down", "left")
         assert (view.state.settings.epochs, view.state.settings.lr) == (5, 0.001)
@@ -199,11 +250,11 @@ async def test_one_key_trains_a_real_net_to_its_end() -> None:
         await until(pilot, lambda: view.run_view is not None and len(view.run_view.test_accuracy) >= 1)
         assert app.clock.awake
         await until(pilot, lambda: view.run_view is not None and view.run_view.ended and view.run_view.exit is not None)
-        await pilot.pause(0.6)
+        await pilot.pause(1.2)
         assert view.run_view is not None
         assert view.run_view.trained
         assert "of 360" in text(view.query_one(RunLine))
-        assert "relu1" in text(view.query_one(FeatureMaps)) or "conv1" in text(view.query_one(FeatureMaps))
+        assert "conv1" in panel(view, MAPS)
         assert app.going_run is None
         assert not app.clock.awake
         await pilot.press("n")
@@ -226,7 +277,7 @@ async def test_pausing_stopping_and_leaving_a_run_that_goes_on() -> None:
         await pilot.press("space")
         await until(pilot, lambda: view.run_view is not None and view.run_view.state == "training")
         await pilot.press("s")
-        assert any("s once more stops this run" in note.message for note in app._notifications)
+        assert note(view) == "s once more stops this run, after a checkpoint"
         await pilot.press("q")
     assert app.going_run == run.name, "the command line tells how to come back"
     reader = RunReader(run)
@@ -246,27 +297,46 @@ async def test_pausing_stopping_and_leaving_a_run_that_goes_on() -> None:
 
 
 async def test_the_live_screen_stays_within_its_bytes(tmp_path: Path) -> None:
-    """A poll a half second: without new maps at most 1,500 bytes, so 3 KB a second."""
-    run = write_run(tmp_path)
-    log, exit_file = run / "events.1.jsonl", run / "exit.json"
+    """A poll a second: without new maps at most 3 KB, with them at most 20 KB."""
+    run = make_live(write_run(tmp_path))
+    log = run / "events.1.jsonl"
     lines = log.read_text().splitlines(keepends=True)
-    exit_file.unlink()
-    first = [line for line in lines if '"kind":"train"' not in line and '"kind":"test"' not in line]
+    probe = next(msgspec.json.decode(line, type=Probe) for line in lines if '"kind":"probe"' in line)
     steps = [line for line in lines if '"kind":"train"' in line]
-    log.write_text("".join([*first, *steps[:30]]))
+    log.write_text(
+        "".join([*(line for line in lines if line not in steps and '"kind":"test"' not in line), *steps[:30]])
+    )
     app = MeteredApp("train", run=run)
     async with opened(app) as (view, pilot):
         app.clock.ignore(view)
-        sent = []
-        for line in steps[30:50]:
+
+        async def second(more: str) -> int:
             with log.open("a") as file:
-                file.write(line)
+                file.write(more)
             app.sent = 0
-            view._poll_now()
-            await app.workers.wait_for_complete()
-            await pilot.pause()
-            sent.append(app.sent)
-        assert 0 < sum(sent) / len(sent) <= 1500, sent
+            await polled(view, pilot)
+            return app.sent
+
+        without = [await second(line) for line in steps[30:50]]
+        assert 0 < sum(without) / len(without) <= 3000, without
+        maps = []
+        random = np.random.default_rng(0)
+        for at, line in enumerate(steps[50:], start=1):
+            before = np.load(run / "maps" / probe.maps["conv1"])
+            noisy = before + random.integers(-8, 9, before.shape)  # another shade nearly everywhere
+            np.save(run / "maps" / f"{at}-conv1.npy", noisy.clip(0, 255).astype(np.uint8))
+            probe = msgspec.structs.replace(probe, seq=1000 + at, maps={**probe.maps, "conv1": f"{at}-conv1.npy"})
+            maps.append(await second(line + msgspec.json.encode(probe).decode() + "\n"))
+        assert 3000 < sum(maps) / len(maps) <= 20_000, maps
+
+
+async def test_a_screen_on_which_nothing_happens_sends_nothing(tmp_path: Path) -> None:
+    app = MeteredApp("train", run=write_run(tmp_path))
+    async with opened(app) as (view, pilot):
+        app.sent = 0
+        await polled(view, pilot)
+        assert app.sent == 0
+        assert not app.clock.awake
 
 
 async def test_several_viewers_see_the_same(tmp_path: Path) -> None:
@@ -275,3 +345,356 @@ async def test_several_viewers_see_the_same(tmp_path: Path) -> None:
     assert one == two
     send(run, "pause")
     assert RunReader(run).poll() == one
+
+
+# -- panels
+
+
+async def test_digits_choose_what_the_pane_in_focus_shows(tmp_path: Path) -> None:
+    async with opened(CnntuiApp("train", run=write_run(tmp_path))) as (view, pilot):
+        assert [pane.number for pane in view.query(Pane)] == [LOSS, MAPS, CLASSES, MISREAD]
+        assert panel(view, LOSS).startswith("▸ 1 loss")
+        await pilot.press("tab", "7")
+        assert panel(view, CONFUSION).startswith("▸ 7 confusion")
+        assert panel(view, LOSS).startswith("─ 1 loss")
+        await pilot.press("6")
+        assert [pane.number for pane in view.query(Pane)] == [LOSS, CLASSES, CONFUSION, MISREAD], "two change places"
+        await pilot.press("shift+tab", "shift+tab", "5")
+        assert view.looking.panes == (LOSS, CLASSES, CONFUSION, FILTERS)
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24)])
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (LOSS, "train 0.0455"),
+        (ACCURACY, "98.33 % right, 1.67 % wrong"),
+        (RATE, "learning rate 0.0001  at step 300"),
+        (MAPS, "a 7, read as 7 ✓"),
+        (FILTERS, "8 of 8 filters 3×3"),
+        (CLASSES, "980 of 980"),
+        (CONFUSION, "most often: 7 read as 2, 24 times"),
+        (MISREAD, "a 4, read as 9 (97 %)"),
+        (DATA, "mnist: 60,000 to train, 10,000 to test"),
+    ],
+)
+async def test_every_panel_fills_the_screen(tmp_path: Path, number: int, words: str, size: tuple[int, int]) -> None:
+    async with opened(CnntuiApp("train", run=write_run(tmp_path)), size) as (view, pilot):
+        await pilot.press(str(number), "z")
+        assert words in panel(view, number)
+        (pane,) = [pane for pane in view.query(Pane) if pane.display]
+        assert pane.size.width == size[0] - 2
+        await pilot.press("escape")
+        assert len([pane for pane in view.query(Pane) if pane.display]) == (4 if size[0] == 120 else 2)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 5), (40, 12), (300, 100)])
+@pytest.mark.parametrize("live", [True, False])
+async def test_no_size_is_an_exception(tmp_path: Path, size: tuple[int, int], live: bool) -> None:
+    run = write_run(tmp_path, nan=True)
+    if live:
+        make_live(run)
+    async with opened(CnntuiApp("train", run=run), size) as (view, pilot):
+        for number in KINDS:
+            await pilot.press(str(number), "z", "m", "down", "right", "comma", "z")
+        view.follow(None)
+        await pilot.press("down", "down")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_keys_before_the_first_data_are_no_exception(tmp_path: Path, size: tuple[int, int]) -> None:
+    """A run whose trainer has not written a line yet: every key of the screen, in every panel."""
+    run = make_live(write_run(tmp_path))
+    for path in run.glob("events.*"):
+        path.unlink()
+    keys = [key for key, *_ in WATCHING if key not in ("d", "n", "v", "l", "p", "s")]
+    async with opened(CnntuiApp("train", run=run), size) as (view, pilot):
+        for number in KINDS:
+            await pilot.press(str(number), *keys)
+        await app_idle(pilot)
+        view.run_view = None
+        await pilot.press(*(key for key, *_ in WATCHING if key not in ("d", "n", "v")))
+        assert view.reader is not None
+
+
+async def test_the_cursor_reads_exact_values(tmp_path: Path) -> None:
+    async with opened(CnntuiApp("train", run=write_run(tmp_path))) as (view, pilot):
+        await pilot.press("full_stop")
+        assert "step 300  ─ train 0.0455" in panel(view, LOSS)
+        await pilot.press("less_than_sign", "comma", "comma")
+        exact = 2.3 * math.exp(-240 / 60) + 0.05 + 0.02 * math.sin(240)
+        assert f"step 240  ─ train {exact:.4f}" in panel(view, LOSS)
+        await pilot.press("a")
+        assert "smoothed 0.6" in panel(view, LOSS)
+        assert f"train {exact:.4f}" in panel(view, LOSS), "the value itself, not the smoothed one"
+        await pilot.press("escape")
+        assert "step 240" not in panel(view, LOSS)
+        await pilot.press("r")
+        assert "the last steps" in panel(view, LOSS)
+
+
+async def test_errors_instead_of_accuracy(tmp_path: Path) -> None:
+    async with opened(CnntuiApp("train", run=write_run(tmp_path))) as (view, pilot):
+        await pilot.press("2", "z", "g")
+        shown = panel(view, ACCURACY)
+        assert "errors by epoch, log" in shown
+        assert "167 of 10,000" in shown
+
+
+async def test_the_worst_class_first(tmp_path: Path) -> None:
+    async with opened(CnntuiApp("train", run=write_run(tmp_path))) as (view, pilot):
+        await pilot.press("w")
+        lines = panel(view, CLASSES).splitlines()
+        assert [line[0] for line in lines[2:5]] == ["7", "3", "2"]
+        assert "bars from 95 % to 100 %" in lines[1]
+
+
+async def test_a_matrix_larger_than_its_pane_is_scrolled(tmp_path: Path) -> None:
+    async with opened(CnntuiApp("train", run=write_run(tmp_path)), (80, 24)) as (view, pilot):
+        await pilot.press("7")
+        assert "columns 1–7, rows 1–10 of 10: arrows" in panel(view, CONFUSION)
+        await pilot.press("right", "right", "right", "right", "down")
+        assert "columns 4–10, rows 1–10 of 10: arrows" in panel(view, CONFUSION)
+        assert "998" in panel(view, CONFUSION)
+
+
+async def test_misread_pictures_are_paged_and_probed(tmp_path: Path) -> None:
+    run = make_live(write_run(tmp_path))
+    async with opened(CnntuiApp("train", run=run)) as (view, pilot):
+        await pilot.press("tab", "tab", "tab", "right", "down", "enter")
+        assert "a 6, read as 4 (80 %)" in panel(view, MISREAD)
+        (command,) = sent(run)
+        assert (command.command, command.values) == ("set", {"picture": 3520.0})
+        assert "picture 3,520 is asked for" in panel(view, MAPS)
+        assert note(view) == "asked: the maps of test picture 3,520"
+        await pilot.press("down")
+        assert "▸4 → 6 (60 %)" in panel(view, MISREAD), "the next page"
+
+
+# -- steering
+
+
+async def test_a_steered_run_answers_with_the_step(tmp_path: Path) -> None:
+    run = make_live(write_run(tmp_path))
+    async with opened(CnntuiApp("train", run=run)) as (view, pilot):
+        await pilot.press("l")
+        await pilot.pause()
+        line = pilot.app.screen.query_one(Input)
+        assert line.value == "0.0001"
+        await pilot.press("up", "down", "down")
+        assert line.value == "5e-05"
+        await pilot.press("ctrl+u", *"fast", "enter")
+        problem = pilot.app.screen.query_one("#problem", Static)
+        assert str(problem.content) == "'fast' is not a number: write one like 0.0005 or 5e-4"
+        await pilot.press("ctrl+u", *"0.002", "enter")
+        await app_idle(pilot)
+        assert note(view) == "asked: learning rate 0.002"
+        (command,) = sent(run)
+        assert command.values == {"lr": 0.002}
+        message = "learning rate 0.002 from step 1235"
+        append(run, Answer(step=1234, id=command.id, command="set", accepted=True, message=message))
+        await polled(view, pilot)
+        assert note(view) == message
+        await pilot.press("k")
+        command = sent(run)[-1]
+        append(run, Answer(step=1240, id=command.id, command="checkpoint", accepted=False, message="the disk is full"))
+        await polled(view, pilot)
+        assert note(view) == "checkpoint was refused: the disk is full"
+        await pilot.press("space")
+        assert sent(run)[-1].command == "pause"
+
+
+async def test_a_layer_without_maps_is_asked_for_once(tmp_path: Path) -> None:
+    run = make_live(write_run(tmp_path))
+    log = run / "events.1.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    probe = next(msgspec.json.decode(line, type=Probe) for line in lines if '"kind":"probe"' in line)
+    log.write_text("".join(line for line in lines if '"kind":"probe"' not in line))
+    few = {name: probe.maps[name] for name in ("input", "conv1")}
+    append(run, msgspec.structs.replace(probe, maps=few))
+    async with opened(CnntuiApp("train", run=run)) as (view, pilot):
+        await pilot.press("right")
+        assert "relu1 is asked for" in panel(view, MAPS)
+        await pilot.pause(0.6)
+        await pilot.press("left", "right")
+        await pilot.pause(0.6)
+        (command,) = sent(run)
+        assert command.values == {"layer": "relu1"}
+        append(run, probe)
+        await polled(view, pilot)
+        assert "relu1  6 of 32 maps" in panel(view, MAPS)
+
+
+async def test_a_picture_is_probed_by_its_number(tmp_path: Path) -> None:
+    run = make_live(write_run(tmp_path))
+    async with opened(CnntuiApp("train", run=run)) as (view, pilot):
+        await pilot.press("p", *"10000", "enter")
+        problem = pilot.app.screen.query_one("#problem", Static)
+        assert str(problem.content) == "there are 10,000 test pictures: 0 to 9,999"
+        await pilot.press("ctrl+u", *"103", "enter")
+        await app_idle(pilot)
+        assert "a 3, read as 3 ✓  test picture 103" in panel(view, MAPS)
+        assert not sent(run), "its maps are there already"
+
+
+async def test_an_ended_run_is_resumed_from_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = write_run(tmp_path, state="crashed")
+    resumed: list[Path] = []
+
+    def resume(directory: Path) -> int:
+        resumed.append(directory)
+        (directory / "attempt-2.lock").touch()
+        append(directory, Resume(step=200, checkpoint="step-200"), attempt=2)
+        return 2
+
+    monkeypatch.setattr(cnntui.runs.launch, "resume", resume, raising=False)
+    app = CnntuiApp("train", run=run)
+    async with opened(app) as (view, pilot):
+        await pilot.press("k")
+        assert "this run has ended, nobody is there to do it: space resumes from step 200" in note(view)
+        await pilot.press("space")
+        await app_idle(pilot)
+        await app_idle(pilot)
+        assert resumed == [run]
+        assert view.run_view is not None
+        assert view.run_view.state == "starting"
+        assert view.run_view.train_loss[-1][0] == 200
+        assert app.clock.awake, "it is watched again"
+
+
+async def test_a_run_that_cannot_be_resumed_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def resume(directory: Path) -> int:
+        raise LaunchError("its spec was edited: epochs 3, was 5")
+
+    monkeypatch.setattr(cnntui.runs.launch, "resume", resume, raising=False)
+    async with opened(CnntuiApp("train", run=write_run(tmp_path, state="crashed"))) as (view, pilot):
+        await pilot.press("space")
+        await app_idle(pilot)
+        assert note(view) == "not resumed: its spec was edited: epochs 3, was 5"
+
+
+async def test_a_trained_run_is_not_resumed(tmp_path: Path) -> None:
+    async with opened(CnntuiApp("train", run=write_run(tmp_path))) as (view, pilot):
+        await pilot.press("space")
+        assert note(view) == "trained to its end: n begins a new one with its settings"
+
+
+async def test_what_a_gpu_tells_and_what_it_does_not(tmp_path: Path) -> None:
+    facts = {"memory_total": 141 * 2**30, "utilization": 87, "temperature": None}
+    run = make_live(write_run(tmp_path), device="cuda:0", **facts)
+    async with opened(CnntuiApp("train", run=run)) as (view, _):
+        line = text(view.query_one(RunLine))
+        assert "512 MiB of 141.0 GiB   GPU 87 % n/a   checkpoint at 200" in line
+        assert "lr 0.0001" in line
+
+
+async def test_a_long_log_is_painted_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_live(write_run(tmp_path))
+    more = [Train(step=300 + i, epoch=3, loss=0.1, lr=0.001, images_per_second=4000.0) for i in range(3000)]
+    append(run, *more)
+    monkeypatch.setattr("cnntui.runs.reader.PIECE_BYTES", 1 << 16)
+    monkeypatch.setattr("cnntui.ui.views.train.PIECE_SECONDS", 0.0)
+    monkeypatch.setattr("cnntui.ui.views.train.PAINT_SECONDS", 0.0)
+    lines: list[str] = []
+    draw = TrainView.draw
+
+    def noting(view: TrainView) -> None:
+        draw(view)
+        lines.append(text(view.query_one(RunLine)))
+
+    monkeypatch.setattr(TrainView, "draw", noting)
+    async with opened(CnntuiApp("train", run=run)) as (view, _):
+        assert view.run_view is not None
+        assert view.run_view.train_loss[-1][0] == 3299, "all of it, without waiting for the next second"
+        shares = [int(found[1]) for line in lines if (found := re.search(r"reading the log (\d+) %", line))]
+        assert len(shares) > 2
+        assert shares == sorted(shares)
+        assert "reading" not in lines[-1]
+
+
+# -- several runs
+
+
+async def test_runs_are_drawn_over_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNNTUI_RUNS", str(tmp_path))
+    run = make_live(write_run(tmp_path))
+    names = [f"20261120-12000{i}-mnist-3conv-{i}" for i in range(1, 8)]
+    for i, name in enumerate(names):
+        write_run(tmp_path, name=name, slower=1.2 + i / 10, lr=0.002 + i / 1000)
+    app = CnntuiApp("train", run=run)
+    async with opened(app) as (view, pilot):
+        await pilot.press("v")
+        await pilot.pause()
+        await pilot.press("home", "space", "down", "space", "enter")
+        await app_idle(pilot)
+        await app_idle(pilot)
+        legend = panel(view, LOSS).splitlines()[2]
+        assert re.fullmatch(r"a lr 0\.008 \d\.\d{4}   b lr 0\.007 \d\.\d{4}", legend)
+        await pilot.press("2")
+        assert "a lr 0.008 97.00 %" in panel(view, ACCURACY)
+        await pilot.press("v")
+        await pilot.pause()
+        assert [line[:3] for line in lines_of(pilot)] == ["[x]", "[x]", *["[ ]"] * 5]
+        await pilot.press("home", "down", "down", "space", *["down", "space"] * 3, "enter")
+        await app_idle(pilot)
+        assert len(view.others) == 5, "no more than can be told apart"
+        view.action_new()
+        assert not view.others
+
+
+# -- before the start
+
+
+async def test_a_recipe_sets_the_rows_below_it() -> None:
+    async with opened(CnntuiApp("train")) as (view, pilot):
+        setup = view.query_one(Setup)
+        await pilot.press("down", "right")
+        assert view.state.settings.schedule == "onecycle"
+        assert re.search(r"recipe +‹ fast ›", text(setup))
+        await pilot.press("down", "right")
+        assert view.state.recipe == "own"
+        assert re.search(r"recipe +own", text(setup))
+        await pilot.press("up", "right", "left")
+        assert view.state.settings == Settings()
+
+
+async def test_each_setting_has_a_line_of_help_at_80_by_24() -> None:
+    async with opened(CnntuiApp("train"), (80, 24)) as (view, pilot):
+        for name in view.state.names:
+            shown = " ".join(text(view.query_one(Setup)).split())
+            assert HELP[name] in shown
+            assert "starts it, in a process of its own" in shown or "pip install" in shown
+            assert "▸ " + name.replace("_", " ") in shown
+            await pilot.press("down")
+
+
+async def test_digits_are_never_mirrored() -> None:
+    state = TrainState(parse("flatten; linear 10", (1, 8, 8), "tiny"), Settings(data="cifar10", augment="flip"))
+    assert "flip" in state.choices("augment")
+    assert state.change(-3).settings.augment == "shift"
+    assert "flip" not in state.change(-3).choices("augment")
+
+
+async def test_what_the_screen_says_outlasts_the_next_reading(tmp_path: Path) -> None:
+    run = make_live(write_run(tmp_path))
+    async with opened(CnntuiApp("train", run=run)) as (view, pilot):
+        await pilot.press("s")
+        await polled(view, pilot)
+        assert note(view) == "s once more stops this run, after a checkpoint"
+        await pilot.press("s")
+        assert note(view) == "asked: stop"
+        assert [command.command for command in sent(run)] == ["stop"]
+
+
+async def test_an_old_answer_is_not_waited_for_again(tmp_path: Path) -> None:
+    run = make_live(write_run(tmp_path))
+    async with opened(CnntuiApp("train", run=run)) as (view, pilot):
+        await pilot.press("k")
+        (command,) = sent(run)
+        append(
+            run, Answer(step=250, id=command.id, command="checkpoint", accepted=True, message="checkpoint at step 250")
+        )
+        await polled(view, pilot)
+        append(run, *(Answer(step=260 + i, id=str(i), command="pause", accepted=True, message="") for i in range(30)))
+        await polled(view, pilot)
+        assert note(view) == "pause at step 289"

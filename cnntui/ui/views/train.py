@@ -1,102 +1,162 @@
-"""The training view: what is about to be trained, then the run: progress, curves, maps, and the hand on it."""
+"""The training view: what is about to be trained, then the run: progress, panels, and the hand on it."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal
+from textual.containers import Container
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
+from textual.worker import get_current_worker
 
-from cnntui.core.nets import load_net, zoo
-from cnntui.core.network import Network
-from cnntui.labs.plain import percent
-from cnntui.labs.train import Looking, TrainState, start
-from cnntui.runs.control import send
-from cnntui.runs.launch import LaunchError, launch
-from cnntui.runs.listing import row, run_directories
-from cnntui.runs.reader import RunReader, RunView, UnreadableRunError
-from cnntui.runs.spec import Settings, Spec, new_spec
+from cnntui.labs.train import TrainState, start
+from cnntui.labs.watching import (
+    ACCURACY,
+    CLASSES,
+    CONFUSION,
+    DATA,
+    FILTERS,
+    LOSS,
+    MAPS,
+    MISREAD,
+    RATE,
+    Looking,
+    difference,
+    room_for,
+    told,
+)
+from cnntui.runs.reader import RunReader, RunView
 from cnntui.ui.clock import Clock
-from cnntui.ui.screens.dialogs import Choose
-from cnntui.ui.widgets.feature_map import FeatureMaps
-from cnntui.ui.widgets.loss_chart import LossChart
+from cnntui.ui.views.train_moves import TrainMoves
+from cnntui.ui.widgets.class_panels import ClassesPanel, ConfusionPanel
+from cnntui.ui.widgets.curve_panels import AccuracyPanel, LossPanel, RatePanel
+from cnntui.ui.widgets.map_panels import FiltersPanel, MapsPanel
+from cnntui.ui.widgets.panel import Pane, Panel, Pictures, Shown
+from cnntui.ui.widgets.photo_panels import DataPanel, MisreadPanel
 from cnntui.ui.widgets.run_line import RunLine
 from cnntui.ui.widgets.setup import Setup
 
 if TYPE_CHECKING:
     from cnntui.ui.app import CnntuiApp
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0
+PIECE_SECONDS = 0.1  # of reading a long log, before the keys and the other runs have their turn
+PAINT_SECONDS = 0.5  # between two drawings while a long log is read
+PANES = 4
+KINDS: dict[int, type[Panel]] = {
+    LOSS: LossPanel,
+    ACCURACY: AccuracyPanel,
+    RATE: RatePanel,
+    MAPS: MapsPanel,
+    FILTERS: FiltersPanel,
+    CLASSES: ClassesPanel,
+    CONFUSION: ConfusionPanel,
+    MISREAD: MisreadPanel,
+    DATA: DataPanel,
+}
+BEFORE = (  # the start: on the settings
+    ("space", "start", "Start", True),
+    ("left", "change(-1)", "Change the setting", False),
+    ("right", "change(1)", "Change the setting", False),
+    ("up", "select(-1)", "Choose a setting", False),
+    ("down", "select(1)", "Choose a setting", False),
+    ("e", "net", "Net", True),
+)
+WATCHING = (
+    ("space", "go", "Go/pause", True),
+    ("s", "stop", "Stop", True),
+    ("k", "checkpoint", "Checkpoint now", False),
+    ("l", "rate", "Learning rate", True),
+    ("p", "probe", "Probe", True),
+    ("left", "move(0, -1)", "Layer, picture", False),
+    ("right", "move(0, 1)", "Layer, picture", False),
+    ("up", "move(-1, 0)", "Layer, picture", False),
+    ("down", "move(1, 0)", "Layer, picture", False),
+    ("tab", "pane(1)", "Pane", True),
+    ("shift+tab", "pane(-1)", "Pane", False),
+    ("z", "enlarge", "Enlarge", True),
+    ("enter", "enter", "Enlarge", True),
+    ("escape", "back", "All panes again", False),
+    ("g", "log", "Log scale, errors", False),
+    ("a", "smooth", "Average", False),
+    ("r", "recent", "Last or all steps", False),
+    ("comma", "walk(-1)", "Curve's cursor", False),
+    ("full_stop", "walk(1)", "Curve's cursor", False),
+    ("less_than_sign", "walk(-10)", "Curve's cursor", False),
+    ("greater_than_sign", "walk(10)", "Curve's cursor", False),
+    ("w", "worst", "Worst class first", False),
+    ("m", "glyphs", "Glyphs, colours", False),
+    ("v", "others", "Overlay", True),
+    ("n", "new", "New run", True),
+    ("d", "detach", "Detach", False),
+)
 
 
-class TrainView(Widget):
+def _action(entry: tuple[str, str, str, bool]) -> str:
+    return entry[1].partition("(")[0]
+
+
+class TrainView(TrainMoves, Widget):
     """Draws the training lab, or the run it follows, and turns keys into moves and commands."""
 
     DEFAULT_CSS = """
     TrainView { layout: vertical; height: 1fr; }
-    TrainView > Horizontal { height: 1fr; }
-    TrainView LossChart { width: 1fr; margin: 0 1; }
-    TrainView FeatureMaps { width: 1fr; margin: 0 1; }
+    TrainView > #panes { height: 1fr; margin: 0 1; layout: grid; grid-gutter: 0 1; display: none; }
+    TrainView > #panes.-four { grid-size: 2 2; grid-columns: 5fr 7fr; grid-rows: 1fr 1fr; }
+    TrainView > #panes.-two { grid-size: 2 1; }
+    TrainView > #panes.-one { grid-size: 1 1; }
+    TrainView Pane.-hidden { display: none; }
     TrainView > #note { height: auto; max-height: 2; margin: 0 1; color: $warning; }
-    TrainView RunLine, TrainView > Horizontal { display: none; }
-    TrainView.-watching RunLine { display: block; }
-    TrainView.-watching > Horizontal { display: block; layout: horizontal; }
+    TrainView RunLine { display: none; }
+    TrainView > #note.-calm { color: $foreground; }
+    TrainView > #note.-empty { display: none; }
+    TrainView.-watching > #note { min-height: 1; display: block; }
+    TrainView.-watching RunLine, TrainView.-watching > #panes { display: block; }
     TrainView.-watching Setup { display: none; }
     """
 
     BINDINGS = [
-        Binding("space", "go", "Start/pause"),
-        Binding("s", "stop", "Stop"),
-        Binding("left", "sideways(-1)", "Previous layer, or value", show=False),
-        Binding("right", "sideways(1)", "Next layer, or value", show=False),
-        Binding("up", "vertical(-1)", "Previous picture, or setting", show=False),
-        Binding("down", "vertical(1)", "Next picture, or setting", show=False),
-        Binding("g", "log", "Log scale", show=False),
-        Binding("m", "glyphs", "Maps as glyphs", show=False),
-        Binding("e", "net", "Net", show=False),
+        *(Binding(key, action, what, show=shown) for key, action, what, shown in (*BEFORE, *WATCHING)),
+        *(Binding(str(number), f"panel({number})", "Panel in this pane", show=False) for number in KINDS),
         Binding("o", "open", "Runs"),
-        Binding("n", "new", "New run"),
-        Binding("d", "detach", "Detach"),
     ]
 
     HELP = (
-        "Training runs in a process of its own and writes a directory; this screen only reads it. Leave, lose the link, "
-        "come back with cnntui attach last: the run goes on and its whole curve is there. "
-        "Left and right choose the layer whose maps are shown, up and down the test picture."
+        "Training runs in a process of its own; this screen only reads its directory: leave, and come back with cnntui "
+        "attach last. tab chooses a pane, a digit what it shows: 1 loss, 2 accuracy, 3 learning rate and speed, 4 maps, "
+        "5 filters, 6 classes, 7 confusion matrix, 8 misread pictures, 9 data. Left and right choose the layer, up and down "
+        "the picture; in 6, 7 and 8 they go through the panel, and enter has the net look at a misread picture."
     )
 
     can_focus = True
 
     class Polled(Message):
-        """A view of the run, read by a worker."""
+        """Views of the run and of those drawn over it, read by a worker; `done`: nothing is left to read now."""
 
-        def __init__(self, reader: RunReader, view: RunView) -> None:
+        def __init__(self, views: list[tuple[RunReader, RunView]], done: bool) -> None:
             super().__init__()
-            self.reader = reader
-            self.view = view
-
-    class Launched(Message):
-        """A run was started, or could not be."""
-
-        def __init__(self, reader: RunReader | None, problem: str = "") -> None:
-            super().__init__()
-            self.reader = reader
-            self.problem = problem
+            self.views = views
+            self.done = done
 
     def __init__(self, state: TrainState | None = None, run: Path | None = None) -> None:
         super().__init__()
         self.state = state or start()
         self.reader: RunReader | None = RunReader(run) if run else None
         self.run_view: RunView | None = None
+        self.others: dict[RunReader, RunView | None] = {}
         self.looking = Looking()
         self.as_glyphs = False
+        self.asked: dict[str, str] = {}
+        self.said: tuple[str, bool] | None = None
+        self.layers_asked: set[str] = set()
         self._asked_to_stop = False
         self._reading = False
 
@@ -109,22 +169,33 @@ class TrainView(Widget):
         """The settings, or the run."""
         yield Setup(self.state)
         yield RunLine()
-        with Horizontal():
-            yield LossChart()
-            yield FeatureMaps()
+        pictures = Pictures()
+        panels = {number: kind(pictures) for number, kind in KINDS.items()}
+        with Container(id="panes"):
+            for place in range(PANES):
+                yield Pane(place, panels)
         yield Static("", id="note", markup=False)
 
     def on_mount(self) -> None:
         """Show what there is."""
         self.focus()
-        self._follow(self.reader)
+        self.follow(self.reader)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """On the settings only their keys; on a run only its."""
+        if action in {_action(entry) for entry in BEFORE}:
+            return self.reader is None
+        return self.reader is not None or action not in ({_action(entry) for entry in WATCHING} | {"panel"})
 
     # -- following a run
 
-    def _follow(self, reader: RunReader | None) -> None:
-        self.reader, self.run_view = reader, None
+    def follow(self, reader: RunReader | None) -> None:
+        """Watch a run, or none: then the settings are there."""
+        self.reader, self.run_view, self.others = reader, None, {}
+        self.asked, self.layers_asked, self.said = {}, set(), None
         self.set_class(reader is not None, "-watching")
-        self._note("")
+        self.note("")
+        self.refresh_bindings()
         if reader is None:
             self.clock.ignore(self)
             self.query_one(Setup).show(self.state)
@@ -134,196 +205,101 @@ class TrainView(Widget):
     def wake(self) -> None:
         """The screen is seen again: poll, if there is something to poll."""
         if self.reader is not None:
-            self._poll(self.reader)
-            if self.run_view is None or not self.run_view.over:
+            self._poll_now()
+            if not self._all_over():
                 self.clock.listen(self, self._poll_now, every=POLL_SECONDS)
 
     def rest(self) -> None:
         """The screen is covered: the run goes on by itself."""
         self.clock.ignore(self)
 
-    def _poll_now(self) -> None:
-        if self.reader is not None:
-            self._poll(self.reader)
+    def _all_over(self) -> bool:
+        return all(view is not None and view.over for view in (self.run_view, *self.others.values()))
 
-    def _poll(self, reader: RunReader) -> None:
+    def _poll_now(self) -> None:
         """Read what is new, unless the last reading is still under way: a reader is not for two threads at once."""
-        if not self._reading:
+        if self.reader is not None and not self._reading:
             self._reading = True
-            self._read(reader)
+            over = {reader for reader, view in self.others.items() if view is not None and view.over}
+            self._read([self.reader, *(reader for reader in self.others if reader not in over)])
 
     @work(thread=True, group="poll")
-    def _read(self, reader: RunReader) -> None:
-        """Off the event loop, since the file system may be slow."""
-        self.post_message(self.Polled(reader, reader.poll()))
+    def _read(self, readers: list[RunReader]) -> None:
+        """Off the event loop, since the file system may be slow, and a log long: then piece by piece, shown between."""
+        worker = get_current_worker()
+        told = -inf
+        while True:
+            views = [(reader, reader.poll(PIECE_SECONDS)) for reader in readers]
+            watched = self.reader is readers[0] and not worker.is_cancelled
+            done = not watched or not any(reader.more for reader in readers)
+            if done or time.monotonic() - told >= PAINT_SECONDS:
+                told = time.monotonic()
+                self.post_message(self.Polled(views, done))
+            if done:
+                return
 
     def on_train_view_polled(self, event: Polled) -> None:
-        """Draw it; a run that is over is not polled again."""
+        """Draw it; runs that are over are not polled again."""
         event.stop()
-        self._reading = False
-        if event.reader is not self.reader:
+        self._reading = not event.done
+        for reader, view in event.views:
+            if reader is self.reader:
+                self.run_view = view
+                cast("CnntuiApp", self.app).going_run = None if view.ended else view.spec.run
+            elif reader in self.others:
+                self.others[reader] = view
+        if event.done and self.reader not in [reader for reader, _ in event.views]:
+            self._poll_now()  # another run is watched since
+        if self.reader is None or self.run_view is None:
             return
-        self.run_view = event.view
-        cast("CnntuiApp", self.app).going_run = None if event.view.ended else event.view.spec.run
-        self._draw()
-        if event.view.over:
+        answers = {answer.id for answer in self.run_view.answers}
+        self.asked = {ident: words for ident, words in self.asked.items() if ident not in answers}
+        self.draw()
+        self.ask_for_layer()
+        if self._all_over():
             self.clock.ignore(self)
 
-    def _draw(self) -> None:
+    # -- drawing
+
+    def on_resize(self) -> None:
+        """As many panes as there is room for."""
+        self.draw()
+
+    def draw(self) -> None:
+        """Draw the settings, or the run."""
         view = self.run_view
-        if view is None:
+        if self.reader is None:
             self.query_one(Setup).show(self.state)
             return
+        self._arrange()
+        if view is None:
+            return
         self.query_one(RunLine).show(view)
-        self.query_one(LossChart).show(view, self.looking.log)
-        self.query_one(FeatureMaps).show(view, self.looking, self.as_glyphs)
-        notes = [notice.message for notice in view.notices[-1:]]
-        if view.message:
-            notes = [f"{view.label}: {view.message}"]
-        elif view.answers and not view.answers[-1].accepted:
-            notes.append(f"{view.answers[-1].command} was refused: {view.answers[-1].message}")
-        if view.skipped:
-            notes.append(f"{view.skipped} records of the log could not be read")
-        self._note("   ".join(notes))
+        over = tuple((difference(view.spec, other.spec), other) for other in self.others.values() if other is not None)
+        shown = Shown(view, self.looking, over, self.as_glyphs or self.app.no_color)
+        for place in self.looking.seen:
+            self.query_one(f"#pane{place}", Pane).show(shown)
+        self.note(*(self.said or told(view, self.asked)))
 
-    def _note(self, text: str) -> None:
+    def _arrange(self) -> None:
+        """Which panes are seen, and how they stand."""
+        self.looking = self.looking.fit(room_for(*self.size))
+        seen = self.looking.seen
+        panes = self.query_one("#panes")
+        for name, count in (("-four", 4), ("-two", 2), ("-one", 1)):
+            panes.set_class(len(seen) == count, name)
+        for pane in self.query(Pane):
+            pane.set_class(pane.place not in seen, "-hidden")
+
+    def note(self, text: str, calm: bool = False) -> None:
+        """The line under the run; what is not calm stands out."""
         line = self.query_one("#note", Static)
+        line.set_class(calm, "-calm")
+        line.set_class(not text, "-empty")
         if str(line.content) != text:
             line.update(text)
 
-    @property
-    def going(self) -> bool:
-        """Whether a run is followed that has not ended."""
-        return self.reader is not None and (self.run_view is None or not self.run_view.ended)
-
-    # -- keys
-
-    def action_go(self) -> None:
-        """Start; or pause; or resume."""
-        if self.reader is None:
-            self._launch()
-        elif self.going:
-            paused = self.run_view is not None and self.run_view.state == "paused"
-            self._command("resume" if paused else "pause")
-        else:
-            self.app.notify("this run has ended: n begins a new one", markup=False)
-
-    def _launch(self) -> None:
-        self._note("starting …")
-        self._start(new_spec(self.state.network, self.state.settings))
-
-    @work(thread=True, exclusive=True, group="launch")
-    def _start(self, spec: Spec) -> None:
-        """Off the event loop: a directory is made and synced, and a process started."""
-        try:
-            self.post_message(self.Launched(RunReader(launch(spec))))
-        except (LaunchError, UnreadableRunError) as error:
-            self.post_message(self.Launched(None, str(error)))
-
-    def on_train_view_launched(self, event: Launched) -> None:
-        """Follow the new run, or say why there is none."""
+    def on_pane_clicked(self, event: Pane.Clicked) -> None:
+        """It has the focus now."""
         event.stop()
-        if event.reader is None:
-            self._note(f"not started: {event.problem}")
-            return
-        cast("CnntuiApp", self.app).going_run = event.reader.spec.run
-        self._follow(event.reader)
-
-    def _command(self, command: str) -> None:
-        if self.reader is None:
-            return
-        try:
-            send(self.reader.directory, command)
-        except OSError as error:
-            self._note(f"{command} could not be asked: {error.strerror}")
-            return
-        self.app.notify(f"{command}: asked", timeout=2, markup=False)
-
-    def action_stop(self) -> None:
-        """Stop after a checkpoint; asked twice, because it cannot be undone."""
-        if not self.going:
-            return
-        if self._asked_to_stop:
-            self._asked_to_stop = False
-            self._command("stop")
-            return
-        self._asked_to_stop = True
-        self.app.notify("s once more stops this run, after a checkpoint", severity="warning", markup=False)
-        self.set_timer(4, self._forget_stop)
-
-    def _forget_stop(self) -> None:
-        self._asked_to_stop = False
-
-    def action_detach(self) -> None:
-        """Leave the app; the run goes on."""
-        self.app.exit()
-
-    def action_new(self) -> None:
-        """Back to the settings of this run; if it is going, it goes on."""
-        if self.reader is not None:
-            spec = self.reader.spec
-            chosen = {name: getattr(spec, name) for name in Settings.__struct_fields__}
-            self.state = TrainState(spec.network, Settings(**chosen))
-        self._follow(None)
-
-    def action_net(self) -> None:
-        """Another net of the zoo."""
-        if self.reader is not None:
-            return
-
-        def chosen(name: str | None) -> None:
-            if name:
-                self.offer(load_net(name).network)
-
-        nets = [(name, load_net(name).idea) for name in zoo()]
-        self.app.push_screen(Choose("Train which net?", nets, self.state.network.name), chosen)
-
-    def offer(self, network: Network) -> None:
-        """Another net, ready to start."""
-        self.state = self.state.with_network(network)
-        self._follow(None)
-
-    def action_open(self) -> None:
-        """Watch another run."""
-
-        def chosen(name: str | None) -> None:
-            for directory in directories:
-                if directory.name == name:
-                    self._follow(RunReader(directory))
-
-        directories = run_directories()[:30]
-        if not directories:
-            self.app.notify("there is no run yet: space starts one", markup=False)
-            return
-        lines = []
-        for directory in directories:
-            found = row(directory)
-            accuracy = percent(found.test_accuracy) if found.test_accuracy is not None else ""
-            lines.append((directory.name, f"{found.state} {accuracy}"))
-        self.app.push_screen(Choose("Watch which run?", lines), chosen)
-
-    def action_sideways(self, by: int) -> None:
-        """Another layer; on the settings, another value."""
-        if self.reader is None:
-            self.state = self.state.change(by)
-        elif self.run_view:
-            self.looking = self.looking.next_layer(self.run_view, by)
-        self._draw()
-
-    def action_vertical(self, by: int) -> None:
-        """Another picture; on the settings, another setting."""
-        if self.reader is None:
-            self.state = self.state.select(by)
-        elif self.run_view:
-            self.looking = self.looking.next_picture(self.run_view, by)
-        self._draw()
-
-    def action_log(self) -> None:
-        """Loss on a logarithmic scale, or not."""
-        self.looking = replace(self.looking, log=not self.looking.log)
-        self._draw()
-
-    def action_glyphs(self) -> None:
-        """Maps as glyphs, or in colour."""
-        self.as_glyphs = not self.as_glyphs
-        self._draw()
+        self.look(replace(self.looking, focus=event.place))

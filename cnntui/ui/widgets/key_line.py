@@ -20,6 +20,7 @@ KEY_NAMES = {
     "right_square_bracket": "]",
     "left_curly_bracket": "{",
     "right_curly_bracket": "}",
+    "full_stop": ".",
     "escape": "esc",
     "pageup": "page up",
     "pagedown": "page down",
@@ -38,11 +39,13 @@ def key_name(key: str) -> str:
 
 
 def joined(names: list[str]) -> str:
-    """Several keys that do the same; all four arrows are one word."""
+    """Several keys that do the same; all four arrows are one word, digits are from one to another."""
     for modifier in ("", "shift+", "ctrl+"):
         four = [modifier + arrow for arrow in ARROWS]
         if set(four) <= set(names):
             names = [f"{modifier}arrows", *(name for name in names if name not in four)]
+    if len(names) > 2 and all(len(name) == 1 for name in names) and "".join(names) in "0123456789":
+        return f"{names[0]} to {names[-1]}"
     return ", ".join(names)
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rich.style import Style
 
+from cnntui.labs.classes import rounded
 from cnntui.labs.plain import duration, percent, size
+from cnntui.labs.watching import rate
 from cnntui.runs.reader import RunView
 from cnntui.runs.spec import ENDED
 from cnntui.ui.theme import ink
@@ -40,14 +44,15 @@ class RunLine(Painted):
         x = canvas.put(x, 0, text, style)
         canvas.put(max(x + 2, canvas.width - len(view.spec.run)), 0, view.spec.run, ink(colors.dim))
         self._put_progress(canvas, view)
-        facts = []
-        if view.test_accuracy and view.data:
-            facts.append(f"test {percent(view.test_accuracy[-1][1])} of {view.data.test:,}")
-        if status and status.images_per_second and not view.ended:
-            facts.append(f"{status.images_per_second:,.0f} images/s")
-        if status and status.memory and not view.ended:
-            facts.append(size(status.memory))
-        canvas.put(0, 2, "   ".join(facts), ink(colors.text, bold=True))
+        self._put_facts(canvas, view)
+
+    def _put_facts(self, canvas: Canvas, view: RunView) -> None:
+        """The facts in the order of what they are worth, as many as fit."""
+        x = 0
+        for text, strong in facts(view):
+            if x + len(text) > canvas.width:
+                break
+            x = canvas.put(x, 2, text, ink(self.palette.text if strong else self.palette.dim, bold=strong)) + 3
 
     def _state(self, view: RunView) -> tuple[str, Style]:
         colors, status = self.palette, view.status
@@ -66,7 +71,7 @@ class RunLine(Painted):
     def _put_progress(self, canvas: Canvas, view: RunView) -> None:
         colors, status = self.palette, view.status
         x = canvas.put(0, 1, f"epoch {status.epoch if status else 0}/{view.spec.epochs} ", ink(colors.text))
-        after = f" {view.progress:4.0%}"
+        after = f" {rounded(view.progress):>5}"
         if view.seconds_left is not None:
             after += f"  {duration(view.seconds_left)} left"
         room = max(8, min(60, canvas.width - x - len(after) - 1))
@@ -74,3 +79,25 @@ class RunLine(Painted):
         x = canvas.put(x, 1, "━" * done, ink(colors.accent))
         x = canvas.put(x, 1, "─" * (room - done), ink(colors.dim))
         canvas.put(x, 1, after, ink(colors.text))
+
+
+def facts(view: RunView) -> Iterator[tuple[str, bool]]:
+    """What there is to say beside the progress, the most wanted first; whether it stands out."""
+    status = view.status
+    if view.read < 1:
+        yield f"reading the log {rounded(view.read)}", True
+    if view.test_accuracy and view.data:
+        yield f"test {percent(view.test_accuracy[-1][1])} of {view.data.test:,}", True
+    if status is not None and not view.ended:
+        if status.images_per_second:
+            yield f"{status.images_per_second:,.0f} images/s", True
+        yield f"lr {rate(view):.4g}", False
+        if status.memory:
+            total = f" of {size(status.memory_total)}" if status.memory_total else ""
+            yield f"{size(status.memory)}{total}", False
+        if (status.device or "").startswith("cuda"):
+            load = "n/a" if status.utilization is None else f"{status.utilization} %"
+            heat = "n/a" if status.temperature is None else f"{status.temperature} °C"
+            yield f"GPU {load} {heat}", False
+    if view.checkpoint is not None:
+        yield f"checkpoint at {view.checkpoint.step:,}", False
