@@ -16,7 +16,6 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
-import cnntui.runs.launch
 from cnntui.core.network import sequential
 from cnntui.core.notation import parse
 from cnntui.labs.curves import stretches
@@ -547,7 +546,7 @@ async def test_an_ended_run_is_resumed_from_its_checkpoint(tmp_path: Path, monke
         append(directory, Resume(step=200, checkpoint="step-200"), attempt=2)
         return 2
 
-    monkeypatch.setattr(cnntui.runs.launch, "resume", resume, raising=False)
+    monkeypatch.setattr("cnntui.ui.views.train_moves.resume", resume)
     app = CnntuiApp("train", run=run)
     async with opened(app) as (view, pilot):
         await pilot.press("k")
@@ -566,7 +565,7 @@ async def test_a_run_that_cannot_be_resumed_says_why(tmp_path: Path, monkeypatch
     def resume(directory: Path) -> int:
         raise LaunchError("its spec was edited: epochs 3, was 5")
 
-    monkeypatch.setattr(cnntui.runs.launch, "resume", resume, raising=False)
+    monkeypatch.setattr("cnntui.ui.views.train_moves.resume", resume)
     async with opened(CnntuiApp("train", run=write_run(tmp_path, state="crashed"))) as (view, pilot):
         await pilot.press("space")
         await app_idle(pilot)

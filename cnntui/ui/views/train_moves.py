@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -19,7 +18,7 @@ from cnntui.labs.plain import percent
 from cnntui.labs.train import TrainState
 from cnntui.labs.watching import MISREAD, Looking, going_on, picture_problem, rate
 from cnntui.runs.control import send
-from cnntui.runs.launch import LaunchError, launch
+from cnntui.runs.launch import LaunchError, launch, resume
 from cnntui.runs.listing import row, run_directories
 from cnntui.runs.reader import RunReader, RunView, UnreadableRunError
 from cnntui.runs.spec import Settings, Spec, new_spec
@@ -112,7 +111,7 @@ class TrainMoves(Widget):
     @work(thread=True, exclusive=True, group="launch")
     def _resume(self, directory: Path) -> None:
         try:
-            import_module("cnntui.runs.launch").resume(directory)
+            resume(directory)
             self.post_message(self.Launched(RunReader(directory)))
         except (LaunchError, UnreadableRunError) as error:
             self.post_message(self.Launched(None, f"not resumed: {error}"))
