@@ -80,7 +80,7 @@ def _write(final: Path, model: nn.Module, optimizer: torch.optim.Optimizer, stat
         sync_directory(directory)
     except SafetensorError as error:  # how a full disk comes out of safetensors
         shutil.rmtree(temporary, ignore_errors=True)
-        raise OSError(str(error)) from None
+        raise _refused(error) from None
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -237,10 +237,16 @@ def snapshot(run: Path, model: nn.Module, step: int) -> Path:
         clear_leftovers(final.parent)
         save_file(_plain(model.state_dict()), temporary)
         temporary.replace(final)
-    except (SafetensorError, OSError) as error:
+    except SafetensorError as error:
         temporary.unlink(missing_ok=True)
-        raise OSError(str(error)) from None
+        raise _refused(error) from None
     return final
+
+
+def _refused(error: SafetensorError) -> OSError:
+    """The error of the operating system that safetensors tells in the middle of its own words."""
+    match = re.search(r"os error (\d+)", str(error))
+    return OSError(int(match[1]), os.strerror(int(match[1]))) if match else OSError(str(error))
 
 
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -189,7 +189,7 @@ class Trainer:
     def save(self, best: bool = False, needed: bool = False) -> bool:
         """Save the weights, if they are worth saving; a disk that refuses is told, and tried once more a little later."""
         began = time.monotonic()
-        if not (best or needed) and began < self.next_save:
+        if began < self.next_save and not needed and (self.unsaved or not best):
             return True
         if not all(torch.isfinite(tensor).all() for tensor in self.model.state_dict().values()):
             self.unsaved = "its weights are not finite"
@@ -201,6 +201,7 @@ class Trainer:
         except OSError as error:
             self.unsaved = str(error.strerror or error)
             self.retry_at = math.inf if again else began + RETRY_SECONDS
+            self.next_save = began + SAVE_SECONDS
             then = "it is not tried again before the next one" if again else f"tried again in {RETRY_SECONDS:.0f} s"
             self.desk.notice(f"checkpoint not saved: {self.unsaved}; the last one is kept, and {then}")
             return False
@@ -244,7 +245,7 @@ class Trainer:
                 f"this goes on on {self.device} what began on {state.device}: not to the last bit the same"
             )
         self.step, self.lr, self.best = state.step, state.lr, state.best
-        self.last_save = time.monotonic()
+        self.last_save, self.unsaved = time.monotonic(), ""
         self.desk.update(step=self.step, epoch=self.epoch)
         self.desk.tell(Resume(step=self.step, checkpoint=checkpoint.name), sync=True)
 
@@ -288,8 +289,8 @@ class Trainer:
         self.desk.notice(f"compiled in {time.monotonic() - began:.1f} s")
 
     def stopped(self) -> None:
-        """The end before the last step, with a checkpoint; unless another attempt trains this run now."""
-        if not self.desk.replaced:
+        """The end before the last step, with a checkpoint: unless the numbers are bad, or another attempt trains it now."""
+        if not self.desk.trouble:
             self.save(needed=True)
             self.look(now=True)
         reason = self.desk.trouble or (self.unsaved and f"not saved: {self.unsaved}")
