@@ -182,8 +182,9 @@ class RunView:
         """A file of `maps/`: (N, C, H, W) uint8 with at least so many N; None where it is not there or not that."""
         if name is None:
             return None
+        path = self.directory / "maps" / Path(name).name
         try:
-            shades = np.load(self.directory / "maps" / Path(name).name, allow_pickle=False)
+            shades = np.load(path, allow_pickle=False) if path.is_file() else None  # a pipe would block
         except (OSError, ValueError, EOFError, MemoryError):
             return None  # thinned away meanwhile, or damaged: the next probe will do
         if not isinstance(shades, np.ndarray) or shades.dtype != np.uint8 or shades.ndim != 4:
