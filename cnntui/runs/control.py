@@ -10,21 +10,26 @@ from typing import Literal
 
 import msgspec
 
+from cnntui.runs.events import NOT_JSON
 from cnntui.runs.files import write_atomic
+from cnntui.runs.spec import last_attempt
 
 EXPIRE_SECONDS = 600.0
+MOST_BYTES = 1 << 16  # of a command
 
 
 class Command(msgspec.Struct, frozen=True):
     """One command. `set` takes `values`: `lr`, and what is probed, `picture` (its number in the test set) and `layer`.
 
-    `sent`: when, in seconds since the epoch; a command is not obeyed hours later by a trainer that was away.
+    `sent`: when, in seconds since the epoch; a command is not obeyed hours later by a trainer that was away. `attempt`: of
+    whom it is asked, where that is known; a later one does not obey.
     """
 
     id: str
     command: Literal["pause", "resume", "stop", "checkpoint", "set"]
     values: dict[str, float | str] = {}
     sent: float = math.inf
+    attempt: int | None = None
 
 
 def send(directory: Path, command: str, **values: float | str) -> str:
@@ -34,9 +39,8 @@ def send(directory: Path, command: str, **values: float | str) -> str:
         OSError: when the run directory cannot be written.
         msgspec.ValidationError: when there is no such command.
     """
-    written = msgspec.convert(
-        {"id": uuid.uuid4().hex, "command": command, "values": values, "sent": time.time()}, Command
-    )
+    facts = {"id": uuid.uuid4().hex, "command": command, "values": values, "sent": time.time()}
+    written = msgspec.convert({**facts, "attempt": last_attempt(directory) or None}, Command)
     inbox = directory / "control" / "in"
     inbox.mkdir(parents=True, exist_ok=True, mode=0o700)
     # Named by time, so that commands are obeyed in the order in which they were given.
@@ -50,8 +54,9 @@ def receive(directory: Path) -> list[tuple[Path, Command | None]]:
     waiting: list[tuple[Path, Command | None]] = []
     for path in sorted(inbox.glob("[!.]*.json")):
         try:
-            waiting.append((path, msgspec.json.decode(path.read_bytes(), type=Command)))
-        except (OSError, msgspec.MsgspecError):
+            small = path.is_file() and path.stat().st_size <= MOST_BYTES  # neither a pipe, which blocks, nor a flood
+            waiting.append((path, msgspec.json.decode(path.read_bytes(), type=Command) if small else None))
+        except (OSError, *NOT_JSON):
             waiting.append((path, None))
     return waiting
 

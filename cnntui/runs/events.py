@@ -8,11 +8,12 @@ import time
 from contextlib import suppress
 from math import inf, isfinite, nan
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 VERSION = 1
+Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]  # what a screen can reckon with; anything else is garbage
 Number = float | Literal["NaN", "Infinity", "-Infinity"]
 
 
@@ -31,7 +32,7 @@ def from_number(value: Number) -> float:
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=str.lower):
     """What all events have: `t` in seconds since the attempt began, on its monotonic clock. The writer numbers them."""
 
-    step: int
+    step: Count
     v: int = VERSION
     seq: int = 0
     t: float = 0.0
@@ -71,12 +72,12 @@ class Data(Event, frozen=True, kw_only=True):
     """
 
     name: str
-    train: int
-    test: int
+    train: Count
+    test: Count
     shape: tuple[int, int, int]
     classes: list[str]
     sha256: str
-    steps: int
+    steps: Count
     train_counts: list[int] = []
     test_counts: list[int] = []
     mean: list[float] = []
@@ -88,7 +89,7 @@ class Data(Event, frozen=True, kw_only=True):
 class Train(Event, frozen=True, kw_only=True):
     """The mean loss of the steps since the last such event."""
 
-    epoch: int
+    epoch: Count
     loss: Number
     lr: float
     images_per_second: float
@@ -97,18 +98,18 @@ class Train(Event, frozen=True, kw_only=True):
 class Test(Event, frozen=True, kw_only=True):
     """Loss and accuracy (0 to 1) over the whole test set."""
 
-    epoch: int
+    epoch: Count
     loss: Number
     accuracy: float
-    count: int
+    count: Count
 
 
 class Misread(msgspec.Struct, frozen=True, array_like=True):
     """A test picture that was taken for another class: its number, its label, what it was read as, how surely (0 to 1)."""
 
-    picture: int
-    label: int
-    read: int
+    picture: Count
+    label: Count
+    read: Count
     probability: float
 
 
@@ -119,10 +120,10 @@ class Classes(Event, frozen=True, kw_only=True):
     `pictures` is a file in `maps/` of their uint8 pictures (N, C, H, W).
     """
 
-    epoch: int
-    counts: list[int]
-    right: list[int]
-    confusion: list[list[int]] | None = None
+    epoch: Count
+    counts: list[Count]
+    right: list[Count]
+    confusion: list[list[Count]] | None = None
     misread: list[Misread] = []
     pictures: str | None = None
 
@@ -130,7 +131,7 @@ class Classes(Event, frozen=True, kw_only=True):
 class Snapshot(Event, frozen=True, kw_only=True):
     """The weights as they were at `step`, for scrubbing: `file` is a safetensors file in `snapshots/`."""
 
-    epoch: int
+    epoch: Count
     file: str
 
 
@@ -144,12 +145,12 @@ class Probe(Event, frozen=True, kw_only=True):
     holds the first. `probabilities[i]` are the classes' of picture i.
     """
 
-    pictures: list[int]
-    labels: list[int]
+    pictures: list[Count]
+    labels: list[Count]
     probabilities: list[list[float]]
     maps: dict[str, str]
     scales: dict[str, float]
-    channels: dict[str, int]
+    channels: dict[str, Count]
     filters: str | None = None
     filters_layer: str = ""
     filters_scale: float = 1.0
@@ -159,7 +160,7 @@ class Checkpoint(Event, frozen=True, kw_only=True):
     """A checkpoint is complete on the disk."""
 
     directory: str
-    epoch: int
+    epoch: Count
 
 
 class Answer(Event, frozen=True, kw_only=True):
@@ -174,6 +175,7 @@ class Answer(Event, frozen=True, kw_only=True):
 AnyEvent = (
     StateChange | Phase | Notice | Resume | Data | Train | Test | Classes | Snapshot | Probe | Checkpoint | Answer
 )
+NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what decoding a damaged file can raise
 MOST_CLASSES = 20  # beyond, a confusion matrix is more than anybody looks at
 
 
@@ -232,19 +234,22 @@ class EventReader:
         self.restarted = False
         self.more = False  # the last poll stopped at its limit, not at the end
         self._offsets: dict[Path, tuple[int, int]] = {}  # file -> (inode, bytes read)
+        self._there = 0  # bytes, in all logs
         self._decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
     def poll(self, max_bytes: int = 1 << 20) -> list[AnyEvent]:
         """The next events, from at most `max_bytes`; an empty list when there are none."""
         logs = self._logs()
-        self.restarted = any(self._was_replaced(path) for path in logs)
+        self._there = sum(stat.st_size for _, stat in logs)
+        self.restarted = any(self._was_replaced(path, stat) for path, stat in logs)
         if self.restarted:
             self._offsets.clear()
             self.skipped = 0
         events: list[AnyEvent] = []
         room = max_bytes
-        for path in logs:
-            room -= self._read(path, room, room == max_bytes, events)
+        for path, stat in logs:
+            if stat.st_size > self._offsets.get(path, (0, 0))[1]:
+                room -= self._read(path, room, room == max_bytes, events)
             if room <= 0:
                 break
         self.more = room <= 0
@@ -253,28 +258,20 @@ class EventReader:
     @property
     def share(self) -> float:
         """How much of what is there has been read, 0 to 1."""
-        there = done = 0
-        for path, (_, read) in self._offsets.items():
-            with suppress(OSError):
-                there, done = there + path.stat().st_size, done + read
-        return min(1.0, done / max(1, there))
+        return min(1.0, sum(read for _, read in self._offsets.values()) / max(1, self._there))
 
-    def _logs(self) -> list[Path]:
-        numbered = [
-            (int(match.group(1)), path)
-            for path in self.directory.glob("events.*.jsonl")
-            if (match := re.fullmatch(r"events\.(\d+)\.jsonl", path.name))
-        ]
-        return [path for _, path in sorted(numbered)]
+    def _logs(self) -> list[tuple[Path, os.stat_result]]:
+        """The logs that are there, in the order of the attempts."""
+        found = []
+        with suppress(OSError), os.scandir(self.directory) as entries:
+            for entry in entries:
+                if match := re.fullmatch(r"events\.(\d{1,9})\.jsonl", entry.name):
+                    with suppress(OSError):
+                        found.append((int(match[1]), Path(entry.path), entry.stat()))
+        return [(path, stat) for _, path, stat in sorted(found, key=lambda log: log[0])]
 
-    def _was_replaced(self, path: Path) -> bool:
-        if path not in self._offsets:
-            return False
-        inode, start = self._offsets[path]
-        try:
-            stat = path.stat()
-        except OSError:
-            return False
+    def _was_replaced(self, path: Path, stat: os.stat_result) -> bool:
+        inode, start = self._offsets.get(path, (stat.st_ino, 0))
         return stat.st_ino != inode or stat.st_size < start
 
     def _read(self, path: Path, room: int, whole_room: bool, events: list[AnyEvent]) -> int:
@@ -290,19 +287,21 @@ class EventReader:
         end = chunk.rfind(b"\n") + 1
         if not end and len(chunk) == room and whole_room:
             end = len(chunk)  # a line longer than a whole poll is garbage: pass over it
-        for line in chunk[:end].splitlines():
-            if line.strip():
-                self._decode(line, events)
+        decoded = self._decode(chunk[:end])
+        events += (event for event in decoded if event.v <= VERSION)
+        self.skipped += sum(event.v > VERSION for event in decoded)
         self._offsets[path] = (inode, start + end)
         return len(chunk)
 
-    def _decode(self, line: bytes, events: list[AnyEvent]) -> None:
+    def _decode(self, lines: bytes) -> list[AnyEvent]:
+        """The events in whole lines: all at once, which is several times faster; line by line where one of them is bad."""
         try:
-            event = self._decoder.decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            self.skipped += 1
-            return
-        if event.v > VERSION:
-            self.skipped += 1
-        else:
-            events.append(event)
+            return self._decoder.decode_lines(lines)
+        except NOT_JSON:
+            events = []
+            for line in lines.splitlines():
+                try:
+                    events += [self._decoder.decode(line)] if line.strip() else []
+                except NOT_JSON:
+                    self.skipped += 1
+            return events

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,16 @@ def write_atomic(path: Path, data: bytes, sync: bool = False) -> None:
     """
     with replacing(path, sync) as file:
         file.write(data)
+
+
+def clear_leftovers(directory: Path) -> None:
+    """Remove what a process that was killed had begun to write: whatever has a name that begins with a dot.
+
+    Raises:
+        OSError: when it cannot be removed.
+    """
+    for leftover in directory.glob(".*"):
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
 
 
 def sync_directory(path: Path) -> None:

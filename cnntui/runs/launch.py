@@ -102,21 +102,23 @@ def launch(spec: Spec, directory: Path | None = None) -> Path:
 def resume(directory: Path) -> int:
     """Train on from the last whole checkpoint of a run that ended too early; returns the number of the new attempt.
 
+    A run on another host that has been silent for a while is taken over; its trainer, should it revive, lets go.
+
     Raises:
         LaunchError: when torch is missing, the run is going or has come to its end, or there is nothing to go on from.
     """
     if not can_train():
         raise LaunchError(HOW_TO_GET_TORCH)
+    attempt = last_attempt(directory) + 1  # before looking: who else resumes it now takes the same number, or is seen
     try:
         view = RunReader(directory).glance()
     except UnreadableRunError as error:
         raise LaunchError(str(error)) from None
-    if not view.ended:
+    if not view.ended and view.alive != "stale":
         raise LaunchError(f"{view.spec.run} is {view.label}: there is nothing to resume")
     if view.trained:
         raise LaunchError(
             f"{view.spec.run} was trained to its end: cnntui train --from {view.spec.run} goes on from its weights"
         )
-    attempt = last_attempt(directory) + 1
     start(directory, attempt)
     return attempt

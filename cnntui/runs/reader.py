@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -36,6 +35,7 @@ from cnntui.runs.spec import (
     Spec,
     State,
     Status,
+    age,
     last_attempt,
     liveness,
     lock_of,
@@ -46,6 +46,7 @@ CURVE_POINTS = 512
 RECENT_POINTS = 256
 RECENT = 20
 PIECE_BYTES = 1 << 19  # of the log at a time: some ten milliseconds of work
+SNAPSHOTS = 1000  # far more than a trainer keeps
 GRACE_SECONDS = 1.5  # the supervisor needs a moment between the death of a trainer and writing how it died
 SILENT_SECONDS = 5.0  # a trainer writes its status every second
 START_SECONDS = 60.0
@@ -183,8 +184,9 @@ class RunView:
         """A file of `maps/`: (N, C, H, W) uint8 with at least so many N; None where it is not there or not that."""
         if name is None:
             return None
+        path = self.directory / "maps" / Path(name).name
         try:
-            shades = np.load(self.directory / "maps" / Path(name).name, allow_pickle=False)
+            shades = np.load(path, allow_pickle=False) if path.is_file() else None  # a pipe would block
         except (OSError, ValueError, EOFError, MemoryError):
             return None  # thinned away meanwhile, or damaged: the next probe will do
         if not isinstance(shades, np.ndarray) or shades.dtype != np.uint8 or shades.ndim != 4:
@@ -212,6 +214,8 @@ class RunReader:
         self._now = now
         self._status: Status | None = None
         self._gone_since: float | None = None
+        self._written: tuple[Path, int] | None = None  # the file that the trainer writes anew, and when it did
+        self._spoke = 0.0
         self._events = EventReader(directory)
         self._reset()
 
@@ -306,6 +310,8 @@ class RunReader:
                 self._checkpoint = event
             case Snapshot():
                 self._snapshots[event.step] = event
+                if len(self._snapshots) > SNAPSHOTS:
+                    del self._snapshots[min(self._snapshots)]
             case Data():
                 self._data = event
             case Notice():
@@ -323,10 +329,8 @@ class RunReader:
     def _state(self, status: Status | None, ended: Exit | None, attempt: int) -> tuple[State, Alive, str]:
         """The state, whether the process lives, and what to say of it: the exit knows best, then the process."""
         message = status.message if status else ""
-        if ended is not None and ended.signal is not None:
-            return "crashed", "gone", f"killed by {ended.signal}"
         if ended is not None:
-            if status is not None and status.state in ENDED:
+            if status is not None and status.state in ENDED:  # what kills it afterwards does no harm
                 return status.state, "gone", message
             if (
                 self._changed is not None
@@ -334,32 +338,43 @@ class RunReader:
                 and self._changed.attempt == ended.attempt
             ):
                 return "finished", "gone", self._changed.message
+            if ended.signal is not None:
+                return "crashed", "gone", f"killed by {ended.signal}"
             return "crashed", "gone", f"ended with code {ended.code}; see {self.directory / 'stderr.log'}"
-        written = self._written("status.json" if status else lock_of(self.directory, attempt).name, "spec.json")
-        if written is None:
+        silent = self._silence(self.directory / "status.json" if status else lock_of(self.directory, attempt))
+        if silent is None:
             return "crashed", "gone", "its directory is gone"
         if status is None:
-            if time.time() - written > START_SECONDS:
+            if silent > START_SECONDS:
                 return "crashed", "gone", f"it never started; see {self.directory / 'stderr.log'}"
             return "starting", "alive", ""
-        return self._by_process(status, written, message)
+        return self._by_process(status, silent, message)
 
-    def _written(self, *names: str) -> float | None:
-        """When the first of these files that is there was last written, on the wall clock."""
-        for name in names:
-            with suppress(OSError):
-                return (self.directory / name).stat().st_mtime
-        return None
+    def _silence(self, path: Path) -> float | None:
+        """For how many seconds a file, or else the spec, has not been written anew; None where there is neither.
 
-    def _by_process(self, status: Status, written: float, message: str) -> tuple[State, Alive, str]:
-        alive = liveness(status, written)
+        The wall clock, which may be set, and be another one on another host, is asked once: at the first look. From then
+        on it is the time that passes here until the file changes.
+        """
+        path = path if path.exists() else self.directory / "spec.json"
+        try:
+            written = path, path.stat().st_mtime_ns
+        except OSError:
+            return None
+        if written != self._written:
+            self._spoke = self._now() - (age(path) if self._written is None else 0.0)
+            self._written = written
+        return self._now() - self._spoke
+
+    def _by_process(self, status: Status, silent: float, message: str) -> tuple[State, Alive, str]:
+        alive = liveness(status, silent)
         if alive != "gone":
             self._gone_since = None
             return status.state, alive, message
         now = self._now()
         self._gone_since = now if self._gone_since is None else self._gone_since
         # One that wrote nothing for so long has been gone for a while, however new this reader is.
-        if now - self._gone_since < GRACE_SECONDS and abs(time.time() - written) < SILENT_SECONDS:
+        if now - self._gone_since < GRACE_SECONDS and silent < SILENT_SECONDS:
             return status.state, "alive", message
         if status.state in ENDED:
             return status.state, "gone", message

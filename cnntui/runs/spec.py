@@ -10,7 +10,7 @@ import time
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import psutil
@@ -19,6 +19,7 @@ from cnntui.core.items import Block
 from cnntui.core.layers import Table
 from cnntui.core.network import Network
 from cnntui.core.notation import network_text, parse
+from cnntui.runs.events import NOT_JSON, Count
 
 DATA_SETS = ("mnist", "fashion-mnist", "kmnist", "cifar10", "digits", "auto")
 OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -144,16 +145,19 @@ def new_spec(network: Network, settings: Settings, now: datetime | None = None) 
     )
 
 
+Pid = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """Where the trainer is, replaced about once a second. Times: `progress_age` in seconds, on the trainer's clock."""
 
     state: State = "starting"
     phase: str = ""
     message: str = ""
-    attempt: int = 1
-    epoch: int = 0
-    step: int = 0
-    steps: int | None = None
+    attempt: Count = 1
+    epoch: Count = 0
+    step: Count = 0
+    steps: Count | None = None
     progress_age: float = 0.0
     train_loss: float | None = None
     test_loss: float | None = None
@@ -167,7 +171,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     temperature: int | None = None  # of a GPU, degrees Celsius
     host: str = ""
     boot_id: str = ""
-    pid: int = 0
+    pid: Pid = 0
     process_started: float = 0.0
 
 
@@ -202,7 +206,7 @@ def read_json(path: Path, kind: type[T]) -> T | None:
     """The file as `kind`; None when it is absent or is not that."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *NOT_JSON):
         return None
 
 
@@ -243,14 +247,22 @@ def started(pid: int) -> float:
 STALE_SECONDS = 60.0
 
 
-def liveness(status: Status, written: float, now: float | None = None) -> Literal["alive", "stalled", "gone", "stale"]:
-    """Whether the process of a status lives. `written`: when the status was written, in seconds since the epoch.
+def age(path: Path) -> float:
+    """For how many seconds a file has not been written, by the wall clock; 0 where it is not there or in the future."""
+    try:
+        return max(0.0, time.time() - path.stat().st_mtime)
+    except OSError:
+        return 0.0
+
+
+def liveness(status: Status, silent: float) -> Literal["alive", "stalled", "gone", "stale"]:
+    """Whether the process of a status lives. `silent`: for how many seconds its status has not been written anew.
 
     On this host and boot the very process is looked up by pid and start time, so a reused pid is not taken for it; on
     another host silence is all there is to see: *stale*, and it may revive.
     """
     if status.host != socket.gethostname():
-        return "stale" if abs((time.time() if now is None else now) - written) > STALE_SECONDS else "alive"
+        return "stale" if silent > STALE_SECONDS else "alive"
     if status.boot_id != boot_id():
         return "gone"
     try:

@@ -18,7 +18,7 @@ from types import FrameType
 import msgspec
 
 from cnntui.runs.files import write_atomic
-from cnntui.runs.spec import REFUSED, Exit
+from cnntui.runs.spec import REFUSED, Exit, read_json
 
 
 def supervise(directory: Path, attempt: int) -> int:
@@ -48,7 +48,9 @@ def supervise(directory: Path, attempt: int) -> int:
         ended=datetime.now(UTC).isoformat(timespec="seconds"),
         peak_memory=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
     )
-    write_atomic(directory / "exit.json", msgspec.json.encode(end), sync=True)
+    later = read_json(directory / "exit.json", Exit)
+    if later is None or later.attempt <= attempt:  # another attempt may have taken over meanwhile, and ended
+        write_atomic(directory / "exit.json", msgspec.json.encode(end), sync=True)
     return code if code >= 0 else 128 - code
 
 

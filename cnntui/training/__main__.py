@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 import re
 import sys
-import time
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnntui.runs.places import data_root
-from cnntui.runs.spec import ENDED, REFUSED, Spec, Status, liveness, lock_of, read_json
+from cnntui.runs.spec import ENDED, REFUSED, Spec, Status, age, liveness, lock_of, read_json
 
 if TYPE_CHECKING:
     from cnntui.training.desk import Desk
@@ -28,7 +27,11 @@ def main(run: Path, attempt: int) -> int:
         print(f"{run} holds no readable spec.json", file=sys.stderr)
         return 1
     other = read_json(run / "status.json", Status)
-    if other is not None and other.state not in ENDED and liveness(other, time.time()) in ("alive", "stalled"):
+    if (
+        other is not None
+        and other.state not in ENDED
+        and liveness(other, age(run / "status.json")) in ("alive", "stalled")
+    ):
         print(f"{run} is being trained, by process {other.pid} on {other.host}", file=sys.stderr)
         return REFUSED
     lock_of(run, attempt).touch(mode=0o600)
@@ -69,14 +72,14 @@ def work(run: Path, spec: Spec, desk: Desk, attempt: int) -> int:
         data = load(spec.data, root, desk.notice, desk.loading, spec.input)
         desk.update(data=data.name)
         torch.manual_seed(spec.seed)
-        model = build(spec.network)
-        if spec.weights_from and attempt == 1:
-            taken = take_over(model, Path(spec.weights_from))
-            for line in (*taken.refused, taken.summary):
-                desk.notice(line)
-        model = model.to(device).to(memory_format=torch.channels_last)
         out_of_memory = False
         try:
+            model = build(spec.network)
+            if spec.weights_from and attempt == 1:
+                taken = take_over(model, Path(spec.weights_from))
+                for line in (*taken.refused, taken.summary):
+                    desk.notice(line)
+            model = model.to(device).to(memory_format=torch.channels_last)
             checkpoint = newest(run, desk.notice) if attempt > 1 else None
             Trainer(run, spec, model, data.to(device), desk).train(checkpoint)
         except (torch.OutOfMemoryError, MemoryError):
@@ -86,9 +89,10 @@ def work(run: Path, spec: Spec, desk: Desk, attempt: int) -> int:
                 raise
             out_of_memory = True
         if out_of_memory:
+            desk.steered = None
             torch.cuda.empty_cache()
-            smaller = max(1, spec.batch_size // 2)
-            desk.end("failed", f"out of memory with batches of {spec.batch_size}: try --batch-size {smaller}")
+            smaller = f"--batch-size {spec.batch_size // 2}" if spec.batch_size > 1 else "a smaller input or net"
+            desk.end("failed", f"out of memory with batches of {spec.batch_size}: try {smaller}")
             return 1
     except StoppedError:
         desk.end("finished", "stopped before the training began")

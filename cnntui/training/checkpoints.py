@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from cnntui.runs.files import sync_directory, write_atomic
+from cnntui.runs.files import clear_leftovers, sync_directory, write_atomic
 from cnntui.runs.spec import Spec
 from cnntui.training.step import moments_of
 
@@ -53,8 +53,7 @@ def save(run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: S
         OSError: the earlier checkpoints are as they were, and nothing is left of this one.
     """
     directory = run / "checkpoints"
-    for leftover in directory.glob(".*"):
-        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    clear_leftovers(directory)
     name = f"step-{state.step}"
     final = directory / name
     if not (final / "MANIFEST.json").exists():  # the weights of a step do not change
@@ -81,7 +80,7 @@ def _write(final: Path, model: nn.Module, optimizer: torch.optim.Optimizer, stat
         sync_directory(directory)
     except SafetensorError as error:  # how a full disk comes out of safetensors
         shutil.rmtree(temporary, ignore_errors=True)
-        raise OSError(str(error)) from None
+        raise _refused(error) from None
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -112,14 +111,37 @@ def is_whole(checkpoint: Path) -> bool:
 def last_step(run: Path) -> int:
     """The step of the last checkpoint, 0 where there is none."""
     try:
-        return int((run / "checkpoints" / "LAST").read_text("utf-8").removeprefix("step-"))
-    except (OSError, ValueError):
+        return int(_named(run / "checkpoints", "LAST").removeprefix("step-"))
+    except ValueError:
         return 0
 
 
+def _named(directory: Path, pointer: str) -> str:
+    """The checkpoint that LAST or BEST names; empty where it cannot be read."""
+    try:
+        return (directory / pointer).read_text("utf-8")
+    except (OSError, ValueError):
+        return ""
+
+
 def forget_after(run: Path, step: int) -> None:
-    """Remove what lies beyond `step`: the training goes on from there, and comes by again."""
-    for path in [*(run / "checkpoints").glob("step-*"), *(run / "snapshots").glob("step-*")]:
+    """Remove what lies beyond `step`: the training goes on from there, and comes by again.
+
+    LAST and BEST never name what is not there: where they named something beyond, they name this step, or nothing.
+
+    Raises:
+        OSError: when they cannot be written.
+    """
+    directory = run / "checkpoints"
+    here = directory / f"step-{step}"
+    for pointer in ("LAST", "BEST"):
+        match = re.fullmatch(r"step-(\d+)", _named(directory, pointer))
+        if match is None or int(match[1]) > step:
+            if here.is_dir():
+                write_atomic(directory / pointer, here.name.encode(), sync=True)
+            else:
+                (directory / pointer).unlink(missing_ok=True)
+    for path in [*directory.glob("step-*"), *(run / "snapshots").glob("step-*")]:
         match = re.fullmatch(r"step-(\d+)(\.safetensors)?", path.name)
         if match and int(match[1]) > step:
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
@@ -210,14 +232,21 @@ def snapshot(run: Path, model: nn.Module, step: int) -> Path:
     """
     final = run / "snapshots" / f"step-{step}.safetensors"
     temporary = final.with_name(f".{final.name}")
-    final.parent.mkdir(exist_ok=True, mode=0o700)
     try:
+        final.parent.mkdir(exist_ok=True, mode=0o700)
+        clear_leftovers(final.parent)
         save_file(_plain(model.state_dict()), temporary)
         temporary.replace(final)
-    except (SafetensorError, OSError) as error:
+    except SafetensorError as error:
         temporary.unlink(missing_ok=True)
-        raise OSError(str(error)) from None
+        raise _refused(error) from None
     return final
+
+
+def _refused(error: SafetensorError) -> OSError:
+    """The error of the operating system that safetensors tells in the middle of its own words."""
+    match = re.search(r"os error (\d+)", str(error))
+    return OSError(int(match[1]), os.strerror(int(match[1]))) if match else OSError(str(error))
 
 
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -233,10 +262,9 @@ def _sha256(path: Path) -> str:
 
 
 def _thin(directory: Path) -> None:
-    best = directory / "BEST"
-    kept = {best.read_text("utf-8")} if best.exists() else set()
+    best = _named(directory, "BEST")
     names = ((re.fullmatch(r"step-(\d+)", path.name), path) for path in directory.iterdir())
     steps = sorted((int(match.group(1)), path) for match, path in names if match)
     for _, path in steps[:-KEEP]:
-        if path.name not in kept:
+        if path.name != best:
             shutil.rmtree(path, ignore_errors=True)

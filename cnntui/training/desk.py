@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
+import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol, Self
 
 import msgspec
@@ -24,6 +26,7 @@ from cnntui.training.gauge import Gauge
 
 STATUS_SECONDS = 1.0
 LISTEN_SECONDS = 0.2
+MOST_LOG = 16 << 20  # bytes of what the trainer prints
 SMOOTHING = 0.15  # how much a new speed counts in the one that is shown
 
 
@@ -67,10 +70,10 @@ class Desk:
         self._device: torch.device | None = None
         self._gauge = Gauge(torch.device("cpu"))
         self.trouble = ""  # why it paused by itself
-        lock = lock_of(run, attempt)
-        self._announced = lock.stat().st_mtime if lock.exists() else 0.0
+        self.replaced = False  # another attempt trains this run now
         self._paused = False
         self._stopping = False
+        self._ear = Ear(self._stop)
         self._listened = 0.0
         self._obeyed: set[str] = set()
         self._writing = threading.Lock()  # both threads write the status
@@ -80,23 +83,22 @@ class Desk:
     def __enter__(self) -> Self:
         self.write_status()
         self.tell(StateChange(step=0, state="starting"), sync=True)
-        signal.signal(signal.SIGTERM, self._on_sigterm)
+        self._ear.open()
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._closed.set()
         self._thread.join()
+        self._ear.close()
         self.write_status()
         if self.board is not None:
             with suppress(BoardError):
                 self.board.close()
         self._events.close()
 
-    def _on_sigterm(self, number: int, _frame: FrameType | None) -> None:
-        """The first asks for a checkpoint and an end at the next step; the second ends at once."""
+    def _stop(self) -> None:
         self._stopping = True
-        signal.signal(number, signal.SIG_DFL)
 
     def use(self, device: torch.device, name: str) -> None:
         """The device whose memory, load and heat the status tells."""
@@ -190,7 +192,7 @@ class Desk:
                 self._listened = time.monotonic()
                 if lock_of(self.run, self.status.attempt + 1).exists():
                     self.trouble = "another attempt has taken over"
-                    self._stopping = True
+                    self.replaced = self._stopping = True
                 for path, command in control.receive(self.run):
                     self._take(path, command)
             if self._stopping:
@@ -231,7 +233,7 @@ class Desk:
         """
         if time.time() - command.sent > control.EXPIRE_SECONDS:
             raise ValueError(f"expired: it was asked {time.time() - command.sent:.0f} s ago")
-        if command.sent < self._announced:
+        if command.attempt is not None and command.attempt < self.status.attempt:
             raise ValueError("expired: it was asked of an attempt before this one")
         if self.steered is None and command.command in ("checkpoint", "set"):
             raise ValueError("the training has not begun")
@@ -268,9 +270,15 @@ class Desk:
     def _keep_status(self) -> None:
         while not self._closed.wait(STATUS_SECONDS):
             self.write_status()
+            for name in ("stdout.log", "stderr.log"):  # whatever prints without end must not fill the disk
+                with suppress(OSError):
+                    if (self.run / name).stat().st_size > MOST_LOG:
+                        os.truncate(self.run / name, 0)
 
     def write_status(self) -> None:
         """Replace status.json; a disk that refuses is no reason to stop training."""
+        if self.replaced:
+            return
         with self._writing, suppress(OSError):
             age = round(time.monotonic() - self._progressed, 3)
             status = msgspec.structs.replace(self.status, progress_age=age, memory=self._memory(), **self._gauge.read())
@@ -281,3 +289,39 @@ class Desk:
         if self._device is not None and self._device.type == "cuda":
             return int(torch.cuda.memory_reserved(self._device))
         return int(psutil.Process().memory_info().rss)
+
+
+class Ear:
+    """Hears SIGTERM while it is open. The first calls `stop`; a second one ends the process at once, as if unheard.
+
+    A handler of Python's would wait until torch has computed what it is at; the byte that its C handler writes does not.
+    """
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
+        self._thread = threading.Thread(target=self._listen, name="ear", daemon=True)
+
+    def open(self) -> None:
+        """Begin to listen. In the main thread only."""
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._write, False)
+        self._before = signal.signal(signal.SIGTERM, lambda *_: None), signal.set_wakeup_fd(self._write)
+        self._thread.start()
+
+    def close(self) -> None:
+        """As it was before."""
+        signal.set_wakeup_fd(self._before[1])
+        signal.signal(signal.SIGTERM, self._before[0])
+        os.close(self._write)
+        self._thread.join()
+        os.close(self._read)
+
+    def _listen(self) -> None:
+        heard = 0
+        while number := os.read(self._read, 1):
+            heard += number[0] == signal.SIGTERM
+            if heard == 1:
+                self._stop()
+            elif heard > 1:
+                ctypes.pythonapi.PyOS_setsig(signal.SIGTERM, None)  # signal.signal wants the main thread, which is busy
+                os.kill(os.getpid(), signal.SIGTERM)

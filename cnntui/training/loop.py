@@ -63,6 +63,7 @@ class Trainer:
         self.best = -1.0
         self.next_probe = self.next_save = self.last_save = 0.0
         self.retry_at = math.inf
+        self.unsaved = ""  # why the last save failed
 
     @property
     def epoch(self) -> int:
@@ -76,6 +77,7 @@ class Trainer:
         if checkpoint is not None:
             self.go_back(checkpoint)
         else:
+            checkpoints.forget_after(self.run, -1)  # whatever is there is damaged
             self.save()
         if self.spec.tensorboard:
             self.desk.show_on(Path(self.spec.tensorboard), self.step if checkpoint else None)
@@ -89,19 +91,22 @@ class Trainer:
             epoch = self.epoch
             self.desk.update(epoch=epoch)
             if not self.train_epoch():
-                self.save(needed=True)
-                self.look(now=True)
                 return self.stopped()
-            if self.step % self.steps_per_epoch:  # sent back to a checkpoint
+            if self.step != epoch * self.steps_per_epoch:  # sent back to a checkpoint
                 continue
             self.desk.enter("evaluating")
             accuracy = self.test(epoch)
-            self.save(best=accuracy > self.best, needed=self.step == self.steps)
-            self.best = max(self.best, accuracy)
+            better, self.best = accuracy > self.best, max(self.best, accuracy)
+            self.save(best=better, needed=self.step == self.steps)
             if self.step < self.steps and not self.desk.obey():
                 return self.stopped()
             self.desk.enter("training")
         self.look(now=True)
+        if self.unsaved:
+            back = checkpoints.last_step(self.run)
+            raise TrainingError(
+                f"trained to its end, but not saved ({self.unsaved}): resume goes on from step {back:,}"
+            )
         self.desk.end("finished", "")
         return None
 
@@ -186,19 +191,23 @@ class Trainer:
     def save(self, best: bool = False, needed: bool = False) -> bool:
         """Save the weights, if they are worth saving; a disk that refuses is told, and tried once more a little later."""
         began = time.monotonic()
-        if not (best or needed) and began < self.next_save:
+        if began < self.next_save and not needed and (self.unsaved or not best):
             return True
-        if not all(torch.isfinite(p).all() for p in self.model.parameters()):
+        if not all(torch.isfinite(tensor).all() for tensor in self.model.state_dict().values()):
+            self.unsaved = "its weights are not finite"
             return False
         again = began > self.retry_at
         self.last_save, self.retry_at = began, math.inf
         try:
             saved = checkpoints.save(self.run, self.model, self.optimizer, self.state(), best)
         except OSError as error:
+            self.unsaved = str(error.strerror or error)
             self.retry_at = math.inf if again else began + RETRY_SECONDS
+            self.next_save = began + SAVE_SECONDS
             then = "it is not tried again before the next one" if again else f"tried again in {RETRY_SECONDS:.0f} s"
-            self.desk.notice(f"checkpoint not saved: {error.strerror or error}; the last one is kept, and {then}")
+            self.desk.notice(f"checkpoint not saved: {self.unsaved}; the last one is kept, and {then}")
             return False
+        self.unsaved = ""
         self.next_save = time.monotonic() + SAVE_SHARE * (time.monotonic() - began)
         self.desk.tell(Checkpoint(step=self.step, epoch=self.epoch, directory=saved.name), sync=True)
         return True
@@ -230,15 +239,15 @@ class Trainer:
             if differences := checkpoints.differences(state, self.spec, self.sha256):
                 raise TrainingError(f"{checkpoint.name} was trained otherwise: {'; '.join(differences)}")
             checkpoints.restore(checkpoint, self.model, self.optimizer, state)
+            checkpoints.forget_after(self.run, state.step)
         except (OSError, ValueError) as error:
             raise TrainingError(f"{checkpoint.name} cannot be gone on from: {error}") from None
         if state.device != str(self.device):
             self.desk.notice(
                 f"this goes on on {self.device} what began on {state.device}: not to the last bit the same"
             )
-        checkpoints.forget_after(self.run, state.step)
         self.step, self.lr, self.best = state.step, state.lr, state.best
-        self.last_save = time.monotonic()
+        self.last_save, self.unsaved = time.monotonic(), ""
         self.desk.update(step=self.step, epoch=self.epoch)
         self.desk.tell(Resume(step=self.step, checkpoint=checkpoint.name), sync=True)
 
@@ -282,8 +291,12 @@ class Trainer:
         self.desk.notice(f"compiled in {time.monotonic() - began:.1f} s")
 
     def stopped(self) -> None:
-        """The end before the last step."""
-        why = f" ({self.desk.trouble})" if self.desk.trouble else ""
+        """The end before the last step, with a checkpoint: unless the numbers are bad, or another attempt trains it now."""
+        if not self.desk.trouble:
+            self.save(needed=True)
+            self.look(now=True)
+        reason = self.desk.trouble or (self.unsaved and f"not saved: {self.unsaved}")
+        why = f" ({reason})" if reason else ""
         self.desk.end("finished", f"stopped at step {self.step} of {self.steps}{why}")
 
     def facts(self) -> Data:

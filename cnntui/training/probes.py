@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cnntui.core.shading import scale_of, shade
 from cnntui.runs.events import MOST_CLASSES, Classes, Probe
-from cnntui.runs.files import write_atomic
+from cnntui.runs.files import clear_leftovers, write_atomic
 from cnntui.training.data import DataSet, Fitting
 from cnntui.training.examine import Tested
 from cnntui.training.model import Net
@@ -32,6 +32,7 @@ class Prober:
     def __init__(self, run: Path, data: DataSet, fit: Fitting, layers: list[str]) -> None:
         self.directory = run / "maps"
         self.directory.mkdir(exist_ok=True, mode=0o700)
+        clear_leftovers(self.directory)
         labels = data.test_labels.cpu()
         present = [c for c in range(len(data.classes)) if (labels == c).any()][:MOST_CLASSES]
         self._first = [int((labels == c).nonzero()[0]) for c in present]

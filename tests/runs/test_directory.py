@@ -110,30 +110,29 @@ def test_liveness_is_of_the_very_process() -> None:
     sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
         status = status_of(psutil.Process(sleeper.pid))
-        now = time.time()
-        assert liveness(status, now) == "alive"
+        assert liveness(status, 0.0) == "alive"
         sleeper.send_signal(signal.SIGSTOP)
         deadline = time.monotonic() + 5
-        while liveness(status, now) != "stalled" and time.monotonic() < deadline:
+        while liveness(status, 0.0) != "stalled" and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert liveness(status, now) == "stalled"
+        assert liveness(status, 0.0) == "stalled"
         sleeper.send_signal(signal.SIGCONT)
         reused = msgspec.structs.replace(status, process_started=status.process_started - 100)
-        assert liveness(reused, now) == "gone", "a process that was started at another time is another process"
-        assert liveness(msgspec.structs.replace(status, boot_id="another boot"), now) == "gone"
+        assert liveness(reused, 0.0) == "gone", "a process that was started at another time is another process"
+        assert liveness(msgspec.structs.replace(status, boot_id="another boot"), 0.0) == "gone"
     finally:
         sleeper.kill()
     os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
-    assert liveness(status, now) == "gone", "a zombie trains no more"
+    assert liveness(status, 0.0) == "gone", "a zombie trains no more"
     sleeper.wait()
-    assert liveness(status, now) == "gone"
+    assert liveness(status, 0.0) == "gone"
 
 
 def test_another_host_is_stale_after_a_minute_and_may_revive() -> None:
     status = Status(host="a-cluster-node", boot_id=boot_id())
     assert status.host != socket.gethostname()
-    assert liveness(status, written=1000.0, now=1059.0) == "alive"
-    assert liveness(status, written=1000.0, now=1061.0) == "stale"
+    assert liveness(status, silent=59.0) == "alive"
+    assert liveness(status, silent=61.0) == "stale"
 
 
 def test_runs_are_found_by_name_beginning_directory_and_last() -> None:

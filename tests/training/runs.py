@@ -20,7 +20,9 @@ def wait(reader: RunReader, until: Callable[[RunView], bool]) -> RunView:
         if until(view):
             return view
         time.sleep(0.05)
-    raise AssertionError(f"not within {PATIENCE} s: {view}\n{(reader.directory / 'stderr.log').read_text()}")
+    where = view.status.step if view.status else None
+    log = (reader.directory / "stderr.log").read_text()[-2000:]
+    raise AssertionError(f"not within {PATIENCE} s: {view.state} {view.message!r} at step {where}\n{log}")
 
 
 def over(view: RunView) -> bool:

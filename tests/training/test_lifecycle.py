@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,15 @@ from cnntui.core.notation import parse
 from cnntui.runs import events
 from cnntui.runs.control import send
 from cnntui.runs.events import EventReader
-from cnntui.runs.launch import launch
-from cnntui.runs.reader import RunReader
-from cnntui.runs.spec import REFUSED, Exit, Settings, Status, new_spec, read_json
+from cnntui.runs.launch import create, launch
+from cnntui.runs.reader import RunReader, RunView
+from cnntui.runs.spec import REFUSED, Exit, Settings, Spec, Status, new_spec, read_json
+from cnntui.training.__main__ import work
 from cnntui.training.desk import Desk
+from tests.training.forks import Forks, forks
 from tests.training.runs import over, stepping, trainer, wait
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 SMALL = "conv 8 same; relu; maxpool 2; flatten; linear 10"
 
 
@@ -35,11 +39,30 @@ def small() -> Network:
 
 
 @pytest.fixture
-def long_run() -> RunReader:
+def started() -> Iterator[Forks]:
+    with forks() as opened:
+        yield opened
+
+
+@pytest.fixture
+def long_run() -> Iterator[RunReader]:
     """A run that would go on for hours."""
-    return RunReader(
-        launch(new_spec(small(), Settings(data="digits", epochs=100_000, schedule="constant", device="cpu")))
-    )
+    with forks() as started:
+        yield started.launch(
+            new_spec(small(), Settings(data="digits", epochs=100_000, schedule="constant", device="cpu"))
+        )
+
+
+def trained_here(spec: Spec) -> RunView:
+    """A run from its start to its end in this process."""
+    directory = create(spec)
+    before = signal.getsignal(signal.SIGTERM)
+    with Desk(directory, 1) as desk:
+        code = work(directory, spec, desk, 1)
+    assert signal.getsignal(signal.SIGTERM) == before
+    view = RunReader(directory).poll()
+    assert code == (view.state != "finished")
+    return view
 
 
 def test_a_trained_run_leaves_everything_behind() -> None:
@@ -78,8 +101,7 @@ def test_a_trained_run_leaves_everything_behind() -> None:
 
 
 def test_a_checkpoint_is_whole_and_loads_without_torch() -> None:
-    directory = launch(new_spec(small(), Settings(data="digits", epochs=5, device="cpu")))
-    wait(RunReader(directory), over)
+    directory = trained_here(new_spec(small(), Settings(data="digits", epochs=5, device="cpu"))).directory
     checkpoints = directory / "checkpoints"
     kept = sorted(path.name for path in checkpoints.glob("step-*"))
     last = (checkpoints / "LAST").read_text()
@@ -109,8 +131,7 @@ def test_a_checkpoint_is_whole_and_loads_without_torch() -> None:
 def test_the_same_seed_gives_the_same_run() -> None:
     losses = []
     for seed in (1, 1, 2):
-        directory = launch(new_spec(small(), Settings(data="digits", epochs=1, seed=seed, device="cpu")))
-        view = wait(RunReader(directory), over)
+        view = trained_here(new_spec(small(), Settings(data="digits", epochs=1, seed=seed, device="cpu")))
         losses.append(view.test_loss)
     assert losses[0] == losses[1] != losses[2]
 
@@ -198,10 +219,10 @@ def test_a_second_trainer_is_refused(long_run: RunReader) -> None:
     wait(long_run, lambda view: view.train_loss[-1][0] > before)
 
 
-def test_a_loss_that_is_not_finite_pauses_the_run() -> None:
+def test_a_loss_that_is_not_finite_pauses_the_run(started: Forks) -> None:
     settings = Settings(data="digits", epochs=50, lr=1e30, optimizer="sgd", device="cpu")
-    directory = launch(new_spec(small(), settings))
-    reader = RunReader(directory)
+    reader = started.launch(new_spec(small(), settings))
+    directory = reader.directory
     view = wait(reader, lambda view: view.state == "paused")
     assert "a smaller learning rate may help" in view.message
     assert any(np.isnan(loss) or np.isinf(loss) for _, loss in view.train_loss)
@@ -234,16 +255,13 @@ def test_a_loss_that_is_not_finite_pauses_the_run() -> None:
 def test_what_cannot_be_trained_fails_in_one_line(
     network: Network, settings: dict[str, object], message: str | None
 ) -> None:
-    directory = launch(new_spec(network, Settings(**{"data": "digits", "epochs": 1, "device": "cpu", **settings})))  # type: ignore[arg-type]
-    view = wait(RunReader(directory), over)
+    view = trained_here(new_spec(network, Settings(**{"data": "digits", "epochs": 1, "device": "cpu", **settings})))  # type: ignore[arg-type]
     if message is None:
         assert view.trained, view.message
         return
     assert view.state == "failed"
     assert message in view.message
     assert "\n" not in view.message
-    assert view.exit is not None
-    assert view.exit.code == 1
 
 
 def test_without_mnist_and_without_network_auto_falls_back_to_digits(
@@ -254,7 +272,7 @@ def test_without_mnist_and_without_network_auto_falls_back_to_digits(
     root = tmp_path / "data"
     for data in ("auto", "mnist"):
         settings = Settings(data=data, data_dir=str(root), epochs=1, device="cpu")
-        view = wait(RunReader(launch(new_spec(small(), settings))), over)
+        view = trained_here(new_spec(small(), settings))
         if data == "auto":
             assert view.trained
             assert view.status is not None
@@ -290,40 +308,9 @@ def test_a_command_that_cannot_be_moved_away_is_no_reason_to_fail(long_run: RunR
 
 
 def test_a_command_that_comes_too_late_is_told_so(tmp_path: Path) -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        with Desk(tmp_path, 1) as desk:
-            send(tmp_path, "pause")
-            desk.end("finished", "")
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with Desk(tmp_path, 1) as desk:
+        send(tmp_path, "pause")
+        desk.end("finished", "")
     (answer,) = [event for event in EventReader(tmp_path).poll() if isinstance(event, events.Answer)]
     assert (answer.command, answer.accepted, answer.message) == ("pause", False, "the run has ended")
     assert len(list((tmp_path / "control" / "done").iterdir())) == 1
-
-
-def test_a_full_disk_keeps_the_old_checkpoint(tmp_path: Path) -> None:
-    """A limit on the size of files stands in for the disk: the save fails as an OSError and leaves nothing."""
-    code = """
-import resource, sys
-from pathlib import Path
-import torch
-from cnntui.training.checkpoints import State, save
-run = Path(sys.argv[1])
-model = torch.nn.Linear(100, 100)
-optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-def state(step):
-    return State(step=step, epoch=1, lr=0.1, best=0.0, device="cpu", data="", data_sha256="", classes=[], mean=[],
-                 deviation=[], spec={})
-save(run, model, optimizer, state(1), best=True)
-resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
-try:
-    save(run, model, optimizer, state(2), best=True)
-except OSError as error:
-    print("refused")
-"""
-    (tmp_path / "checkpoints").mkdir()
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
-    assert done.stdout == "refused\n", done.stderr
-    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"step-1", "LAST", "BEST"}
-    assert (tmp_path / "checkpoints" / "LAST").read_text() == "step-1"

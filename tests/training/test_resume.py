@@ -89,8 +89,7 @@ def test_stopped_at_any_step_and_resumed_is_bit_equal_to_never_stopped(
 
 
 def test_killed_and_resumed_is_bit_equal_and_its_curve_has_no_loop() -> None:
-    whole, killed = launch(spec()), launch(spec())
-    wait(RunReader(whole), over)
+    whole, killed = launch(spec(epochs=60)), launch(spec(epochs=60))
     reader = RunReader(killed)
     process = trainer(wait(reader, lambda view: len(view.test_loss) >= 2))
     process.kill()
@@ -99,6 +98,7 @@ def test_killed_and_resumed_is_bit_equal_and_its_curve_has_no_loop() -> None:
     assert resume(killed) == 2
     view = wait(reader, over)
     assert view.trained, view.message
+    wait(RunReader(whole), over)
     assert_same(whole, killed)
     (back,) = [event for event in EventReader(killed).poll() if isinstance(event, events.Resume)]
     assert back.step % 90 == 0, "the last checkpoint was at the end of an epoch"
@@ -175,6 +175,8 @@ def test_a_run_without_a_checkpoint_begins_anew(tmp_path: Path) -> None:
     shutil.rmtree(copy / "checkpoints")
     (copy / "checkpoints").mkdir()
     end = json.loads((copy / "exit.json").read_text())
+    status = json.loads((copy / "status.json").read_text())
+    (copy / "status.json").write_bytes(msgspec.json.encode({**status, "state": "training"}))
     (copy / "exit.json").write_bytes(msgspec.json.encode({**end, "code": None, "signal": "SIGKILL"}))
     resume(copy)
     view = wait(RunReader(copy), lambda view: over(view) and view.exit is not None and view.exit.attempt == 2)
