@@ -48,21 +48,29 @@ def open_app(mode: str, **given: Any) -> None:
     app = CnntuiApp(mode, **given)
     app.run()
     if app.going_run and still_going(app.going_run):
-        click.echo(f"the run goes on; cnntui attach {app.going_run} shows it again")
+        click.echo(f"the run goes on; cnntui attach {name_of(app.going_run)} shows it again")
     if app.failure:
         click.echo(app.failure, err=True)
     if app.return_code:
         sys.exit(app.return_code)
 
 
-def still_going(run: str) -> bool:
+def still_going(run: Path) -> bool:
     """Whether a run that was left has not ended meanwhile."""
-    from cnntui.runs.listing import RunError, find_run, row
+    from cnntui.runs.listing import row
+    from cnntui.runs.reader import UnreadableRunError
 
     try:
-        return row(find_run(run)).pid is not None
-    except RunError:
+        return row(run).pid is not None
+    except UnreadableRunError:
         return False
+
+
+def name_of(run: Path) -> str:
+    """What finds a run again: its name, or its path where it is not among the others."""
+    from cnntui.runs.places import runs_root
+
+    return run.name if run.parent == runs_root() else str(run)
 
 
 def print_rich(table: Table) -> None:

@@ -196,8 +196,7 @@ def runs(root: Path | None, as_json: bool) -> None:
     for item in rows:
         accuracy = percent(item.test_accuracy) if item.test_accuracy is not None else "-"
         epoch = f"epoch {item.epoch}" if item.epoch else "-"
-        state = "stopped" if item.state == "finished" and item.message else item.state
-        click.echo(f"{item.run:<44} {state:<9} {epoch:<9} {accuracy:>8}  {item.data or '-'}  {item.device or '-'}")
+        click.echo(f"{item.run:<44} {item.label:<9} {epoch:<9} {accuracy:>8}  {item.data or '-'}  {item.device or '-'}")
 
 
 @click.command()

@@ -93,7 +93,7 @@ def follow(reader: RunReader, sleep: Callable[[float], None] = time.sleep) -> It
     """The lines of a run until it has ended, each with the view that it was made from; a line about every five seconds."""
     view = reader.poll()
     yield view, header(view)
-    noticed, tested, told, phase, since = (0, 0), 0, False, "", time.monotonic()
+    noticed, tested, told, phase, since = (0, 0), (0, 0), False, "", time.monotonic()
     while True:
         for notice in view.notices:
             if (notice.attempt, notice.seq) > noticed:
@@ -107,11 +107,11 @@ def follow(reader: RunReader, sleep: Callable[[float], None] = time.sleep) -> It
                 f"{data.name}: {data.train:,} to train, {data.test:,} to test; on {device or 'an unknown device'}",
             )
         for test in view.tests:
-            if test.epoch > tested:
-                tested = test.epoch
+            if (test.attempt, test.seq) > tested:
+                tested = (test.attempt, test.seq)
                 loss = from_number(test.loss)
                 accuracy = percent(test.accuracy)
-                yield view, f"epoch {tested}/{view.spec.epochs}  test loss {loss:.4f}  test accuracy {accuracy}"
+                yield view, f"epoch {test.epoch}/{view.spec.epochs}  test loss {loss:.4f}  test accuracy {accuracy}"
         if view.over:
             yield view, ending(view)
             return

@@ -36,7 +36,7 @@ class Found:
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """What `state.json` says for those who use the net; what an older run did not write is empty.
+    """What `state.json` says for those who use the net, after `step` steps; what an older run did not write is empty.
 
     `mean` and `deviation` are of the training pictures, by channel, scaled to 0..1. `shape` is (C, H, W) of the pictures.
     """
@@ -51,28 +51,13 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     shape: tuple[int, int, int] | None = None
 
 
-def find(run: Path, which: str = "last", files: tuple[str, ...] = WHOLE) -> Found | None:
-    """The checkpoint that is meant; a damaged one is passed over for the one that was saved before it.
-
-    Args:
-        run: the run's directory.
-        which: `last`, `best`, or the name of one, `step-N`, which none takes the place of.
-        files: what has to be there, beside all else that the manifest lists. `WEIGHTS` leaves the optimizer out of both.
-
-    Returns:
-        None where there is none that is whole.
-    """
-    path, refused = _search(run, which, files)
-    return Found(path, refused) if path else None
-
-
 def demand(run: Path, which: str = "best", files: tuple[str, ...] = WEIGHTS) -> Found:
-    """As `find`, for those who cannot do without.
+    """As `search`, for those who cannot do without.
 
     Raises:
         CheckpointError: saying what there is instead.
     """
-    path, refused = _search(run, which, files)
+    path, refused = search(run, which, files)
     if path:
         return Found(path, refused)
     if refused:
@@ -123,7 +108,17 @@ def _step(name: str) -> int:
     return int(match[1]) if match else -1
 
 
-def _search(run: Path, which: str, files: tuple[str, ...]) -> tuple[Path | None, tuple[str, ...]]:
+def search(run: Path, which: str = "last", files: tuple[str, ...] = WHOLE) -> tuple[Path | None, tuple[str, ...]]:
+    """The checkpoint that is meant, if there is one; a damaged one is passed over for the one that was saved before it.
+
+    Args:
+        run: the run's directory.
+        which: `last`, `best`, or the name of one, `step-N`, which none takes the place of.
+        files: what has to be there, beside all else that the manifest lists. `WEIGHTS` leaves the optimizer out of both.
+
+    Returns:
+        Its directory, None where none is whole; and a line for each that was passed over, with the reason.
+    """
     refused: list[str] = []
     for name in dict.fromkeys(_candidates(run, which)):
         path = run / "checkpoints" / name

@@ -56,7 +56,9 @@ def receive(directory: Path) -> list[tuple[Path, Command | None]]:
         try:
             small = path.is_file() and path.stat().st_size <= MOST_BYTES  # neither a pipe, which blocks, nor a flood
             waiting.append((path, msgspec.json.decode(path.read_bytes(), type=Command) if small else None))
-        except (OSError, *NOT_JSON):
+        except OSError:
+            continue  # perhaps it can be read the next time
+        except NOT_JSON:
             waiting.append((path, None))
     return waiting
 

@@ -36,6 +36,11 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     pid: int | None
     exit: dict[str, int | str | None] | None
 
+    @property
+    def label(self) -> str:
+        """The state in a word for people: a run that was stopped did not finish."""
+        return "stopped" if self.state == "finished" and self.message else self.state
+
 
 def run_directories(root: Path | None = None) -> list[Path]:
     """The run directories, newest first."""

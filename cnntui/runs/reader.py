@@ -90,8 +90,7 @@ class Curve:
         self._recent = deque((point for point in self._recent if point[0] <= x), self._recent.maxlen)
         kept = [*self._points[-1:], *list(self._recent)[-1:]]
         self._last = max(kept, default=None)
-        if self._last is None:
-            self._seen, self._every = 0, 1
+        self._seen, self._every = 0, 1  # what comes now is seen finely again, until the curve is full
 
     @property
     def recent(self) -> Points:
@@ -325,6 +324,11 @@ class RunReader:
         for curve in (self._train, self._test, self._accuracy, self._lr, self._speed):
             curve.cut(step)
         self._snapshots = {at: snapshot for at, snapshot in self._snapshots.items() if at <= step}
+        self._tests = deque((test for test in self._tests if test.step <= step), self._tests.maxlen)
+        if self._classes is not None and self._classes.step > step:
+            self._classes = None
+        if self._checkpoint is not None and self._checkpoint.step > step:
+            self._checkpoint = None
 
     def _state(self, status: Status | None, ended: Exit | None, attempt: int) -> tuple[State, Alive, str]:
         """The state, whether the process lives, and what to say of it: the exit knows best, then the process."""

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,32 +64,27 @@ def work(run: Path, spec: Spec, desk: Desk, attempt: int) -> int:
     from cnntui.training.model import build
     from cnntui.training.weights import WeightsError, take_over
 
+    def train() -> None:
+        model = build(spec.network)
+        checkpoint = newest(run, desk.notice) if attempt > 1 else None
+        if spec.weights_from and checkpoint is None:
+            taken = take_over(model, Path(spec.weights_from))
+            for line in (*taken.refused, taken.summary):
+                desk.notice(line)
+        model = model.to(device).to(memory_format=torch.channels_last)
+        Trainer(run, spec, model, data, desk).train(checkpoint)
+
     try:
         device, name = pick(spec.device)
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # for streams and graphs, which are of the present one
         desk.use(device, name)
-        torch.backends.cudnn.benchmark = True  # all batches have one size: look once for the fastest kernels
         desk.enter("loading data")
         root = Path(spec.data_dir) if spec.data_dir else data_root()
         data = load(spec.data, root, desk.notice, desk.loading, spec.input)
         desk.update(data=data.name)
         torch.manual_seed(spec.seed)
-        out_of_memory = False
-        try:
-            model = build(spec.network)
-            if spec.weights_from and attempt == 1:
-                taken = take_over(model, Path(spec.weights_from))
-                for line in (*taken.refused, taken.summary):
-                    desk.notice(line)
-            model = model.to(device).to(memory_format=torch.channels_last)
-            checkpoint = newest(run, desk.notice) if attempt > 1 else None
-            Trainer(run, spec, model, data.to(device), desk).train(checkpoint)
-        except (torch.OutOfMemoryError, MemoryError):
-            out_of_memory = True  # the exception's frames hold tensors: free them by leaving the handler first
-        except RuntimeError as error:
-            if not re.search(r"can't allocate memory|not enough memory|out of memory", str(error)):
-                raise
-            out_of_memory = True
-        if out_of_memory:
+        if not fits_in_memory(train):
             desk.steered = None
             torch.cuda.empty_cache()
             smaller = f"--batch-size {spec.batch_size // 2}" if spec.batch_size > 1 else "a smaller input or net"
@@ -100,6 +96,21 @@ def work(run: Path, spec: Spec, desk: Desk, attempt: int) -> int:
         desk.end("failed", str(error))
         return 1
     return 0
+
+
+def fits_in_memory(train: Callable[[], None]) -> bool:
+    """Train; false when memory ran out. What the exception's frames held, tensors above all, is free when this returns."""
+    import torch
+
+    try:
+        train()
+    except (torch.OutOfMemoryError, MemoryError):
+        return False
+    except RuntimeError as error:
+        if not re.search(r"can't allocate memory|not enough memory|out of memory|ALLOC_FAILED", str(error)):
+            raise
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -16,35 +16,27 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from cnntui.runs.checkpoints import State, search
 from cnntui.runs.files import clear_leftovers, sync_directory, write_atomic
 from cnntui.runs.spec import Spec
-from cnntui.training.step import moments_of
+from cnntui.training.step import moments_of, weights_of
 
 KEEP = 3
 SNAPSHOTS = 48  # at most, over a whole run
 SNAPSHOT_BYTES = 256 << 20  # of all snapshots of a run
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True):
-    """What a checkpoint holds beside tensors: `step` steps are done; `lr` is the rate before the schedule's factor.
+class Saved(State, frozen=True, kw_only=True):
+    """What `state.json` says besides, for training on: `lr` before the schedule's factor, `best` test accuracy, 0 to 1."""
 
-    `mean` and `deviation` are those of the training pictures by channel, scaled to 0..1. `best`: test accuracy, 0 to 1.
-    """
-
-    step: int
-    epoch: int
     lr: float
     best: float
     device: str
-    data: str
     data_sha256: str
-    classes: list[str]
-    mean: list[float]
-    deviation: list[float]
     spec: dict[str, Any]
 
 
-def save(run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: State, best: bool) -> Path:
+def save(run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: Saved, best: bool) -> Path:
     """Write `checkpoints/step-N` and point LAST (and BEST) at it; keeps the newest three and the best.
 
     Everything is written beside, hashed, synced, and only then renamed into place; MANIFEST.json is written last.
@@ -66,7 +58,7 @@ def save(run: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: S
     return final
 
 
-def _write(final: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> None:
+def _write(final: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: Saved) -> None:
     directory, name = final.parent, final.name
     temporary = directory / f".{name}.{os.getpid()}"
     try:
@@ -74,7 +66,7 @@ def _write(final: Path, model: nn.Module, optimizer: torch.optim.Optimizer, stat
         save_file(_plain(model.state_dict()), temporary / "model.safetensors")
         save_file(_plain({**moments_of(optimizer), **lucks(state.device)}), temporary / "optimizer.safetensors")
         (temporary / "state.json").write_bytes(msgspec.json.encode(state))
-        manifest = {path.name: _sha256(path) for path in sorted(temporary.iterdir())}
+        manifest = {path.name: _synced_sha256(path) for path in sorted(temporary.iterdir())}
         write_atomic(temporary / "MANIFEST.json", msgspec.json.encode(manifest), sync=True)
         temporary.rename(final)
         sync_directory(directory)
@@ -88,24 +80,10 @@ def _write(final: Path, model: nn.Module, optimizer: torch.optim.Optimizer, stat
 
 def newest(run: Path, say: Callable[[str], None]) -> Path | None:
     """The checkpoint to go on from: the last one that is whole. `say` is told of those that are not."""
-    directory = run / "checkpoints"
-    named = ((re.fullmatch(r"step-(\d+)", path.name), path) for path in directory.glob("step-*"))
-    for _, path in sorted(((int(match[1]), path) for match, path in named if match), reverse=True):
-        if is_whole(path):
-            return path
-        say(f"{path.name} is damaged, its hash is another one: not used")
-    return None
-
-
-def is_whole(checkpoint: Path) -> bool:
-    """Whether all files are there, with the hashes of the manifest."""
-    try:
-        hashes = msgspec.json.decode((checkpoint / "MANIFEST.json").read_bytes(), type=dict[str, str])
-        return hashes.keys() >= {"model.safetensors", "optimizer.safetensors", "state.json"} and all(
-            _sha256(checkpoint / Path(name).name) == digest for name, digest in hashes.items()
-        )
-    except (OSError, msgspec.MsgspecError):
-        return False
+    path, refused = search(run)
+    for line in refused:
+        say(f"{line}: not used")
+    return path
 
 
 def last_step(run: Path) -> int:
@@ -147,7 +125,7 @@ def forget_after(run: Path, step: int) -> None:
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def read_state(checkpoint: Path) -> State:
+def read_saved(checkpoint: Path) -> Saved:
     """Its state.json.
 
     Raises:
@@ -155,12 +133,12 @@ def read_state(checkpoint: Path) -> State:
         ValueError: when it is not of this version.
     """
     try:
-        return msgspec.json.decode((checkpoint / "state.json").read_bytes(), type=State)
+        return msgspec.json.decode((checkpoint / "state.json").read_bytes(), type=Saved)
     except msgspec.MsgspecError as error:
         raise ValueError(f"state.json is not understood: {error}") from None
 
 
-def differences(state: State, spec: Spec, data_sha256: str) -> list[str]:
+def differences(state: Saved, spec: Spec, data_sha256: str) -> list[str]:
     """What a checkpoint was trained with, and the run would not be: one line each; none is as it must be."""
     now: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(spec))
     lines = [
@@ -173,8 +151,10 @@ def differences(state: State, spec: Spec, data_sha256: str) -> list[str]:
     return lines
 
 
-def restore(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> None:
+def restore(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Put a checkpoint, found whole, into a model and its optimizer, in place; and torch's random state.
+
+    In place, for a captured graph knows tensors by their address.
 
     Raises:
         OSError: when it cannot be read.
@@ -183,7 +163,7 @@ def restore(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer
     try:
         model.load_state_dict(load_file(checkpoint / "model.safetensors"))
         tensors = load_file(checkpoint / "optimizer.safetensors")
-        _put_lucks(tensors, state.device)
+        _put_lucks(tensors, next(model.parameters(), torch.zeros(())).device)
         _put_moments(tensors, optimizer)
     except (SafetensorError, RuntimeError, KeyError) as error:
         raise ValueError(f"it is not of this net: {str(error).splitlines()[0]}") from None
@@ -191,17 +171,17 @@ def restore(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer
 
 def _put_moments(tensors: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
     present = moments_of(optimizer)
-    state = optimizer.state_dict()
-    if present.keys() <= tensors.keys() and present:
-        with torch.no_grad():
-            for key, tensor in present.items():
-                tensor.copy_(tensors[key])
-        return
-    moments: dict[int, dict[str, Tensor]] = {}
+    weights = weights_of(optimizer)
+    with torch.no_grad():
+        for key, moment in present.items():
+            moment.copy_(tensors[key]) if key in tensors else moment.zero_()  # saved before there was any: from zero on
     for key, tensor in tensors.items():
-        if match := re.fullmatch(r"state\.(\d+)\.(\w+)", key):
-            moments.setdefault(int(match[1]), {})[match[2]] = tensor
-    optimizer.load_state_dict({**state, "state": moments})
+        match = re.fullmatch(r"state\.(\d+)\.(\w+)", key)
+        if match and key not in present:
+            weight = weights[int(match[1])]
+            # Like its weight also in the order of its memory: fused kernels walk both side by side.
+            like = weight.detach() if tensor.shape == weight.shape else tensor.to(weight.device)
+            optimizer.state[weight][match[2]] = torch.empty_like(like, dtype=tensor.dtype).copy_(tensor)
 
 
 def lucks(device: str) -> dict[str, Tensor]:
@@ -212,9 +192,9 @@ def lucks(device: str) -> dict[str, Tensor]:
     return states
 
 
-def _put_lucks(tensors: dict[str, Tensor], device: str) -> None:
+def _put_lucks(tensors: dict[str, Tensor], device: torch.device) -> None:
     torch.set_rng_state(tensors["rng.cpu"])
-    if "rng.cuda" in tensors and torch.cuda.is_available():
+    if "rng.cuda" in tensors and device.type == "cuda":
         torch.cuda.set_rng_state(tensors["rng.cuda"], device)
 
 
@@ -254,7 +234,7 @@ def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
 
 
-def _sha256(path: Path) -> str:
+def _synced_sha256(path: Path) -> str:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         os.fsync(file.fileno())

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from cnntui.runs.events import MOST_CLASSES, Misread
 from cnntui.training.data import Fitting
 
-MOST_TEST_BATCH = 1000
+LEAST_TEST_BATCH, MOST_TEST_BATCH = 32, 1000
 MISREAD = 24
 
 
@@ -57,7 +57,7 @@ def examine(model: nn.Module, images: Tensor, labels: Tensor, fit: Fitting, batc
     model.eval()
     loss = torch.zeros((), device=labels.device)
     read, surety = torch.empty_like(labels), torch.empty(len(labels), device=labels.device)
-    size = min(MOST_TEST_BATCH, 4 * batch_size)  # without gradients there is room for more
+    size = max(LEAST_TEST_BATCH, min(MOST_TEST_BATCH, 4 * batch_size))  # without gradients there is room for more
     for start in range(0, len(labels), size):
         batch = slice(start, start + size)
         scores = model(fit(images[batch])).float()

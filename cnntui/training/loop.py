@@ -37,17 +37,18 @@ class TrainingError(Exception):
 
 
 class Trainer:
-    """Trains one model on one data set, both on one device, telling and obeying through the desk.
+    """Trains one model on one data set, on the device of the model, telling and obeying through the desk.
 
     Raises:
         TrainingError: when the net and the data do not fit.
     """
 
     def __init__(self, run: Path, spec: Spec, model: Net, data: DataSet, desk: Desk) -> None:
-        self.run, self.spec, self.model, self.data, self.desk = run, spec, model, data, desk
-        self.fit = _fitted(spec, model, data)
-        self.device = data.train_labels.device
+        self.run, self.spec, self.model, self.desk = run, spec, model, desk
+        self.device = next(model.parameters(), torch.zeros(())).device
         self.sha256 = data.sha256()
+        self.data = data = data.to(self.device)
+        self.fit = _fitted(spec, model, data)
         self.count = len(data.train_labels)
         # A last batch of a single picture has no deviation to normalise by: it sits out this epoch.
         self.used = self.count - (self.count % spec.batch_size == 1 and self.count > spec.batch_size)
@@ -212,9 +213,11 @@ class Trainer:
         self.desk.tell(Checkpoint(step=self.step, epoch=self.epoch, directory=saved.name), sync=True)
         return True
 
-    def state(self) -> checkpoints.State:
+    def state(self) -> checkpoints.Saved:
         """What a checkpoint tells beside the tensors."""
-        return checkpoints.State(
+        return checkpoints.Saved(
+            net=self.spec.net,
+            shape=self.data.shape,
             step=self.step,
             epoch=self.epoch,
             lr=self.lr,
@@ -235,10 +238,10 @@ class Trainer:
             TrainingError: when it is not of this spec and this data.
         """
         try:
-            state = checkpoints.read_state(checkpoint)
+            state = checkpoints.read_saved(checkpoint)
             if differences := checkpoints.differences(state, self.spec, self.sha256):
                 raise TrainingError(f"{checkpoint.name} was trained otherwise: {'; '.join(differences)}")
-            checkpoints.restore(checkpoint, self.model, self.optimizer, state)
+            checkpoints.restore(checkpoint, self.model, self.optimizer)
             checkpoints.forget_after(self.run, state.step)
         except (OSError, ValueError) as error:
             raise TrainingError(f"{checkpoint.name} cannot be gone on from: {error}") from None

@@ -85,7 +85,10 @@ class Step:
             RuntimeError: when torch cannot do it; `give_up` then goes on eagerly.
         """
         index = torch.arange(self.size, device=self.device) % len(self.data.train_labels)
-        with self._put_back():
+        with (
+            self._put_back(),
+            torch.backends.cudnn.flags(benchmark=True),
+        ):  # one size from here on: look for the fastest
             stream = torch.cuda.Stream() if self.device.type == "cuda" else None  # type: ignore[no-untyped-call]
             if stream is None:
                 self._learn(index, self._scores_of)
@@ -95,11 +98,12 @@ class Step:
                 for _ in range(WARM_STEPS):
                     self._learn(index, self._scores_of)
             torch.cuda.current_stream().wait_stream(stream)
-            if capture:
+            if capture and self.device.type == "cuda":
                 self._index.copy_(index)
                 self.optimizer.zero_grad(set_to_none=True)
                 graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(graph):
+                # The status thread asks for the memory in use meanwhile, which a global capture would not allow.
+                with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                     self._learn(self._index, self._scores_of)
                 self._graph = graph
             torch.cuda.synchronize()
@@ -132,11 +136,16 @@ class Step:
                 torch.cuda.set_rng_state(lucks[1], self.device)
 
 
+def weights_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """The weights that it moves, by number."""
+    return [weight for group in optimizer.param_groups for weight in group["params"]]
+
+
 def moments_of(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The optimizer's tensors by name, `state.<number of the weight>.<what>`: the very tensors, no copies."""
     return {
         f"state.{number}.{key}": value
-        for number, weight in enumerate(weight for group in optimizer.param_groups for weight in group["params"])
+        for number, weight in enumerate(weights_of(optimizer))
         for key, value in optimizer.state.get(weight, {}).items()
         if isinstance(value, Tensor)
     }

@@ -66,7 +66,7 @@ class CnntuiApp(App[None]):
         super().__init__()
         self.opening = Opening(**given)
         self.clock = Clock(self)
-        self.going_run: str | None = None  # what goes on when the app is left
+        self.going_run: Path | None = None  # what goes on when the app is left
         self.failure = ""  # what ended it, if not its user
         for tab in TABS:
             self.add_mode(tab.mode, lambda tab=tab: self._open(tab.mode))  # type: ignore[misc]

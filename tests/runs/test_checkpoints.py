@@ -17,9 +17,9 @@ from cnntui.runs.checkpoints import (
     CheckpointError,
     State,
     demand,
-    find,
     names,
     read_state,
+    search,
 )
 from cnntui.runs.events import Data, EventWriter, Train
 from tests.training.saved import make_run, save
@@ -35,8 +35,8 @@ def run(tmp_path: Path) -> Path:
 
 
 def found(run: Path, which: str, files: tuple[str, ...] = WHOLE) -> tuple[str, tuple[str, ...]]:
-    it = find(run, which, files)
-    return (it.path.name, it.refused) if it else ("", ())
+    path, refused = search(run, which, files)
+    return (path.name, refused) if path else ("", ())
 
 
 def flip(path: Path) -> None:
@@ -73,7 +73,7 @@ def test_what_is_truncated_or_missing_is_passed_over(run: Path) -> None:
     os.truncate(run / "checkpoints" / "step-15" / "optimizer.safetensors", 10)
     (run / "checkpoints" / "step-10" / MANIFEST).unlink()
     (run / "checkpoints" / "step-5" / "state.json").unlink()
-    assert find(run) is None
+    assert search(run)[0] is None
     with pytest.raises(CheckpointError) as error:
         demand(run, "best", WHOLE)
     assert str(error.value) == (

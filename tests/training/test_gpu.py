@@ -16,7 +16,7 @@ from cnntui.runs.spec import RECIPES, Settings, new_spec
 from tests.training.runs import over, stepping, wait
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
-NET = parse("conv 8 same; bn; relu; maxpool 2; flatten; dropout 0.3; linear 10", (1, 8, 8), "small")
+NET = parse("conv 8 same; bn; relu; maxpool 2; conv 8 same; relu; flatten; dropout 0.3; linear 10", (1, 8, 8), "small")
 
 
 @pytest.mark.parametrize("changed", [{}, {"cuda_graphs": False}, {"precision": "float32"}, {"compile": True}])
@@ -50,6 +50,19 @@ def test_a_run_on_the_gpu_is_stopped_and_resumed() -> None:
     resume(run)
     view = wait(reader, lambda view: view.state == "training" and view.train_loss[-1][0] > step)
     assert view.lr[-1][1] == 0.0005, "the learning rate that was set goes on"
+    send(run, "stop")
+    wait(reader, over)
+
+
+def test_a_loss_that_is_not_finite_is_recovered_from_on_the_gpu() -> None:
+    """Back to step 0, which was saved before the optimizer had any moments, with a step that was captured."""
+    run = launch(new_spec(NET, Settings(data="digits", device="cuda", epochs=100_000, lr=1e30, optimizer="sgd")))
+    reader = RunReader(run)
+    wait(reader, lambda view: view.state == "paused")
+    send(run, "set", lr=0.01)
+    send(run, "resume")
+    view = wait(reader, lambda view: len(view.test_accuracy) >= 20)
+    assert view.test_accuracy[-1][1] > 0.8
     send(run, "stop")
     wait(reader, over)
 

@@ -21,11 +21,12 @@ import torch
 from torch import Tensor, nn
 
 from cnntui.core.nets import load_net
+from cnntui.runs.checkpoints import search
 from cnntui.runs.launch import create
 from cnntui.runs.reader import RunReader
 from cnntui.runs.spec import Settings, new_spec
 from cnntui.training import checkpoints
-from cnntui.training.checkpoints import forget_after, is_whole, newest, read_state, restore, save, snapshot
+from cnntui.training.checkpoints import forget_after, newest, read_saved, restore, save, snapshot
 from tests.training.forks import in_a_fork
 
 FILES = ("model.safetensors", "optimizer.safetensors", "state.json", "MANIFEST.json")
@@ -42,8 +43,12 @@ def made(step: int) -> tuple[nn.Module, torch.optim.Optimizer]:
 def saved(run: Path, step: int, best: bool = False) -> Path:
     (run / "checkpoints").mkdir(parents=True, exist_ok=True)
     nothing: dict[str, Any] = {"data": "", "data_sha256": "", "classes": [], "mean": [], "deviation": [], "spec": {}}
-    state = checkpoints.State(step=step, epoch=1, lr=0.1, best=0.0, device="cpu", **nothing)
+    state = checkpoints.Saved(step=step, epoch=1, lr=0.1, best=0.0, device="cpu", **nothing)
     return save(run, *made(step), state, best)
+
+
+def is_whole(checkpoint: Path) -> bool:
+    return search(checkpoint.parents[1], checkpoint.name)[0] is not None
 
 
 def loads(run: Path) -> int:
@@ -51,8 +56,8 @@ def loads(run: Path) -> int:
     whole = newest(run, lambda _: None)
     assert whole is not None
     model, optimizer = made(-1)
-    state = read_state(whole)
-    restore(whole, model, optimizer, state)
+    state = read_saved(whole)
+    restore(whole, model, optimizer)
     assert isinstance(model.weight, Tensor)
     assert (model.weight == state.step).all()
     return state.step
@@ -182,7 +187,11 @@ def test_a_damaged_newest_checkpoint_is_refused_and_told_and_the_one_before_is_u
     told: list[str] = []
     found = newest(tmp_path, told.append)
     assert found is not None
-    assert (found.name, told) == ("step-1", ["step-2 is damaged, its hash is another one: not used"])
+    assert found.name == "step-1"
+    (line,) = told
+    assert line.startswith("step-2: ")
+    assert name in line or name == "MANIFEST.json", "whose damage shows in the hash of another"
+    assert line.endswith(": not used")
     forget_after(tmp_path, 1)
     assert_pointers_hold(tmp_path)
     saved(tmp_path, 2)
@@ -250,7 +259,7 @@ def test_pickles_planted_anywhere_are_never_opened(tmp_path: Path, monkeypatch: 
         else:
             planted.write_bytes(payload)
         if name != "MANIFEST.json":  # with the hash that it should have
-            hashes = {path: checkpoints._sha256(planted.with_name(path)) for path in FILES[:3]}
+            hashes = {path: checkpoints._synced_sha256(planted.with_name(path)) for path in FILES[:3]}
             planted.with_name("MANIFEST.json").write_text(json.dumps(hashes))
     refused = []
     for checkpoint in sorted((run / "checkpoints").glob("step-*")):
@@ -259,7 +268,8 @@ def test_pickles_planted_anywhere_are_never_opened(tmp_path: Path, monkeypatch: 
         if is_whole(checkpoint) and checkpoint.name != "step-1":
             refused.append(checkpoint.name)
             with pytest.raises(ValueError, match=r"not of this net|not understood"):
-                restore(checkpoint, model, optimizer, read_state(checkpoint))
+                read_saved(checkpoint)
+                restore(checkpoint, model, optimizer)
     assert refused == ["step-2", "step-3", "step-4"], "their hashes are right, and yet"
     for name in ("spec.pkl", "status.json", "exit.json", "control/in/1.json", "checkpoints/LAST", "checkpoints/BEST"):
         (run / name).write_bytes(payload)

@@ -278,7 +278,7 @@ async def test_pausing_stopping_and_leaving_a_run_that_goes_on() -> None:
         await pilot.press("s")
         assert note(view) == "s once more stops this run, after a checkpoint"
         await pilot.press("q")
-    assert app.going_run == run.name, "the command line tells how to come back"
+    assert app.going_run == run, "the command line tells how to come back"
     reader = RunReader(run)
     before = reader.poll().train_loss[-1][0]
     deadline = time.monotonic() + 30

@@ -39,7 +39,7 @@ class Fitting:
         levels = torch.arange(256, dtype=torch.float64) / 255
         means, deviations = [], []
         for channel in range(data.shape[0]):
-            counts = torch.bincount(data.train_images[:, channel].flatten().cpu().int(), minlength=256).double()
+            counts = torch.bincount(data.train_images[:, channel].flatten().cpu(), minlength=256).double()
             mean = float((levels * counts).sum() / counts.sum())
             means.append(mean)
             deviations.append(max(1e-6, float((((levels - mean) ** 2 * counts).sum() / counts.sum()).sqrt())))

@@ -157,7 +157,7 @@ class TrainView(TrainMoves, Widget):
         self.asked: dict[str, str] = {}
         self.said: tuple[str, bool] | None = None
         self.layers_asked: set[str] = set()
-        self._asked_to_stop = False
+        self._asked_to_stop = self.launching = False
         self._reading = False
 
     @property
@@ -193,6 +193,7 @@ class TrainView(TrainMoves, Widget):
         """Watch a run, or none: then the settings are there."""
         self.reader, self.run_view, self.others = reader, None, {}
         self.asked, self.layers_asked, self.said = {}, set(), None
+        self._asked_to_stop = False
         self.set_class(reader is not None, "-watching")
         self.note("")
         self.refresh_bindings()
@@ -245,7 +246,7 @@ class TrainView(TrainMoves, Widget):
         for reader, view in event.views:
             if reader is self.reader:
                 self.run_view = view
-                cast("CnntuiApp", self.app).going_run = None if view.ended else view.spec.run
+                cast("CnntuiApp", self.app).going_run = None if view.ended else view.directory
             elif reader in self.others:
                 self.others[reader] = view
         if event.done and self.reader not in [reader for reader, _ in event.views]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -47,6 +48,7 @@ class TrainMoves(Widget):
     layers_asked: set[str]
     said: tuple[str, bool] | None  # by this screen, for some seconds, and whether it is a calm word
     _asked_to_stop: bool
+    launching: bool  # a run is being started or resumed
 
     class Launched(Message):
         """A run was started or resumed, or could not be."""
@@ -91,16 +93,19 @@ class TrainMoves(Widget):
     # -- before the start
 
     def action_start(self) -> None:
-        """Start the training."""
+        """Start the training; once, however often the key comes."""
+        if self.launching:
+            return
         try:
             self.state.settings.check()
         except ValueError as error:
             self.note(f"not started: {error}")
             return
         self.note("starting …", calm=True)
+        self.launching = True
         self._start(new_spec(self.state.network, self.state.settings))
 
-    @work(thread=True, exclusive=True, group="launch")
+    @work(thread=True, group="launch")
     def _start(self, spec: Spec) -> None:
         """Off the event loop: a directory is made and synced, and a process started."""
         try:
@@ -108,7 +113,7 @@ class TrainMoves(Widget):
         except (LaunchError, UnreadableRunError) as error:
             self.post_message(self.Launched(None, f"not started: {error}"))
 
-    @work(thread=True, exclusive=True, group="launch")
+    @work(thread=True, group="launch")
     def _resume(self, directory: Path) -> None:
         try:
             resume(directory)
@@ -119,10 +124,11 @@ class TrainMoves(Widget):
     def on_train_moves_launched(self, event: Launched) -> None:
         """Follow the new run, or say why there is none."""
         event.stop()
+        self.launching = False
         if event.reader is None:
             self.say(event.problem)
             return
-        cast("CnntuiApp", self.app).going_run = event.reader.spec.run
+        cast("CnntuiApp", self.app).going_run = event.reader.directory
         self.follow(event.reader)
 
     def action_select(self, by: int) -> None:
@@ -156,9 +162,10 @@ class TrainMoves(Widget):
         """Name, what to say of it, and directory of the newest runs."""
         runs = []
         for directory in run_directories()[:MOST_RUNS]:
-            found = row(directory)
-            accuracy = percent(found.test_accuracy) if found.test_accuracy is not None else ""
-            runs.append((directory.name, f"{found.state} {accuracy}", directory))
+            with suppress(UnreadableRunError):  # removed meanwhile
+                found = row(directory)
+                accuracy = percent(found.test_accuracy) if found.test_accuracy is not None else ""
+                runs.append((directory.name, f"{found.label} {accuracy}", directory))
         return runs
 
     def action_open(self) -> None:
@@ -212,12 +219,14 @@ class TrainMoves(Widget):
     def action_go(self) -> None:
         """Pause; or go on; of a run that has ended, go on from its last checkpoint."""
         view = self.run_view
-        if view is None or self.reader is None:
+        if view is None or self.reader is None or self.launching:
             return
         if self.going:
             self.command("resume" if view.state == "paused" else "pause")
-        elif view.resumable and view.checkpoint is not None:
-            self.say(f"resuming from step {view.checkpoint.step:,} …", calm=True)
+        elif view.resumable:
+            step = view.checkpoint.step if view.checkpoint else 0
+            self.say(f"resuming from step {step:,} …", calm=True)
+            self.launching = True
             self._resume(self.reader.directory)
         else:
             self.say(going_on(view))

@@ -33,7 +33,7 @@ def _views(shown: Shown) -> list[RunView]:
 
 
 def _steps(view: RunView) -> int | None:
-    return view.status.steps if view.status else None
+    return view.data.steps if view.data else None
 
 
 class LossPanel(Panel):
