@@ -16,6 +16,7 @@ for name in ("NO_COLOR", "TEXTUAL_THEME", "COLORTERM", "SSH_CONNECTION", "SSH_TT
     os.environ.pop(name, None)
 os.environ["TEXTUAL_ANIMATIONS"] = "none"
 os.environ["TZ"] = "UTC"
+os.environ["OMP_NUM_THREADS"] = "1"  # small networks, on a busy machine, wait for threads longer than they work
 DATA = os.environ.get("CNNTUI_DATA")
 
 

@@ -483,6 +483,18 @@ def test_a_silent_run_on_another_host_is_taken_over_and_its_trainer_lets_go(star
     assert (view.status.attempt, view.state) == (2, "training")
 
 
+def test_what_earlier_attempts_left_in_maps_is_thinned_too() -> None:
+    run = create(spec(epochs=1))
+    for name in ("7-conv1.npy", "90-conv1.npy", "90-filters.npy", ".90-conv1.npy.123", "misread-90.npy"):
+        (run / "maps" / name).touch()
+    view = meddled(run, -1, lambda _: None)
+    assert view.trained
+    assert view.probe is not None
+    left = {path.name for path in (run / "maps").iterdir()}
+    assert left >= {*view.probe.maps.values()}
+    assert not left & {"7-conv1.npy", "90-conv1.npy", "90-filters.npy", ".90-conv1.npy.123", "misread-90.npy"}
+
+
 # -- commands
 
 
