@@ -70,7 +70,6 @@ class Desk:
         self._device: torch.device | None = None
         self._gauge = Gauge(torch.device("cpu"))
         self.trouble = ""  # why it paused by itself
-        self.replaced = False  # another attempt trains this run now
         self._paused = False
         self._stopping = False
         self._ear = Ear(self._stop)
@@ -99,6 +98,11 @@ class Desk:
 
     def _stop(self) -> None:
         self._stopping = True
+
+    @property
+    def replaced(self) -> bool:
+        """Whether another attempt trains this run now: then nothing more of this one is to be kept."""
+        return lock_of(self.run, self.status.attempt + 1).exists()
 
     def use(self, device: torch.device, name: str) -> None:
         """The device whose memory, load and heat the status tells."""
@@ -190,9 +194,9 @@ class Desk:
         while True:
             if time.monotonic() - self._listened >= LISTEN_SECONDS:
                 self._listened = time.monotonic()
-                if lock_of(self.run, self.status.attempt + 1).exists():
+                if self.replaced:
                     self.trouble = "another attempt has taken over"
-                    self.replaced = self._stopping = True
+                    self._stopping = True
                 for path, command in control.receive(self.run):
                     self._take(path, command)
             if self._stopping:

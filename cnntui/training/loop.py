@@ -194,6 +194,8 @@ class Trainer:
         began = time.monotonic()
         if began < self.next_save and not needed and (self.unsaved or not best):
             return True
+        if self.desk.replaced:
+            return False
         if not all(torch.isfinite(tensor).all() for tensor in self.model.state_dict().values()):
             self.unsaved = "its weights are not finite"
             return False

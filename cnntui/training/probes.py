@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,8 @@ class Prober:
         self._chosen = {layers[i] for i in spread}
         self._asked_pictures: list[int] = []
         self._asked_layers: list[str] = []
-        self._written: list[str] = []
+        before = (re.fullmatch(r"(\d+-).*\.npy", path.name) for path in self.directory.iterdir())
+        self._written = sorted({match[1] for match in before if match})  # by attempts before this one
 
     def ask_picture(self, number: int) -> None:
         """Probe this test picture too, from now on.
@@ -155,8 +157,7 @@ class Prober:
 
     def _forget(self, beginning: str) -> None:
         """Keep the last few steps: a viewer may still be reading the one before."""
-        if beginning not in self._written:
-            self._written.append(beginning)
+        self._written = [*(written for written in self._written if written != beginning), beginning]
         while len(self._written) > KEEP:
             for path in self.directory.glob(f"{self._written.pop(0)}*.npy"):
                 path.unlink(missing_ok=True)

@@ -407,25 +407,33 @@ def test_out_of_gpu_memory_proposes_a_smaller_batch_and_frees_what_it_had() -> N
 
 
 def test_of_two_that_resume_at_the_same_moment_exactly_one_trains(tmp_path: Path) -> None:
-    """Two processes, twenty runs; what they would start is only counted."""
+    """Two processes, twenty runs; one of them hesitates between looking and beginning. What they start is only counted."""
     code = """
 import sys, time, types
 from pathlib import Path
 from cnntui.runs import launch
 started = []
 launch.can_train = lambda: True
-launch.subprocess = types.SimpleNamespace(run=lambda command, **_: started.append(command[-2]), DEVNULL=None, CalledProcessError=OSError)
+launch.subprocess = types.SimpleNamespace(
+    run=lambda command, **_: started.append(command[-2]), DEVNULL=None, CalledProcessError=OSError
+)
+glance = launch.RunReader.glance
+def look_and_hesitate(self):
+    view = glance(self)
+    time.sleep(hesitation)
+    return view
+launch.RunReader.glance = look_and_hesitate
 print("ready", flush=True)
-begin = float(sys.stdin.readline())
+begin, hesitation = map(float, sys.stdin.readline().split())
 for number, run in enumerate(sys.argv[1:]):
-    while time.time() < begin + number / 50:
+    while time.time() < begin + number / 20:
         pass
     try:
         launch.resume(Path(run))
     except launch.LaunchError:
         pass
 print(*started, sep="\\n")
-"""  # noqa: E501
+"""
     runs = []
     for number in range(20):
         run = create(spec(), tmp_path / str(number))
@@ -440,7 +448,11 @@ print(*started, sep="\\n")
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
     begin = time.time() + 0.2
-    told = [process.communicate(f"{begin}\n")[0].split() for process in both]
+    for process, hesitation in zip(both, (0.01, 0.03), strict=True):
+        assert process.stdin is not None
+        process.stdin.write(f"{begin} {hesitation}\n")
+        process.stdin.flush()
+    told = [process.communicate()[0].split() for process in both]
     assert sorted(told[0] + told[1]) == sorted(runs)
     assert {last_attempt(Path(run)) for run in runs} == {2}
 
@@ -481,6 +493,18 @@ def test_a_silent_run_on_another_host_is_taken_over_and_its_trainer_lets_go(star
     view = goes_on(reader)
     assert view.status is not None
     assert (view.status.attempt, view.state) == (2, "training")
+
+
+def test_what_earlier_attempts_left_in_maps_is_thinned_too() -> None:
+    run = create(spec(epochs=1))
+    for name in ("7-conv1.npy", "90-conv1.npy", "90-filters.npy", ".90-conv1.npy.123", "misread-90.npy"):
+        (run / "maps" / name).touch()
+    view = meddled(run, -1, lambda _: None)
+    assert view.trained
+    assert view.probe is not None
+    left = {path.name for path in (run / "maps").iterdir()}
+    assert left >= {*view.probe.maps.values()}
+    assert not left & {"7-conv1.npy", "90-conv1.npy", "90-filters.npy", ".90-conv1.npy.123", "misread-90.npy"}
 
 
 # -- commands

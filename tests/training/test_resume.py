@@ -90,7 +90,7 @@ def test_stopped_at_any_step_and_resumed_is_bit_equal_to_never_stopped(
 
 
 def test_killed_and_resumed_is_bit_equal_and_its_curve_has_no_loop() -> None:
-    whole, killed = launch(spec(epochs=60)), launch(spec(epochs=60))
+    whole, killed = launch(spec(epochs=30)), launch(spec(epochs=30))
     reader = RunReader(killed)
     process = trainer(wait(reader, lambda view: len(view.test_loss) >= 2))
     process.kill()
