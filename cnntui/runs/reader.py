@@ -167,11 +167,8 @@ class RunView:
 
     @property
     def seconds_left(self) -> float | None:
-        """Until the last step, at the present speed."""
-        status = self.status
-        if status is None or not status.steps or not status.images_per_second or self.ended:
-            return None
-        return (status.steps - status.step) * self.spec.batch_size / status.images_per_second
+        """Until the last step, tests and all included; None while it does not train."""
+        return self.status.seconds_left if self.status and self.state == "training" else None
 
     def maps(self, layer: str) -> Array | None:
         """The probe's shades of `layer` (pictures, channels, H, W), or None while there are none."""

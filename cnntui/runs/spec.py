@@ -163,6 +163,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     test_loss: float | None = None
     test_accuracy: float | None = None
     images_per_second: float | None = None
+    seconds_left: float | None = None  # until the last step, tests and all included
     data: str | None = None
     device: str | None = None
     memory: int | None = None  # bytes: the device's for CUDA, the process's resident ones otherwise

@@ -70,6 +70,8 @@ class Desk:
         self._device: torch.device | None = None
         self._gauge = Gauge(torch.device("cpu"))
         self.trouble = ""  # why it paused by itself
+        self._begun: tuple[int, float] | None = None  # the first step of this attempt, and when it was done
+        self._waited = 0.0  # seconds, while paused
         self._paused = False
         self._stopping = False
         self._ear = Ear(self._stop)
@@ -167,7 +169,21 @@ class Desk:
         """Progress was made."""
         before = self.status.images_per_second
         smooth = images_per_second if before is None else before + SMOOTHING * (images_per_second - before)
-        self.update(step=step, images_per_second=smooth, train_loss=loss if math.isfinite(loss) else None)
+        self.update(
+            step=step,
+            images_per_second=smooth,
+            train_loss=loss if math.isfinite(loss) else None,
+            seconds_left=self._seconds_left(step),
+        )
+
+    def _seconds_left(self, step: int) -> float | None:
+        """At the pace of this attempt, tests and all included, pauses not."""
+        if self._begun is None or step < self._begun[0]:
+            self._begun, self._waited = (step, time.monotonic()), 0.0
+            return None
+        done, seconds = step - self._begun[0], time.monotonic() - self._begun[1] - self._waited
+        steps = self.status.steps or 0
+        return round(seconds / done * (steps - step), 1) if done and steps else None
 
     def tested(self, loss: float, accuracy: float) -> None:
         """The test set was evaluated."""
@@ -205,6 +221,7 @@ class Desk:
             if not self._paused:
                 return True
             time.sleep(LISTEN_SECONDS)
+            self._waited += LISTEN_SECONDS
 
     def _take(self, path: Path, command: control.Command | None) -> None:
         if command is None and path.name not in self._obeyed:

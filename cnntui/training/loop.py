@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from cnntui.core.analysis import analyse
-from cnntui.runs.events import Checkpoint, Data, Event, Resume, Snapshot, Test, Train, to_number
+from cnntui.runs.events import Data, Event, Test, Train, to_number
 from cnntui.runs.spec import Spec
 from cnntui.training import checkpoints
 from cnntui.training.augment import Augment
 from cnntui.training.data import DataError, DataSet, Fitting, facts
 from cnntui.training.desk import Desk
 from cnntui.training.examine import examine
+from cnntui.training.keeper import Keeper
 from cnntui.training.model import Net
 from cnntui.training.optimizers import factor, make_optimizer, set_lr
 from cnntui.training.probes import Prober
@@ -27,9 +28,7 @@ from cnntui.training.step import Step
 REPORT_SECONDS = 0.2
 PROBE_SECONDS = 1.0
 PROBE_SHARE = 50  # a probe that takes t seconds is not repeated for 50 t: at most 2 % of the time
-SAVE_SECONDS = 300.0  # in a long epoch; and a save that takes t seconds is not repeated for 20 t without need
-SAVE_SHARE = 20
-RETRY_SECONDS = 10.0
+SMALLEST_FACTOR = 1e-3  # of a schedule that has nearly ended: no rate is scaled up by more
 
 
 class TrainingError(Exception):
@@ -62,9 +61,9 @@ class Trainer:
         self.snapshots_at = checkpoints.snapshot_steps(self.steps, size)
         self.step = 0
         self.best = -1.0
-        self.next_probe = self.next_save = self.last_save = 0.0
-        self.retry_at = math.inf
-        self.unsaved = ""  # why the last save failed
+        self.keep = Keeper(run, spec, model, self.optimizer, desk, self.state)
+        self.next_probe = 0.0
+        self.stride = 1  # steps until the device is waited for
 
     @property
     def epoch(self) -> int:
@@ -78,16 +77,16 @@ class Trainer:
         if checkpoint is not None:
             self.go_back(checkpoint)
         else:
-            checkpoints.forget_after(self.run, -1)  # whatever is there is damaged
-            self.save()
-        if self.spec.tensorboard:
-            self.desk.show_on(Path(self.spec.tensorboard), self.step if checkpoint else None)
+            if self.spec.tensorboard:
+                self.desk.show_on(Path(self.spec.tensorboard), None)
+            self.keep.begin_anew()
+            self.keep.save()
         self.prepare()
         self.desk.steered = self
         self.desk.enter("training", state="training")
         self.look(now=True)
         if self.step == 0:
-            self.snap()
+            self.keep.snap(0, 0)
         while self.step < self.steps:
             epoch = self.epoch
             self.desk.update(epoch=epoch)
@@ -98,39 +97,42 @@ class Trainer:
             self.desk.enter("evaluating")
             accuracy = self.test(epoch)
             better, self.best = accuracy > self.best, max(self.best, accuracy)
-            self.save(best=better, needed=self.step == self.steps)
+            self.keep.save(best=better, needed=self.step == self.steps)
             if self.step < self.steps and not self.desk.obey():
                 return self.stopped()
             self.desk.enter("training")
         self.look(now=True)
-        if self.unsaved:
+        if self.keep.unsaved:
             back = checkpoints.last_step(self.run)
             raise TrainingError(
-                f"trained to its end, but not saved ({self.unsaved}): resume goes on from step {back:,}"
+                f"trained to its end, but not saved ({self.keep.unsaved}): resume goes on from step {back:,}"
             )
         self.desk.end("finished", "")
         return None
 
     def train_epoch(self) -> bool:
         """What is left of an epoch, to its end or until the step is another one; false when told to stop."""
-        images, since = 0, time.monotonic()
+        epoch, taken, images, since = self.epoch, 0, 0, time.monotonic()
         for index in self.batches():
             set_lr(self.optimizer, self.lr * factor(self.spec.schedule, self.step, self.steps))
             self.learn(index)
-            self.step, images = self.step + 1, images + len(index)
+            self.step, taken, images = self.step + 1, taken + 1, images + len(index)
             if self.step in self.snapshots_at:
-                self.snap()
+                self.keep.snap(self.step, epoch)
             at_end = self.step % self.steps_per_epoch == 0
-            if time.monotonic() - since < REPORT_SECONDS and not at_end:
+            # By steps too: a GPU is given work faster than it does it.
+            if time.monotonic() - since < REPORT_SECONDS and taken < self.stride and not at_end:
                 continue
             loss = self.learn.mean_loss()  # the one synchronisation with the device
-            self.report(loss, images / (time.monotonic() - since))
+            seconds = time.monotonic() - since
+            self.stride = max(1, min(2 * self.stride, round(taken * REPORT_SECONDS / seconds)))
+            self.report(epoch, loss, images / seconds)
             here = self.step
             if not (at_end and math.isfinite(loss)) and not self.desk.obey():
                 return False
             if self.step != here:
                 return True
-            images, since = 0, time.monotonic()
+            taken, images, since = 0, 0, time.monotonic()
         return True
 
     def batches(self) -> Iterator[Tensor]:
@@ -142,10 +144,9 @@ class Trainer:
         order = torch.randperm(self.count, generator=luck)[: self.used].to(self.device)
         return iter(torch.split(order, self.spec.batch_size)[self.step % self.steps_per_epoch :])
 
-    def report(self, loss: float, images_per_second: float) -> None:
+    def report(self, epoch: int, loss: float, images_per_second: float) -> None:
         """The mean loss since the last report; a loss that is not finite pauses the run."""
         lr = self.lr * factor(self.spec.schedule, self.step - 1, self.steps)
-        epoch = (self.step - 1) // self.steps_per_epoch + 1
         self.desk.stepped(self.step, loss, images_per_second)
         self.desk.tell(
             Train(
@@ -163,8 +164,8 @@ class Trainer:
                 f"the loss is {loss} at step {self.step:,}: paused; resume goes back to step {back:,}, "
                 "and a smaller learning rate may help"
             )
-        elif time.monotonic() > min(self.retry_at, self.last_save + SAVE_SECONDS):
-            self.save(needed=True)
+        elif self.keep.is_due and self.step % self.steps_per_epoch:  # at the end of an epoch it is tested first
+            self.keep.save(needed=True)
 
     def test(self, epoch: int) -> float:
         """Accuracy over the whole test set, 0 to 1."""
@@ -189,39 +190,13 @@ class Trainer:
 
     # -- what is kept
 
-    def save(self, best: bool = False, needed: bool = False) -> bool:
-        """Save the weights, if they are worth saving; a disk that refuses is told, and tried once more a little later."""
-        began = time.monotonic()
-        if began < self.next_save and not needed and (self.unsaved or not best):
-            return True
-        if self.desk.replaced:
-            return False
-        if not all(torch.isfinite(tensor).all() for tensor in self.model.state_dict().values()):
-            self.unsaved = "its weights are not finite"
-            return False
-        again = began > self.retry_at
-        self.last_save, self.retry_at = began, math.inf
-        try:
-            saved = checkpoints.save(self.run, self.model, self.optimizer, self.state(), best)
-        except OSError as error:
-            self.unsaved = str(error.strerror or error)
-            self.retry_at = math.inf if again else began + RETRY_SECONDS
-            self.next_save = began + SAVE_SECONDS
-            then = "it is not tried again before the next one" if again else f"tried again in {RETRY_SECONDS:.0f} s"
-            self.desk.notice(f"checkpoint not saved: {self.unsaved}; the last one is kept, and {then}")
-            return False
-        self.unsaved = ""
-        self.next_save = time.monotonic() + SAVE_SHARE * (time.monotonic() - began)
-        self.desk.tell(Checkpoint(step=self.step, epoch=self.epoch, directory=saved.name), sync=True)
-        return True
-
     def state(self) -> checkpoints.Saved:
         """What a checkpoint tells beside the tensors."""
         return checkpoints.Saved(
             net=self.spec.net,
             shape=self.data.shape,
             step=self.step,
-            epoch=self.epoch,
+            epoch=math.ceil(self.step / self.steps_per_epoch),
             lr=self.lr,
             best=self.best,
             device=str(self.device),
@@ -237,33 +212,17 @@ class Trainer:
         """Go on from a checkpoint: weights, optimizer, random numbers, place in the data.
 
         Raises:
-            TrainingError: when it is not of this spec and this data.
+            ValueError: when it is not of this spec and this data.
         """
-        try:
-            state = checkpoints.read_saved(checkpoint)
-            if differences := checkpoints.differences(state, self.spec, self.sha256):
-                raise TrainingError(f"{checkpoint.name} was trained otherwise: {'; '.join(differences)}")
-            checkpoints.restore(checkpoint, self.model, self.optimizer)
-            checkpoints.forget_after(self.run, state.step)
-        except (OSError, ValueError) as error:
-            raise TrainingError(f"{checkpoint.name} cannot be gone on from: {error}") from None
+        state = self.keep.go_back(checkpoint, self.sha256)
         if state.device != str(self.device):
             self.desk.notice(
                 f"this goes on on {self.device} what began on {state.device}: not to the last bit the same"
             )
         self.step, self.lr, self.best = state.step, state.lr, state.best
-        self.last_save, self.unsaved = time.monotonic(), ""
         self.desk.update(step=self.step, epoch=self.epoch)
-        self.desk.tell(Resume(step=self.step, checkpoint=checkpoint.name), sync=True)
-
-    def snap(self) -> None:
-        """Keep the weights of this moment for scrubbing."""
-        try:
-            path = checkpoints.snapshot(self.run, self.model, self.step)
-        except OSError as error:
-            self.desk.notice(f"snapshot not written: {error.strerror or error}")
-            return
-        self.desk.tell(Snapshot(step=self.step, epoch=self.epoch, file=path.name))
+        if self.spec.tensorboard:
+            self.desk.show_on(Path(self.spec.tensorboard), self.step)
 
     def look(self, now: bool = False) -> None:
         """Write what the net makes of a few test pictures, when it is time."""
@@ -298,9 +257,9 @@ class Trainer:
     def stopped(self) -> None:
         """The end before the last step, with a checkpoint: unless the numbers are bad, or another attempt trains it now."""
         if not self.desk.trouble:
-            self.save(needed=True)
+            self.keep.save(needed=True)
             self.look(now=True)
-        reason = self.desk.trouble or (self.unsaved and f"not saved: {self.unsaved}")
+        reason = self.desk.trouble or (self.keep.unsaved and f"not saved: {self.keep.unsaved}")
         why = f" ({reason})" if reason else ""
         self.desk.end("finished", f"stopped at step {self.step} of {self.steps}{why}")
 
@@ -333,13 +292,14 @@ class Trainer:
 
     def checkpoint_now(self) -> str:
         """Save the weights."""
-        if not self.save(needed=True):
-            raise ValueError("the checkpoint could not be saved")
+        if not self.keep.save(needed=True):
+            raise ValueError(f"the checkpoint was not saved: {self.keep.unsaved or 'another attempt has taken over'}")
         return f"checkpoint of step {self.step:,} saved"
 
     def set_lr(self, lr: float) -> str:
-        """Another learning rate, from the next step on; the schedule's factor still applies."""
-        self.lr = lr
+        """This learning rate at the next step, and from there on as the schedule goes."""
+        now = factor(self.spec.schedule, self.step, self.steps)
+        self.lr = lr / now if now > SMALLEST_FACTOR else lr
         return f"learning rate {lr:g} from step {self.step + 1:,}"
 
     def probe_layer(self, name: str) -> str:
@@ -360,10 +320,7 @@ class Trainer:
         checkpoint = checkpoints.newest(self.run, self.desk.notice)
         if checkpoint is None:
             raise ValueError("there is no checkpoint to go back to")
-        try:
-            self.go_back(checkpoint)
-        except TrainingError as error:
-            raise ValueError(str(error)) from None
+        self.go_back(checkpoint)
         self.lr = lr
 
 

@@ -34,7 +34,7 @@ from cnntui.runs.events import EventReader
 from cnntui.runs.launch import LaunchError, create
 from cnntui.runs.reader import RunReader, RunView
 from cnntui.runs.spec import REFUSED, Settings, Spec, Status, last_attempt, new_spec, read_json
-from cnntui.training import checkpoints, data, desk, loop
+from cnntui.training import checkpoints, data, desk, keeper, loop
 from cnntui.training.__main__ import main, work
 from cnntui.training.desk import Desk
 from cnntui.training.gauge import Gauge
@@ -78,7 +78,7 @@ def goes_on(reader: RunReader) -> RunView:
 
 
 def soon() -> None:
-    loop.RETRY_SECONDS = 0.5
+    keeper.RETRY_SECONDS = 0.5
 
 
 def test_a_full_disk_is_told_and_outlived(started: Forks) -> None:
@@ -97,7 +97,10 @@ def test_a_full_disk_is_told_and_outlived(started: Forks) -> None:
     room(300_000)  # the log fits, the weights do not
     sent = send(run, "checkpoint")
     view = wait(reader, lambda view: any(answer.id == sent for answer in view.answers))
-    assert (view.answers[-1].accepted, view.answers[-1].message) == (False, "the checkpoint could not be saved")
+    assert (view.answers[-1].accepted, view.answers[-1].message) == (
+        False,
+        "the checkpoint was not saved: File too large",
+    )
     assert "checkpoint not saved: " in said(view)
     assert "File too large" in said(view)
     assert "the last one is kept, and tried again in" in said(view)
@@ -392,6 +395,7 @@ def test_out_of_memory_proposes_a_smaller_batch_and_frees_what_it_had(started: F
     assert json.loads(report.read_text()) < batch, "the batch's tensors were freed before"
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_out_of_gpu_memory_proposes_a_smaller_batch_and_frees_what_it_had() -> None:
     run = create(spec("conv 4096 k1; relu; gap; linear 10", size=512, batch_size=1437, device="cuda"))

@@ -314,3 +314,17 @@ def test_a_command_that_comes_too_late_is_told_so(tmp_path: Path) -> None:
     (answer,) = [event for event in EventReader(tmp_path).poll() if isinstance(event, events.Answer)]
     assert (answer.command, answer.accepted, answer.message) == ("pause", False, "the run has ended")
     assert len(list((tmp_path / "control" / "done").iterdir())) == 1
+
+
+def test_a_learning_rate_that_is_set_is_the_next_steps_whatever_the_schedule(started: Forks) -> None:
+    settings = Settings(data="digits", epochs=2000, schedule="cosine", device="cpu", lr=0.01)
+    reader = started.launch(new_spec(small(), settings))
+    wait(reader, lambda view: bool(view.train_loss) and view.train_loss[-1][0] > 2000)
+    sent = send(reader.directory, "set", lr=0.004)
+    view = wait(reader, lambda view: any(answer.id == sent for answer in view.answers))
+    (answer,) = [answer for answer in view.answers if answer.id == sent]
+    view = wait(reader, lambda view: view.lr[-1][0] > answer.step)
+    after = next(rate for step, rate in view.lr if step > answer.step)
+    assert after == pytest.approx(0.004, rel=0.02), "not a share of it"
+    send(reader.directory, "stop")
+    wait(reader, over)
