@@ -330,8 +330,10 @@ class RunReader:
     def _state(self, status: Status | None, ended: Exit | None, attempt: int) -> tuple[State, Alive, str]:
         """The state, whether the process lives, and what to say of it: the exit knows best, then the process."""
         message = status.message if status else ""
+        if ended is not None and ended.signal is not None:
+            return "crashed", "gone", f"killed by {ended.signal}"
         if ended is not None:
-            if status is not None and status.state in ENDED:  # what kills it afterwards does no harm
+            if status is not None and status.state in ENDED:
                 return status.state, "gone", message
             if (
                 self._changed is not None
@@ -339,8 +341,6 @@ class RunReader:
                 and self._changed.attempt == ended.attempt
             ):
                 return "finished", "gone", self._changed.message
-            if ended.signal is not None:
-                return "crashed", "gone", f"killed by {ended.signal}"
             return "crashed", "gone", f"ended with code {ended.code}; see {self.directory / 'stderr.log'}"
         silent = self._silence(self.directory / "status.json" if status else lock_of(self.directory, attempt))
         if silent is None:

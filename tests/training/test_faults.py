@@ -33,7 +33,7 @@ from cnntui.runs.control import send
 from cnntui.runs.events import EventReader
 from cnntui.runs.launch import LaunchError, create
 from cnntui.runs.reader import RunReader, RunView
-from cnntui.runs.spec import REFUSED, Settings, Spec, Status, last_attempt, new_spec, read_json
+from cnntui.runs.spec import REFUSED, Settings, Spec, Status, last_attempt, lock_of, new_spec, read_json
 from cnntui.training import checkpoints, data, desk, keeper, loop
 from cnntui.training.__main__ import main, work
 from cnntui.training.desk import Desk
@@ -118,9 +118,11 @@ def test_a_full_disk_is_told_and_outlived(started: Forks) -> None:
     view = wait(reader, lambda view: view.checkpoint is not None and view.checkpoint.directory != before)
     assert last() != before, "the one retry, unasked"
 
-    room((run / "events.1.jsonl").stat().st_size + 100)  # the next record is cut short, then nothing fits
     log = run / "events.1.jsonl"
-    status = wait(reader, lambda _: log.stat().st_size % 100 >= 0 and not _fits(process)).status
+    process.suspend()
+    room(log.stat().st_size + 100)  # the next record is cut short, then nothing fits
+    process.resume()
+    status = wait(reader, lambda _: log.stat().st_size >= process.rlimit(psutil.RLIMIT_FSIZE)[0]).status
     assert status is not None
     time.sleep(0.5)
     room(resource.RLIM_INFINITY)
@@ -136,13 +138,6 @@ def test_a_full_disk_is_told_and_outlived(started: Forks) -> None:
         except ValueError:
             broken += 1
     assert broken == view.skipped == 1, "one record was cut short, and the next one stands on a line of its own"
-
-
-def _fits(process: psutil.Process) -> bool:
-    """Whether its log has room for more."""
-    limit, _ = process.rlimit(psutil.RLIMIT_FSIZE)
-    (log,) = (Path(file.path) for file in process.open_files() if file.path.endswith(".jsonl"))
-    return log.stat().st_size < limit
 
 
 def no_room() -> None:
@@ -284,9 +279,8 @@ def test_a_trainer_that_prints_without_end_does_not_fill_the_disk(started: Forks
     view = wait(reader, stepping)
     process = trainer(view)
     wait(reader, lambda _: process.io_counters().write_bytes > 48 << 20)
-    time.sleep(1.5)
-    for name in ("stdout.log", "stderr.log"):
-        assert (reader.directory / name).stat().st_size <= 1 << 20
+    logs = [reader.directory / name for name in ("stdout.log", "stderr.log")]
+    wait(reader, lambda _: all(log.stat().st_size <= 1 << 20 for log in logs))
     goes_on(reader)
 
 
@@ -473,7 +467,9 @@ def elsewhere(run: Path) -> Status:
 def test_a_silent_run_on_another_host_is_taken_over_and_its_trainer_lets_go(started: Forks) -> None:
     reader = started.launch(spec())
     run = reader.directory
-    process = trainer(wait(reader, stepping))
+    wait(reader, stepping)
+    send(run, "pause")  # and not in the middle of a save
+    process = trainer(wait(reader, lambda view: view.state == "paused"))
     process.suspend()
     elsewhere(run)
     with pytest.raises(LaunchError, match="is training: there is nothing to resume"):
@@ -509,6 +505,18 @@ def test_what_earlier_attempts_left_in_maps_is_thinned_too() -> None:
     left = {path.name for path in (run / "maps").iterdir()}
     assert left >= {*view.probe.maps.values()}
     assert not left & {"7-conv1.npy", "90-conv1.npy", "90-filters.npy", ".90-conv1.npy.123", "misread-90.npy"}
+
+
+def test_a_trainer_that_was_replaced_saves_nothing_more_even_before_it_is_told() -> None:
+    run = create(spec(epochs=3))
+
+    def replace(steered: loop.Trainer) -> None:
+        lock_of(run, 2).touch()
+        steered.desk._listened = math.inf
+
+    meddled(run, 23, replace)
+    saved = [event.step for event in EventReader(run).poll() if isinstance(event, events.Checkpoint)]
+    assert max(saved) == checkpoints.last_step(run) <= 23
 
 
 # -- commands

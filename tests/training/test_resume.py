@@ -176,8 +176,6 @@ def test_a_run_without_a_checkpoint_begins_anew(tmp_path: Path) -> None:
     shutil.rmtree(copy / "checkpoints")
     (copy / "checkpoints").mkdir()
     end = json.loads((copy / "exit.json").read_text())
-    status = json.loads((copy / "status.json").read_text())
-    (copy / "status.json").write_bytes(msgspec.json.encode({**status, "state": "training"}))
     (copy / "exit.json").write_bytes(msgspec.json.encode({**end, "code": None, "signal": "SIGKILL"}))
     resume(copy)
     view = wait(RunReader(copy), lambda view: over(view) and view.exit is not None and view.exit.attempt == 2)
