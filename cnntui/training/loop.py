@@ -97,7 +97,7 @@ class Trainer:
             self.desk.enter("evaluating")
             accuracy = self.test(epoch)
             better, self.best = accuracy > self.best, max(self.best, accuracy)
-            self.keep.save(best=better, needed=self.step == self.steps)
+            self.keep.save(best=better, needed=self.step == self.steps or self.keep.is_due)
             if self.step < self.steps and not self.desk.obey():
                 return self.stopped()
             self.desk.enter("training")
