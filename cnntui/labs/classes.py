@@ -38,8 +38,9 @@ def usual_mistake(confusion: Sequence[Sequence[int]]) -> tuple[int, int, int] | 
 
 
 def rounded(share_: float) -> str:
-    """97 %; floored, since 99.9 % is not 100 %."""
-    return f"{int(100 * share_ + 1e-6)} %"
+    """97 %, to the nearest; but 100 % is all, not 99.9 %."""
+    nearest = int(100 * share_ + 0.5)
+    return f"{min(nearest, 99) if share_ < 1 else nearest} %"
 
 
 def class_name(names: Sequence[str], index: int) -> str:

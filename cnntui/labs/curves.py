@@ -53,6 +53,11 @@ def walked(points: Points, x: float | None, by: int) -> float | None:
     return points[max(0, min(index + by, len(points) - 1))][0]
 
 
+def loss_text(value: float) -> str:
+    """A loss with four decimals; with three significant digits where these would tell too little: 1.2e-05."""
+    return f"{value:.4f}" if abs(value) >= 0.01 else f"{value:.3g}"
+
+
 def reach(steps: float | None, last: float) -> float:
     """How far an axis goes for a curve that is at `last` of so many steps: all of them, or a half of it as often as it fits.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from cnntui.runs.spec import (
     RECIPES,
     SCHEDULES,
     Settings,
+    Spec,
 )
 
 CHOICES: dict[str, Sequence[Any]] = {
@@ -128,12 +130,32 @@ class TrainState:
         return replace(self, settings=msgspec.structs.replace(self.settings, **fields))
 
     def with_network(self, network: Network) -> TrainState:
-        """Another net."""
-        return replace(self, network=network)
+        """Another net; the weights to begin with were for the one before."""
+        return replace(self, network=network, settings=msgspec.structs.replace(self.settings, weights_from=None))
+
+    @property
+    def extras(self) -> list[str]:
+        """What will be done beside the settings that have a row: nothing is to happen that is not seen."""
+        settings, lines = self.settings, []
+        if settings.weights_from is not None:
+            lines.append(f"begins with the weights of {Path(settings.weights_from).name}")
+        if settings.tensorboard is not None:
+            lines.append(f"TensorBoard: {settings.tensorboard}")
+        return lines
+
+    def without_extras(self) -> TrainState:
+        """Fresh weights, and no TensorBoard."""
+        return replace(self, settings=msgspec.structs.replace(self.settings, weights_from=None, tensorboard=None))
 
 
 def _cooked(recipe: str) -> Settings:
     return Settings(**RECIPES[recipe])
+
+
+def again(spec: Spec) -> TrainState:
+    """The net and the settings of a run, for a new one; but its TensorBoard directory shows that run, and no other."""
+    chosen = {name: getattr(spec, name) for name in Settings.__struct_fields__ if name != "tensorboard"}
+    return TrainState(spec.network, Settings(**chosen))
 
 
 def start() -> TrainState:

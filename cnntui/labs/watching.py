@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import isfinite
+from math import inf, isfinite
+from pathlib import Path
 
 from cnntui.core.analysis import analyse
 from cnntui.core.network import Network
 from cnntui.labs.classes import class_name, order, sentence
 from cnntui.labs.curves import walked
-from cnntui.runs.events import Answer, Misread, Notice
+from cnntui.runs.events import Answer, Classes, Misread, Notice
 from cnntui.runs.reader import Points, RunView
 from cnntui.runs.spec import Settings, Spec
 
@@ -30,6 +31,7 @@ PANELS = {
 SMOOTHING = (0.0, 0.6, 0.9)
 MOST_OTHERS = 5
 LETTERS = "abcde"
+PATIENCE_SECONDS = 10.0  # with a trainer that was asked for something
 
 
 def room_for(width: int, height: int) -> int:
@@ -196,6 +198,8 @@ class Looking:
 
 # -- in words
 
+AT_ODDS = ("was trained otherwise", "cannot be gone on from")  # of what a trainer says that cannot go on
+
 
 def names(view: RunView) -> Sequence[str]:
     """The classes' names."""
@@ -212,8 +216,13 @@ def reading(view: RunView, index: int) -> tuple[str, str, bool]:
 
 
 def misread_sentence(view: RunView, misread: Misread) -> str:
-    """Which test picture was taken for what."""
-    return f"test picture {misread.picture:,}: {sentence(misread, names(view))}"
+    """Which test picture was taken for what, its number first."""
+    return f"picture {misread.picture:,}: {sentence(misread, names(view))}"
+
+
+def misread_count(classes: Classes) -> int:
+    """How many test pictures were misread in all, of which the surest are kept."""
+    return max(len(classes.misread), sum(classes.counts) - sum(classes.right))
 
 
 def rate(view: RunView) -> float:
@@ -251,8 +260,42 @@ def answered(answer: Answer) -> str:
     return message if "step" in message else f"{message} at step {answer.step:,}"
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A command that was sent: its id, itself, what was asked in words; `at` in seconds on a clock that only goes on."""
+
+    id: str
+    command: str
+    words: str
+    at: float
+
+
+def waiting(asked: Sequence[Asked], view: RunView) -> tuple[Asked, ...]:
+    """Of what was asked, in order: what is not answered yet. Of a run that has ended, nothing.
+
+    Commands are obeyed in order, and only the last answers are kept: whatever was asked before one of them is answered.
+    """
+    answers = {answer.id for answer in view.answers}
+    answered_up_to = max((place for place, one in enumerate(asked, start=1) if one.id in answers), default=0)
+    return () if view.ended else tuple(asked[answered_up_to:])
+
+
+def pause_or_resume(view: RunView, asked: Sequence[Asked]) -> str:
+    """Which of the two comes next: the other one than was asked last, else than the run does, whose view may be old."""
+    last = next((one.command for one in reversed(asked) if one.command in ("pause", "resume")), None)
+    paused = view.state == "paused" if last is None else last == "pause"
+    return "resume" if paused else "pause"
+
+
+def at_odds(view: RunView) -> bool:
+    """Whether it failed because its checkpoint is not of its spec or its data: it fails again until that is put right."""
+    return view.state == "failed" and any(words in view.message for words in AT_ODDS)
+
+
 def going_on(view: RunView) -> str:
     """What space does on a run that has ended."""
+    if at_odds(view):
+        return "space tries again, once that is put right; n begins a new one with its settings"
     if view.checkpoint is not None and view.resumable:
         return f"space resumes from step {view.checkpoint.step:,}"
     if view.trained:
@@ -260,29 +303,27 @@ def going_on(view: RunView) -> str:
     return "it left no checkpoint to go on from: n begins a new one with its settings"
 
 
-def told(view: RunView, asked: Mapping[str, str]) -> tuple[str, bool]:
-    """The line under a run, and whether it is a calm one: how the run ended, or what was asked, answered, noticed last.
-
-    `asked`: what was asked in words, by the command's id.
-    """
-    answers = {answer.id for answer in view.answers}
-    waiting = [text for ident, text in asked.items() if ident not in answers]
+def last_heard(view: RunView) -> Notice | Answer | None:
+    """The last that the present attempt noticed or answered; what was answered to those before it is of no use now."""
+    present = view.status.attempt if view.status else view.exit.attempt if view.exit else inf
     heard: list[Notice | Answer] = [*view.notices, *view.answers]
-    last = max(heard, key=lambda event: (event.attempt, event.seq), default=None)
+    now = (event for event in heard if event.attempt >= present)
+    return max(now, key=lambda event: (event.attempt, event.seq), default=None)
+
+
+def told(view: RunView, asked: Sequence[Asked]) -> tuple[str, bool]:
+    """The line under a run, and whether it is a calm one: how the run ended, or what was asked, answered, noticed last."""
+    last, still = last_heard(view), waiting(asked, view)
     calm, words = False, []
+    message = view.message if view.label in view.message else f"{view.label}: {view.message or 'no reason given'}"
     if view.ended and not view.trained:
-        how = (
-            view.message
-            if view.message.startswith(view.label)
-            else f"{view.label}: {view.message or 'no reason given'}"
-        )
-        words += [how, going_on(view)]
-    elif waiting:
-        calm, words = True, [f"asked: {waiting[-1]}"]
+        words += [message, going_on(view)]
+    elif still:
+        calm, words = True, [f"asked: {still[-1].words}"]
     elif view.message:
-        words.append(f"{view.label}: {view.message}")
+        words.append(message)
     elif isinstance(last, Answer):
-        calm, words = last.accepted, [answered(last)]
+        calm, words = (True, []) if view.trained else (last.accepted, [answered(last)])
     elif last is not None:
         words.append(last.message)
     if view.skipped:
@@ -293,13 +334,26 @@ def told(view: RunView, asked: Mapping[str, str]) -> tuple[str, bool]:
 
 # -- several runs
 
-SAID = ("lr", "optimizer", "schedule", "batch_size", "weight_decay", "label_smoothing", "augment", "seed", "data")
+SAID = (
+    "data",
+    "epochs",
+    "lr",
+    "optimizer",
+    "schedule",
+    "batch_size",
+    "weight_decay",
+    "label_smoothing",
+    "augment",
+    "seed",
+)
 SHORT = {
-    "lr": "lr ",
-    "batch_size": "batch ",
-    "weight_decay": "decay ",
-    "label_smoothing": "smoothing ",
-    "seed": "seed ",
+    "lr": "lr {}",
+    "epochs": "{} epochs",
+    "batch_size": "batch {}",
+    "weight_decay": "decay {}",
+    "label_smoothing": "smoothing {}",
+    "seed": "seed {}",
+    "weights_from": "from {}",
 }
 
 
@@ -310,9 +364,17 @@ def difference(spec: Spec, other: Spec) -> str:
         *SAID,
         *(name for name in Settings.__struct_fields__ if name not in (*SAID, "data_dir", "tensorboard")),
     ):
-        if getattr(other, name) != getattr(spec, name) and not isinstance(getattr(other, name), bool | None):
-            words.append(f"{SHORT.get(name, '')}{getattr(other, name)}")
+        value = getattr(other, name)
+        if value != getattr(spec, name) and not isinstance(value, bool | None):
+            words.append(_short(name, value))
     return ", ".join(words[:3]) or other.run[-6:]
+
+
+def _short(name: str, value: object) -> str:
+    if name == "epochs" and value == 1:
+        return "1 epoch"
+    text = Path(str(value)).name if name in ("data", "weights_from") else str(value)
+    return SHORT.get(name, "{}").format(text)
 
 
 def toggled(chosen: Collection[str], name: str) -> tuple[str, ...]:

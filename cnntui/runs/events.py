@@ -139,7 +139,8 @@ class Probe(Event, frozen=True, kw_only=True):
     """Feature maps of some test pictures: `maps[layer]` is a file of uint8 shades (pictures, channels, H, W).
 
     The pictures are one of each class, then those that were asked for; the layers are a choice, and those asked for.
-    `filters` is a file of the first convolution's weights (out_channels, in_channels, kH, kW), full shade ±`filters_scale`.
+    `filters` is a file of the first convolution's weights, float32 (out_channels, in_channels, kH, kW); the largest
+    magnitude is `filters_scale`.
 
     `scales[layer]` is the value that full shade stands for, `channels[layer]` how many the layer has, of which the file
     holds the first. `probabilities[i]` are the classes' of picture i.

@@ -46,6 +46,7 @@ CURVE_POINTS = 512
 RECENT_POINTS = 256
 RECENT = 20
 PIECE_BYTES = 1 << 19  # of the log at a time: some ten milliseconds of work
+MOST_MAPS = 1 << 26  # bytes of a file of maps: more than twice what a trainer writes
 SNAPSHOTS = 1000  # far more than a trainer keeps
 GRACE_SECONDS = 1.5  # the supervisor needs a moment between the death of a trainer and writing how it died
 SILENT_SECONDS = 5.0  # a trainer writes its status every second
@@ -110,7 +111,8 @@ class RunView:
     """All that a screen shows of a run, at one moment.
 
     Curves are (step, value). `over`: it has ended, how is known, and every event has been read. `tests`, `notices` and
-    `answers` are the last few. `read`: how much of the log has been read, 0 to 1.
+    `answers` are the last few. `read`: how much of the log has been read, 0 to 1. `logged`: whether the log of this attempt
+    is there, which it is before its first status.
     """
 
     directory: Path
@@ -137,6 +139,7 @@ class RunView:
     answers: tuple[Answer, ...] = ()
     skipped: int = 0
     read: float = 1.0
+    logged: bool = True
 
     @property
     def ended(self) -> bool:
@@ -178,16 +181,29 @@ class RunView:
 
     def shades(self, name: str | None, least: int = 1) -> Array | None:
         """A file of `maps/`: (N, C, H, W) uint8 with at least so many N; None where it is not there or not that."""
+        shades = self._array(name, np.uint8)
+        return shades if shades is not None and len(shades) >= least else None
+
+    def filters(self) -> Array | None:
+        """The first convolution's weights, float32 (out_channels, in_channels, kH, kW); what is not finite is 0.
+
+        None where they are not there or not that.
+        """
+        weights = self._array(self.probe.filters, np.float32) if self.probe else None
+        return None if weights is None else np.nan_to_num(weights, nan=0.0, posinf=0.0, neginf=0.0)
+
+    def _array(self, name: str | None, kind: type[np.generic]) -> Array | None:
         if name is None:
             return None
         path = self.directory / "maps" / Path(name).name
         try:
-            shades = np.load(path, allow_pickle=False) if path.is_file() else None  # a pipe would block
+            whole = path.is_file() and path.stat().st_size <= MOST_MAPS  # a pipe would block
+            array = np.load(path, allow_pickle=False) if whole else None
         except (OSError, ValueError, EOFError, MemoryError):
             return None  # thinned away meanwhile, or damaged: the next probe will do
-        if not isinstance(shades, np.ndarray) or shades.dtype != np.uint8 or shades.ndim != 4:
+        if not isinstance(array, np.ndarray) or array.dtype != kind or array.ndim != 4:
             return None
-        return shades if len(shades) >= least and shades.size else None
+        return array if array.size else None
 
 
 class RunReader:
@@ -280,6 +296,7 @@ class RunReader:
             tuple(self._answers),
             self._events.skipped + self._refused,
             self._events.share,
+            self._status is None or (self.directory / f"events.{self._status.attempt}.jsonl").exists(),
         )
 
     def _take(self, event: AnyEvent) -> None:

@@ -98,7 +98,10 @@ class Prober:
         model.train()
         probabilities = made.float().softmax(1).cpu().nan_to_num(0.0).tolist()
         layer, filters = _first_filters(model)
-        file, scale = self._write(f"{step}-filters.npy", filters) if filters is not None else (None, 1.0)
+        file, scale = None, 1.0
+        if filters is not None:  # as they are: their numbers are read
+            weights = filters.float().cpu().numpy()
+            file, scale = self.keep(f"{step}-filters.npy", weights), scale_of(weights)
         self._forget(f"{step}-")
         return Probe(
             step=step,
@@ -145,7 +148,7 @@ class Prober:
         return self.keep(name, shade(values, scale)), scale
 
     def keep(self, name: str, array: np.ndarray) -> str:
-        """Write pictures (N, C, H, W) of uint8 for viewers; returns the file's name.
+        """Write pictures of uint8, or weights of float32, (N, C, H, W) for viewers; returns the file's name.
 
         Raises:
             OSError: when they cannot be written.

@@ -9,7 +9,7 @@ import pytest
 
 from cnntui.core.nets import load_net
 from cnntui.labs.classes import bar_floor, order, rounded, usual_mistake
-from cnntui.labs.curves import log_ticks, nearest, reach, smoothed, stretches, ticks, walked
+from cnntui.labs.curves import log_ticks, loss_text, nearest, reach, smoothed, stretches, ticks, walked
 from cnntui.labs.train import CHOICES, HELP, TrainState, start
 from cnntui.labs.watching import (
     LOSS,
@@ -82,7 +82,28 @@ def test_bars_begin_below_the_worst_class() -> None:
 def test_the_usual_mistake_is_off_the_diagonal() -> None:
     assert usual_mistake([[90, 3, 1], [0, 99, 0], [7, 0, 80]]) == (7, 2, 0)
     assert usual_mistake([[90, 0], [0, 99]]) is None
-    assert (rounded(0.999), rounded(0.29), rounded(1)) == ("99 %", "29 %", "100 %")
+
+
+def test_a_probability_is_rounded_but_only_all_is_a_hundred() -> None:
+    assert [rounded(share) for share in (0.9897, 0.999, 0.29, 1, 0, 0.004)] == [
+        "99 %",
+        "99 %",
+        "29 %",
+        "100 %",
+        "0 %",
+        "0 %",
+    ]
+
+
+def test_a_loss_keeps_its_significant_digits() -> None:
+    assert [loss_text(loss) for loss in (2.30259, 0.0455, 0.001234, 1.2e-5, 0.0)] == [
+        "2.3026",
+        "0.0455",
+        "0.00123",
+        "1.2e-05",
+        "0",
+    ]
+    assert (loss_text(nan), loss_text(inf)) == ("nan", "inf")
 
 
 def test_a_panel_chosen_twice_changes_places() -> None:
@@ -123,6 +144,12 @@ def test_runs_are_told_apart_by_what_differs() -> None:
     one = new_spec(network, Settings())
     assert difference(one, new_spec(network, Settings(lr=0.01, optimizer="sgd"))) == "lr 0.01, sgd"
     assert difference(one, new_spec(load_net("vgg11").network, Settings())) == "vgg11"
+    assert (
+        difference(one, new_spec(network, Settings(lr=0.003, data="digits", epochs=200)))
+        == "digits, 200 epochs, lr 0.003"
+    )
+    assert difference(one, new_spec(network, Settings(epochs=1))) == "1 epoch"
+    assert difference(one, new_spec(network, Settings(weights_from="/runs/first"))) == "from first"
     same = new_spec(network, Settings())
     assert difference(one, same) == same.run[-6:]
 

@@ -95,6 +95,11 @@ def test_a_trained_run_leaves_everything_behind() -> None:
         assert np.ptp(shades) > 0
     assert view.maps("conv1").shape[2:] == (28, 28)  # type: ignore[union-attr]
     assert min(map(sum, view.probe.probabilities)) == pytest.approx(1, abs=1e-3)
+    last = load_file(directory / "checkpoints" / f"step-{status.step}" / "model.safetensors")
+    filters = view.filters()
+    assert filters is not None
+    np.testing.assert_array_equal(filters, last["conv1.weight"])
+    assert view.probe.filters_scale == np.abs(filters).max()
 
     for path in directory.rglob("*"):
         assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path

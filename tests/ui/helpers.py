@@ -154,7 +154,7 @@ def write_run(
         writer.emit(Notice(step=300, message="the loss is nan"))
     writer.close()
     status = Status(
-        state=state,  # type: ignore[arg-type]
+        state="training" if state == "crashed" else state,  # type: ignore[arg-type]
         epoch=3,
         step=300,
         steps=300,
@@ -232,7 +232,7 @@ def write_maps(run: Path, network: Any) -> Probe:
     """Maps whose every channel is the picture, dimmer from channel to channel, every second one negative."""
     picture = seven(28, 28)[0]
     waves = [[np.sin(i + (i % 3) * x + (i % 4 - 1) * y) for x in range(3)] for i in range(8) for y in range(3)]
-    np.save(run / "maps" / "300-filters.npy", shade(np.array(waves).reshape(8, 1, 3, 3), 1.0))
+    np.save(run / "maps" / "300-filters.npy", (0.42 * np.array(waves)).reshape(8, 1, 3, 3).astype(np.float32))
     maps, scales, channels = {}, {}, {}
     for row in (None, *analyse(network).rows):
         name = row.node.name if row else "input"

@@ -23,9 +23,10 @@ from cnntui.labs.train import HELP, TrainState
 from cnntui.labs.watching import ACCURACY, CLASSES, CONFUSION, DATA, FILTERS, LOSS, MAPS, MISREAD, RATE
 from cnntui.runs.control import Command, receive, send
 from cnntui.runs.events import Answer, Event, Probe, Resume, Train
+from cnntui.runs.events import Test as EpochTested
 from cnntui.runs.launch import LaunchError
-from cnntui.runs.reader import RunReader
-from cnntui.runs.spec import Settings
+from cnntui.runs.reader import MOST_MAPS, RunReader
+from cnntui.runs.spec import Settings, Status, read_json
 from cnntui.ui.app import CnntuiApp
 from cnntui.ui.screens.dialogs import Choose
 from cnntui.ui.views.train import KINDS, WATCHING, TrainView
@@ -106,11 +107,11 @@ async def test_a_finished_run_shows_its_whole_story(tmp_path: Path) -> None:
         chart = panel(view, LOSS)
         assert "train 0.0455  ● test 0.0228" in chart
         maps = panel(view, MAPS)
-        assert "a 7, read as 7 ✓  test picture 107" in maps
+        assert "picture 107: a 7, read as 7 ✓" in maps
         assert "conv1  6 of 32 maps" in maps
         assert "step 300" in maps
         assert "100.00 %     980 of 980" in panel(view, CLASSES)
-        assert "test picture 1,242: a 4, read as 9 (97 %)" in panel(view, MISREAD)
+        assert "picture 1,242: a 4, rea" in panel(view, MISREAD)
         assert not view.clock.awake, "an ended run is not polled"
 
 
@@ -118,7 +119,7 @@ async def test_layers_and_pictures_are_looked_through(tmp_path: Path) -> None:
     async with opened(CnntuiApp("train", run=write_run(tmp_path))) as (view, pilot):
         await pilot.press("right", "right", "up")
         assert "maxpool1 " in panel(view, MAPS)
-        assert "a 6, read as 6 ✓  test picture 106" in panel(view, MAPS)
+        assert "picture 106: a 6, read as 6 ✓" in panel(view, MAPS)
         await pilot.press("left", "left", "left")
         assert "maxpool3 " in panel(view, MAPS), "round and round"
         await pilot.press("m")
@@ -178,7 +179,7 @@ async def test_missing_maps_are_no_exception(tmp_path: Path) -> None:
         path.unlink()
     async with opened(CnntuiApp("train", run=run)) as (view, pilot):
         await pilot.press("right")
-        assert "test picture 107" in panel(view, MAPS)
+        assert "picture 107: " in panel(view, MAPS)
         assert "maps are not there any more" in panel(view, MAPS)
 
 
@@ -470,6 +471,84 @@ async def test_misread_pictures_are_paged_and_probed(tmp_path: Path) -> None:
         assert "▸4 → 6 (60 %)" in panel(view, MISREAD), "the next page"
 
 
+async def test_the_misread_say_how_many_there_are_and_where_the_others_lie(tmp_path: Path) -> None:
+    async with opened(CnntuiApp("train", run=write_run(tmp_path)), (80, 24)) as (view, pilot):
+        await pilot.press("8")
+        wrong = sum(7 * (label % 4) + label // 2 + 3 * (label % 3) for label in range(10))
+        assert f"\n↓ 1–4 of 12, the surest of {wrong}" in panel(view, MISREAD)
+        await pilot.press("down", "down", "down")
+        assert f"\n↑ ↓ 5–8 of 12, the surest of {wrong}" in panel(view, MISREAD)
+    async with opened(CnntuiApp("train", run=write_run(tmp_path / "two"))) as (view, pilot):
+        assert panel(view, MISREAD).splitlines()[0].endswith(f" ↓ 1–8 of {wrong}"), "no line is left under them"
+
+
+async def test_the_picture_is_named_first_where_there_is_little_room(tmp_path: Path) -> None:
+    async with opened(CnntuiApp("train", run=write_run(tmp_path)), (80, 24)) as (view, _):
+        assert "picture 107: a 7, read" in panel(view, MAPS).splitlines()[0]
+
+
+async def test_filters_are_read_as_they_were_written(tmp_path: Path) -> None:
+    """The shades have 127 steps: what they say is wrong in the second decimal."""
+    run = write_run(tmp_path)
+    weights = np.zeros((2, 1, 2, 3), dtype=np.float32)
+    weights[0, 0, 0] = 3.0, 0.125, -0.004
+    weights[1, 0, 1] = -1.237, math.nan, math.inf
+    np.save(run / "maps" / "300-filters.npy", weights)
+    async with opened(CnntuiApp("train", run=run)) as (_, pilot):
+        await pilot.press("5", "z")
+        await app_idle(pilot)
+        (pane,) = [pane for pane in pilot.app.screen.query(Pane) if pane.display]
+        numbers = re.findall(r"[−]?\d+\.\d\d", text(pane).split("filters 3×2")[1])
+        assert sorted(numbers) == sorted(["3.00", "0.12", "0.00", *["0.00"] * 3, "−1.24", *["0.00"] * 5])
+        assert "2 of 2 filters 3×2  −3 " in text(pane), "what is not finite has no scale"
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        np.zeros((2, 1, 3, 3), dtype=np.uint8),
+        np.zeros((2, 9), dtype=np.float32),
+        np.zeros((0, 1, 3, 3), dtype=np.float32),
+        np.array([None]),
+    ],
+)
+async def test_filters_that_are_none_are_not_shown(tmp_path: Path, damaged: np.ndarray) -> None:
+    run = write_run(tmp_path)
+    np.save(run / "maps" / "300-filters.npy", damaged, allow_pickle=True)
+    async with opened(CnntuiApp("train", run=run)) as (view, pilot):
+        await pilot.press("5")
+        assert "this net has no convolution, or its weights are" in panel(view, FILTERS)
+
+
+async def test_a_file_of_filters_without_end_is_not_read(tmp_path: Path) -> None:
+    run = write_run(tmp_path)
+    with (run / "maps" / "300-filters.npy").open("r+b") as file:
+        file.truncate(MOST_MAPS + 1)
+    assert RunReader(run).poll().filters() is None
+
+
+async def test_smoothed_labels_are_said_beside_the_loss(tmp_path: Path) -> None:
+    async with opened(CnntuiApp("train", run=write_run(tmp_path, label_smoothing=0.1)), (80, 24)) as (view, _):
+        assert "train: labels smoothed 0.1" in panel(view, LOSS).splitlines()[0]
+    async with opened(CnntuiApp("train", run=write_run(tmp_path / "two")), (80, 24)) as (view, _):
+        assert "labels smoothed" not in panel(view, LOSS)
+
+
+async def test_a_tiny_loss_is_not_zero(tmp_path: Path) -> None:
+    run = write_run(tmp_path)
+    append(run, Train(step=301, epoch=3, loss=1.234e-5, lr=0.001, images_per_second=4000.0))
+    async with opened(CnntuiApp("train", run=run)) as (view, _):
+        assert "train 1.23e-05 " in panel(view, LOSS)
+
+
+async def test_right_and_wrong_are_a_hundred(tmp_path: Path) -> None:
+    run = write_run(tmp_path)
+    append(run, EpochTested(step=300, epoch=3, loss=0.1, accuracy=0.73056, count=10_000))
+    async with opened(CnntuiApp("train", run=run)) as (view, pilot):
+        await pilot.press("2")
+        assert "73.05 % right, 26.95 % wrong" in panel(view, ACCURACY)
+
+
 # -- steering
 
 
@@ -503,6 +582,129 @@ async def test_a_steered_run_answers_with_the_step(tmp_path: Path) -> None:
         assert sent(run)[-1].command == "pause"
 
 
+def pause_answers(run: Path, count: int) -> None:
+    """As many answers to the oldest commands that wait, as a trainer gives them, its inbox emptied."""
+    for path, command in receive(run)[:count]:
+        assert command is not None
+        append(run, Answer(step=250, id=command.id, command=command.command, accepted=True, message=""))
+        path.unlink()
+
+
+async def test_more_commands_than_answers_are_kept_are_not_waited_for(tmp_path: Path) -> None:
+    run = make_live(write_run(tmp_path))
+    async with opened(CnntuiApp("train", run=run)) as (view, pilot):
+        await pilot.press(*["space"] * 30)
+        assert [command.command for command in sent(run)] == ["pause", "resume"] * 15, "each the other one"
+        assert note(view) == "asked: resume"
+        pause_answers(run, 29)
+        await polled(view, pilot)
+        assert len(view.asked) == 1
+        assert note(view) == "asked: resume"
+        pause_answers(run, 1)
+        await polled(view, pilot)
+        assert not view.asked
+        assert note(view) == "resume at step 250"
+
+
+async def test_a_command_without_an_answer_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_live(write_run(tmp_path))
+    async with opened(CnntuiApp("train", run=run)) as (view, pilot):
+        await pilot.press("k", "space")
+        await polled(view, pilot)
+        assert note(view) == "asked: pause"
+        monkeypatch.setattr("cnntui.ui.views.train_moves.PATIENCE_SECONDS", -1.0)
+        await polled(view, pilot)
+        assert note(view) == "no answer to pause yet"
+        assert not view.asked
+        await pilot.press("space")
+        assert sent(run)[-1].command == "pause", "what was given up does not count"
+
+
+async def test_nothing_is_waited_for_of_a_run_that_ended(tmp_path: Path) -> None:
+    run = make_live(write_run(tmp_path / "live"))
+    async with opened(CnntuiApp("train", run=run)) as (view, pilot):
+        await pilot.press("space")
+        finished = write_run(tmp_path / "ended")
+        for name in ("status.json", "exit.json"):
+            (run / name).write_bytes((finished / name).read_bytes())
+        await polled(view, pilot)
+        assert not view.asked
+        assert note(view) == "", "nor does an answer of long ago stand there"
+
+
+async def test_what_an_attempt_before_was_told_is_not_shown(tmp_path: Path) -> None:
+    run = make_live(write_run(tmp_path))
+    append(run, Answer(step=260, id="b", command="stop", accepted=True, message="stop at step 260"))
+    (run / "attempt-2.lock").touch()
+    append(run, Resume(step=200, checkpoint="step-200"), attempt=2)
+    async with opened(CnntuiApp("train", run=run)) as (view, pilot):
+        assert note(view) == "", "it is starting"
+        make_live_again(run)
+        await polled(view, pilot)
+        assert note(view) == ""
+        append(run, Answer(step=270, id="c", command="pause", accepted=True, message=""), attempt=2)
+        await polled(view, pilot)
+        assert note(view) == "pause at step 270"
+
+
+def make_live_again(run: Path) -> None:
+    """The second attempt trains, in this very process."""
+    (run / "exit.json").touch()
+    make_live(run, attempt=2)
+
+
+async def test_a_run_at_odds_with_its_checkpoint_is_not_offered_as_if_it_went_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = write_run(tmp_path, state="failed")
+    told = read_json(run / "status.json", Status)
+    assert told is not None
+    told = msgspec.structs.replace(told, message="step-200 was trained otherwise: lr 0.1, was 0.001")
+    (run / "status.json").write_bytes(msgspec.json.encode(told))
+    async with opened(CnntuiApp("train", run=run)) as (view, pilot):
+        assert note(view).startswith(
+            "failed: step-200 was trained otherwise: lr 0.1, was 0.001   space tries again, once"
+        )
+        assert "resumes from" not in note(view)
+        said: list[tuple[str, bool] | None] = []
+        monkeypatch.setattr("cnntui.ui.views.train_moves.resume", lambda _: said.append(view.said))
+        await pilot.press("space")
+        await app_idle(pilot)
+        assert said == [("trying again …", True)]
+
+
+async def test_a_paused_run_says_once_why_and_has_no_speed(tmp_path: Path) -> None:
+    message = "the loss is nan at step 240: paused; resume goes back to step 200"
+    run = make_live(write_run(tmp_path), state="paused", message=message)
+    async with opened(CnntuiApp("train", run=run)) as (view, _):
+        assert note(view) == message
+        assert "images/s" not in text(view.query_one(RunLine))
+        assert "lr 0.0001" in text(view.query_one(RunLine))
+
+
+async def test_a_log_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
+    run = make_live(write_run(tmp_path))
+    async with opened(CnntuiApp("train", run=run)) as (view, pilot):
+        assert "log" not in text(view.query_one(RunLine))
+        (run / "events.1.jsonl").unlink()
+        await polled(view, pilot)
+        assert "its log is gone" in text(view.query_one(RunLine))
+    async with opened(CnntuiApp("train", run=run)) as (view, _):
+        assert "its log is gone" in text(view.query_one(RunLine))
+        assert "reading the log" not in text(view.query_one(RunLine))
+
+
+async def test_a_short_test_does_not_flicker(tmp_path: Path) -> None:
+    run = make_live(write_run(tmp_path), phase="evaluating", progress_age=0.4)
+    async with opened(CnntuiApp("train", run=run)) as (view, pilot):
+        assert "cpu   training   " in text(view.query_one(RunLine)) + "   "
+        assert "evaluating" not in text(view.query_one(RunLine))
+        (run / "exit.json").touch()
+        make_live(run, phase="evaluating", progress_age=2.5)
+        await polled(view, pilot)
+        assert "training: testing" in text(view.query_one(RunLine))
+
+
 async def test_a_layer_without_maps_is_asked_for_once(tmp_path: Path) -> None:
     run = make_live(write_run(tmp_path))
     log = run / "events.1.jsonl"
@@ -532,7 +734,7 @@ async def test_a_picture_is_probed_by_its_number(tmp_path: Path) -> None:
         assert str(problem.content) == "there are 10,000 test pictures: 0 to 9,999"
         await pilot.press("ctrl+u", *"103", "enter")
         await app_idle(pilot)
-        assert "a 3, read as 3 ✓  test picture 103" in panel(view, MAPS)
+        assert "picture 103: a 3, read as 3 ✓" in panel(view, MAPS)
         assert not sent(run), "its maps are there already"
 
 
@@ -642,6 +844,32 @@ async def test_runs_are_drawn_over_each_other(tmp_path: Path, monkeypatch: pytes
 
 
 # -- before the start
+
+
+async def test_what_a_new_run_takes_over_is_seen_and_can_be_dropped(tmp_path: Path) -> None:
+    run = write_run(tmp_path, weights_from="/runs/20261119-mnist-abc", tensorboard="/boards/one")
+    async with opened(CnntuiApp("train", run=run), (80, 24)) as (view, pilot):
+        await pilot.press("n")
+        setup = view.query_one(Setup)
+        assert "x begins with the weights of 20261119-mnist-abc" in text(setup)
+        assert view.state.settings.tensorboard is None, "two runs in one directory would be one curve"
+        await pilot.press("x")
+        assert view.state.settings.weights_from is None
+        assert "begins with" not in text(setup)
+        assert view.state.settings.epochs == 3
+        await pilot.press("x")
+        assert view.reader is None
+
+
+async def test_another_net_begins_with_weights_of_its_own() -> None:
+    settings = Settings(weights_from="/runs/one", tensorboard="/boards/one", lr=0.002)
+    network = parse("flatten; linear 10", (1, 8, 8), "tiny")
+    async with opened(CnntuiApp("train", network=network, settings=settings)) as (view, pilot):
+        assert "begins with the weights of one" in text(view.query_one(Setup))
+        assert "TensorBoard: /boards/one" in text(view.query_one(Setup))
+        await pilot.press("e", "home", "enter")
+        await pilot.pause()
+        assert view.state.settings == Settings(tensorboard="/boards/one", lr=0.002)
 
 
 async def test_a_recipe_sets_the_rows_below_it() -> None:

@@ -28,10 +28,12 @@ from cnntui.labs.watching import (
     MAPS,
     MISREAD,
     RATE,
+    Asked,
     Looking,
     difference,
     room_for,
     told,
+    waiting,
 )
 from cnntui.runs.reader import RunReader, RunView
 from cnntui.ui.clock import Clock
@@ -69,6 +71,7 @@ BEFORE = (  # the start: on the settings
     ("up", "select(-1)", "Choose a setting", False),
     ("down", "select(1)", "Choose a setting", False),
     ("e", "net", "Net", True),
+    ("x", "fresh", "Fresh weights, no TensorBoard", False),
 )
 WATCHING = (
     ("space", "go", "Go/pause", True),
@@ -154,7 +157,7 @@ class TrainView(TrainMoves, Widget):
         self.others: dict[RunReader, RunView | None] = {}
         self.looking = Looking()
         self.as_glyphs = False
-        self.asked: dict[str, str] = {}
+        self.asked: tuple[Asked, ...] = ()
         self.said: tuple[str, bool] | None = None
         self.layers_asked: set[str] = set()
         self._asked_to_stop = self.launching = False
@@ -192,7 +195,7 @@ class TrainView(TrainMoves, Widget):
     def follow(self, reader: RunReader | None) -> None:
         """Watch a run, or none: then the settings are there."""
         self.reader, self.run_view, self.others = reader, None, {}
-        self.asked, self.layers_asked, self.said = {}, set(), None
+        self.asked, self.layers_asked, self.said = (), set(), None
         self._asked_to_stop = False
         self.set_class(reader is not None, "-watching")
         self.note("")
@@ -253,8 +256,8 @@ class TrainView(TrainMoves, Widget):
             self._poll_now()  # another run is watched since
         if self.reader is None or self.run_view is None:
             return
-        answers = {answer.id for answer in self.run_view.answers}
-        self.asked = {ident: words for ident, words in self.asked.items() if ident not in answers}
+        self.asked = waiting(self.asked, self.run_view)
+        self.lose_patience()
         self.draw()
         self.ask_for_layer()
         if self._all_over():

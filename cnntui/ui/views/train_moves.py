@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -16,13 +17,23 @@ from textual.widget import Widget
 from cnntui.core.nets import load_net, zoo
 from cnntui.core.network import Network
 from cnntui.labs.plain import percent
-from cnntui.labs.train import TrainState
-from cnntui.labs.watching import MISREAD, Looking, going_on, picture_problem, rate
+from cnntui.labs.train import TrainState, again
+from cnntui.labs.watching import (
+    MISREAD,
+    PATIENCE_SECONDS,
+    Asked,
+    Looking,
+    at_odds,
+    going_on,
+    pause_or_resume,
+    picture_problem,
+    rate,
+)
 from cnntui.runs.control import send
 from cnntui.runs.launch import LaunchError, launch, resume
 from cnntui.runs.listing import row, run_directories
 from cnntui.runs.reader import RunReader, RunView, UnreadableRunError
-from cnntui.runs.spec import Settings, Spec, new_spec
+from cnntui.runs.spec import Spec, new_spec
 from cnntui.ui.screens.dialogs import Ask, Choose
 from cnntui.ui.screens.train_dialogs import AskRate, ChooseSeveral
 from cnntui.ui.widgets.panel import Pane
@@ -44,7 +55,7 @@ class TrainMoves(Widget):
     others: dict[RunReader, RunView | None]
     looking: Looking
     as_glyphs: bool
-    asked: dict[str, str]  # id of a command -> what was asked, in words
+    asked: tuple[Asked, ...]  # and not answered yet
     layers_asked: set[str]
     said: tuple[str, bool] | None  # by this screen, for some seconds, and whether it is a calm word
     _asked_to_stop: bool
@@ -141,6 +152,11 @@ class TrainMoves(Widget):
         self.state = self.state.change(by)
         self.draw()
 
+    def action_fresh(self) -> None:
+        """Neither begin with another run's weights nor write for TensorBoard."""
+        self.state = self.state.without_extras()
+        self.draw()
+
     def action_net(self) -> None:
         """Another net of the zoo."""
 
@@ -205,9 +221,7 @@ class TrainMoves(Widget):
     def action_new(self) -> None:
         """Back to the settings of this run; if it is going, it goes on."""
         if self.reader is not None:
-            spec = self.reader.spec
-            chosen = {name: getattr(spec, name) for name in Settings.__struct_fields__}
-            self.state = TrainState(spec.network, Settings(**chosen))
+            self.state = again(self.reader.spec)
         self.follow(None)
 
     def action_detach(self) -> None:
@@ -222,10 +236,10 @@ class TrainMoves(Widget):
         if view is None or self.reader is None or self.launching:
             return
         if self.going:
-            self.command("resume" if view.state == "paused" else "pause")
+            self.command(pause_or_resume(view, self.asked))
         elif view.resumable:
             step = view.checkpoint.step if view.checkpoint else 0
-            self.say(f"resuming from step {step:,} …", calm=True)
+            self.say("trying again …" if at_odds(view) else f"resuming from step {step:,} …", calm=True)
             self.launching = True
             self._resume(self.reader.directory)
         else:
@@ -240,9 +254,17 @@ class TrainMoves(Widget):
         except (OSError, msgspec.ValidationError) as error:
             self.say(f"{words or command} could not be asked: {error}")
             return
-        self.asked[ident] = words or command
+        self.asked = (*self.asked, Asked(ident, command, words or command, time.monotonic()))
         self.said = None
         self.note(f"asked: {words or command}", calm=True)
+
+    def lose_patience(self) -> None:
+        """Wait no longer for what was asked long ago, and say so."""
+        long_ago = time.monotonic() - PATIENCE_SECONDS
+        given_up = [one for one in self.asked if one.at < long_ago]
+        if given_up:
+            self.asked = self.asked[len(given_up) :]
+            self.say(f"no answer to {given_up[-1].words} yet")
 
     def _can_ask(self) -> bool:
         """Whether somebody is there to obey; says so if not."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from math import isfinite
 
-from cnntui.labs.curves import nearest, reach, smoothed
+from cnntui.labs.curves import loss_text, nearest, reach, smoothed
 from cnntui.labs.plain import percent
 from cnntui.labs.watching import LETTERS
 from cnntui.runs.reader import Points, RunView
@@ -42,7 +41,9 @@ class LossPanel(Panel):
     def title(self, shown: Shown) -> str:
         """How it is drawn, or what the cursor reads."""
         looking = shown.looking
-        how = ["log"] if looking.log else []
+        softened = shown.view.spec.label_smoothing  # only what is trained on: the test loss lies below for that alone
+        how = [f"train: labels smoothed {softened:g}"] if softened else []
+        how += ["log"] if looking.log else []
         how += [f"smoothed {looking.kept:g}"] if looking.smoothing else []
         how += ["the last steps"] if looking.recent else []
         return ", ".join(how)
@@ -112,9 +113,7 @@ def _put_others(canvas: Canvas, y: int, entries: list[tuple[str, str, str]], col
 def _at(points: Points, cursor: float | None) -> str:
     """The value at the cursor, else the last one."""
     point = nearest(points, cursor) if cursor is not None else points[-1] if points else None
-    if point is None:
-        return "–"
-    return f"{point[1]:.4f}" if isfinite(point[1]) else "nan"
+    return loss_text(point[1]) if point is not None else "–"
 
 
 class AccuracyPanel(Panel):
@@ -169,7 +168,8 @@ class AccuracyPanel(Panel):
 
 
 def _error(accuracy: float) -> str:
-    return f"{(1 - accuracy) * 100:.2f} %"
+    """What is left of 100 % as `percent` prints the accuracy: the two add up on the screen."""
+    return f"{100 - float(percent(accuracy).removesuffix(' %')):.2f} %"
 
 
 def _by_epoch(view: RunView, errors: bool) -> Points:

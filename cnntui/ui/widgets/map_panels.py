@@ -7,7 +7,7 @@ from collections.abc import Hashable
 import numpy as np
 
 from cnntui.core.arithmetic import MINUS, number
-from cnntui.core.shading import ZERO, glyphs
+from cnntui.core.shading import ZERO, glyphs, scale_of, shade
 from cnntui.core.windows import Array
 from cnntui.labs.classes import class_name, rounded
 from cnntui.labs.watching import names, reading
@@ -37,7 +37,7 @@ class MapsPanel(Panel):
     """One test picture, what the net says it is, and what a layer makes of it."""
 
     def title(self, shown: Shown) -> str:
-        """Which picture, and what the net says it is."""
+        """Which test picture, its number first, and what the net says it is."""
         probe, asked = shown.view.probe, shown.looking.wanted
         if probe is None:
             return ""
@@ -45,7 +45,7 @@ class MapsPanel(Panel):
             return f"picture {asked:,} is asked for"
         index = shown.looking.present_picture(shown.view)
         label, read, right = reading(shown.view, index)
-        return f"a {label}, read as {read} {'✓' if right else '✗'}  test picture {probe.pictures[index]:,}"
+        return f"picture {probe.pictures[index]:,}: a {label}, read as {read} {'✓' if right else '✗'}"
 
     def depends(self, shown: Shown) -> Hashable:
         """The probe, the layer and the picture."""
@@ -165,7 +165,7 @@ class FiltersPanel(Panel):
         if probe is None:
             canvas.put(0, 1, SOON, ink(colors.dim))
             return
-        weights = self.pictures.of(shown.view, probe, probe.filters)
+        weights = self.pictures.filters(shown.view)
         if weights is None:
             canvas.put(0, 1, "this net has no convolution, or its weights are not there", ink(colors.dim))
             return
@@ -175,15 +175,14 @@ class FiltersPanel(Panel):
         columns, rows = max(1, (canvas.width + 2) // (wide + 2)), max(1, canvas.height // (tall + 1))
         fit = min(count, columns * rows)
         end = canvas.put(0, 0, f"{fit} of {count} filters {width}×{height}  "[: canvas.width], ink(colors.dim))
-        put_scale(canvas, end, 0, probe.filters_scale, colors, shown.glyphs)
+        scale = scale_of(weights)
+        put_scale(canvas, end, 0, scale, colors, shown.glyphs)
         for place in range(fit):
             row, column = divmod(place, columns)
             for channel in range(inputs):
                 corner = (column * (wide + 2) + channel * (width * cell + 1), 1 + row * (tall + 1))
                 size = (cell, lines)
-                self._put_filter(
-                    canvas, corner, size, weights[place, channel], probe.filters_scale, colors, shown.glyphs
-                )
+                self._put_filter(canvas, corner, size, weights[place, channel], scale, colors, shown.glyphs)
 
     def _cell(self, canvas: Canvas, count: int, inputs: int, height: int, width: int) -> tuple[int, int]:
         """Columns and lines of a weight: written out, and in large cells, if enough filters fit so."""
@@ -198,18 +197,18 @@ class FiltersPanel(Panel):
         canvas: Canvas,
         corner: tuple[int, int],
         size: tuple[int, int],
-        shades: Array,
+        weights: Array,
         scale: float,
         colors: Palette,
         plain: bool,
     ) -> None:
         """Cells on a ground in the colour grammar, underlined as weights are everywhere; numbers where they have room."""
         (left, top), (cell, lines) = corner, size
+        shades = shade(weights, scale)
         for row, column in np.ndindex(*shades.shape):
-            shade = int(shades[row, column])
-            ground = None if plain else heat(shade, colors)
+            ground = None if plain else heat(int(shades[row, column]), colors)
             style = ink(colors.text if ground is None else readable_on(ground), ground)
-            value = f"{(shade - ZERO) / 127 * scale:.2f}".replace("-", MINUS)
+            value = f"{float(weights[row, column]):z.2f}".replace("-", MINUS)
             text = (
                 f"{value:>{cell - 1}} "
                 if cell >= NUMBER

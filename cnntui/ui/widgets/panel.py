@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,14 +38,21 @@ class Pictures:
 
     def of(self, view: RunView, event: Event, name: str | None, least: int = 1) -> Array | None:
         """The file that an event names; None while it cannot be had."""
+        return self._once(view, event, name, lambda: view.shades(name, least))
+
+    def filters(self, view: RunView) -> Array | None:
+        """The weights of the first convolution; None while they cannot be had."""
+        return self._once(view, view.probe, view.probe.filters, view.filters) if view.probe else None
+
+    def _once(self, view: RunView, event: Event, name: str | None, load: Callable[[], Array | None]) -> Array | None:
         if name is None:
             return None
         key = (view.directory, event.attempt, event.seq, name)
         if key not in self._kept:
-            shades = view.shades(name, least)
-            if shades is None:
+            array = load()
+            if array is None:
                 return None
-            self._kept[key] = shades
+            self._kept[key] = array
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
@@ -58,6 +65,7 @@ class Panel:
     def __init__(self, pictures: Pictures) -> None:
         self.pictures = pictures
         self.page = (1, 1)  # how many columns and rows of things were drawn last
+        self.where = ""  # which of the things these are, for the end of the title line
 
     def title(self, shown: Shown) -> str:
         """What is seen now, behind the panel's name."""
@@ -125,21 +133,22 @@ class Pane(Painted):
         body = Canvas(canvas.width, max(0, canvas.height - 1), canvas.base)
         panel.paint(body, shown, colors)
         canvas.rows[1:] = body.rows
-        self._put_title(canvas, panel.title(shown), shown.looking)
+        self._put_title(canvas, panel.title(shown), panel.where, shown.looking)
 
-    def _put_title(self, canvas: Canvas, title: str, looking: Looking) -> None:
+    def _put_title(self, canvas: Canvas, title: str, where: str, looking: Looking) -> None:
         colors, focused = self.palette, looking.focus == self.place
         line = ink(colors.accent if focused else colors.dim)
         canvas.put(0, 0, ("━" if focused else "─") * canvas.width, line)
         canvas.put(0, 0, "▸" if focused else "─", line)
         x = canvas.put(1, 0, f" {self.number} ", ink(colors.accent, bold=True))
         x = canvas.put(x, 0, f"{PANELS[self.number]} ", ink(colors.accent if focused else colors.text, bold=focused))
+        end = f" {where} " if where else ""
+        end += " esc back " if looking.enlarged and focused else ""
         if title:
-            room = canvas.width - x - 2
+            room = canvas.width - x - 2 - (len(end) if where else 0)
             cut = title if len(title) <= room else f"{title[: room - 1]}…"
             x = canvas.put(x + 1, 0, f" {cut} ", ink(colors.text)) if room > 4 else x
-        end = " esc back " if looking.enlarged else ""
-        if focused and x + len(end) < canvas.width:
+        if x + len(end) < canvas.width:
             canvas.put(canvas.width - len(end), 0, end, ink(colors.dim))
 
     def on_click(self, event: events.Click) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from cnntui.core.shading import ZERO
 from cnntui.core.windows import Array
 from cnntui.labs.classes import class_name, in_short, sentence
-from cnntui.labs.watching import misread_sentence, names
+from cnntui.labs.watching import misread_count, misread_sentence, names
 from cnntui.runs.events import Data
 from cnntui.ui.theme import Palette, ink
 from cnntui.ui.widgets.painted import Canvas
@@ -78,6 +78,7 @@ class MisreadPanel(Panel):
     def paint(self, canvas: Canvas, shown: Shown, colors: Palette) -> None:
         """The page on which the selected one stands."""
         view, classes = shown.view, shown.view.classes
+        self.where = ""
         if classes is None:
             canvas.put(0, 1, SOON, ink(colors.dim))
             return
@@ -96,7 +97,9 @@ class MisreadPanel(Panel):
         self.page = (columns, rows)
         chosen = min(shown.looking.misread, count - 1)
         first = chosen // (columns * rows) * columns * rows
-        for place in range(min(columns * rows, count - first)):
+        last = min(first + columns * rows, count)
+        self._put_where(canvas, rows * tall, (first, last, count), misread_count(classes), colors)
+        for place in range(last - first):
             row, column = divmod(place, columns)
             misread = classes.misread[first + place]
             text = sentence(misread, names(view)) if tile > SENTENCE else in_short(misread, names(view))
@@ -106,6 +109,15 @@ class MisreadPanel(Panel):
             x, y = column * tile, row * tall
             canvas.put(x, y, f"{mark}{text}"[: tile - 1], ink(colors.on_accent if selected else colors.text, ground))
             put_photo(canvas, x, y + 1, pictures[first + place], factor, colors, shown.glyphs)
+
+    def _put_where(self, canvas: Canvas, under: int, part: tuple[int, int, int], total: int, colors: Palette) -> None:
+        """Which of how many these are, and where the others lie: in the line under them, else in the title's."""
+        first, last, count = part
+        arrows = f"{'↑ ' * (first > 0)}{'↓ ' * (last < count)}"  # first: the end is cut where there is little room
+        kept = f"{count}" if count == total else f"{count}, the surest of {total:,}"
+        self.where = "" if under < canvas.height else f"{arrows}{first + 1}–{last} of {total:,}"
+        if not self.where:
+            canvas.put(0, canvas.height - 1, f"{arrows}{first + 1}–{last} of {kept}", ink(colors.dim))
 
 
 class DataPanel(Panel):

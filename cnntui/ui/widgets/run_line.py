@@ -15,6 +15,8 @@ from cnntui.ui.theme import ink
 from cnntui.ui.widgets.painted import Canvas, Painted
 
 STALLED_AFTER = 10.0
+BRIEF_SECONDS = 1.0
+PHASES = {"evaluating": "testing"}  # in words that people use
 
 
 class RunLine(Painted):
@@ -63,10 +65,9 @@ class RunLine(Painted):
         if view.alive == "stale":
             return "? nothing heard for a minute", ink(colors.error, bold=True)
         if view.state == "training" and status and status.progress_age > STALLED_AFTER:
-            return f"no progress for {status.progress_age:.0f} s ({status.phase})", ink(colors.error, bold=True)
-        telling = status and status.phase not in ("", view.state) and view.state not in ("paused", *ENDED)
-        phase = f": {status.phase}" if status and telling else ""
-        return f"{view.label}{phase}", ink(colors.accent if not view.ended else colors.text, bold=True)
+            phase = PHASES.get(status.phase, status.phase)
+            return f"no progress for {status.progress_age:.0f} s ({phase})", ink(colors.error, bold=True)
+        return f"{view.label}{_phase(view)}", ink(colors.accent if not view.ended else colors.text, bold=True)
 
     def _put_progress(self, canvas: Canvas, view: RunView) -> None:
         colors, status = self.palette, view.status
@@ -81,15 +82,26 @@ class RunLine(Painted):
         canvas.put(x, 1, after, ink(colors.text))
 
 
+def _phase(view: RunView) -> str:
+    """What the trainer does, where its state does not say it; not what is over as soon as it is read."""
+    status = view.status
+    if status is None or status.phase in ("", view.state) or view.state in ("paused", *ENDED):
+        return ""
+    brief = status.phase == "evaluating" and status.progress_age < BRIEF_SECONDS
+    return "" if brief else f": {PHASES.get(status.phase, status.phase)}"
+
+
 def facts(view: RunView) -> Iterator[tuple[str, bool]]:
     """What there is to say beside the progress, the most wanted first; whether it stands out."""
     status = view.status
-    if view.read < 1:
+    if not view.logged:
+        yield "its log is gone", True
+    elif view.read < 1:
         yield f"reading the log {rounded(view.read)}", True
     if view.test_accuracy and view.data:
         yield f"test {percent(view.test_accuracy[-1][1])} of {view.data.test:,}", True
     if status is not None and not view.ended:
-        if status.images_per_second:
+        if status.images_per_second and view.state != "paused":
             yield f"{status.images_per_second:,.0f} images/s", True
         yield f"lr {rate(view):.4g}", False
         if status.memory:

@@ -24,7 +24,7 @@ class Setup(PaintedState[TrainState]):
     DEFAULT_CSS = "Setup { height: 1fr; margin: 0 2; }"
 
     def paint(self, canvas: Canvas) -> None:
-        """Net, settings, help, keys; what has no room is scrolled to."""
+        """Net, what `x` drops, settings, help, keys; what has no room is scrolled to."""
         colors, state = self.palette, self.state
         analysis = analyse(state.network)
         roomy = canvas.height >= 30
@@ -39,6 +39,12 @@ class Setup(PaintedState[TrainState]):
         for text in seen:
             y = y + 1
             canvas.put(0, y, text, ink(colors.dim))
+        for text in state.extras:
+            y = y + 1
+            x = canvas.put(0, y, "x ", ink(colors.accent, bold=True))
+            canvas.put(
+                x, y, text if len(text) <= canvas.width - x else f"{text[: canvas.width - x - 1]}…", ink(colors.text)
+            )
         top = y + 2
         room = max(1, min(len(state.names), canvas.height - top - FOOT))
         first = max(0, min(state.selected - room + 1 if state.selected >= room else 0, len(state.names) - room))
