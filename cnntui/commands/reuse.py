@@ -25,11 +25,12 @@ def export(run: str, file: Path, which: str) -> None:
     FILE.onnx         the net, for other runtimes
     FILE.safetensors  its weights, named after its layers
     FILE.pt, .pth     a state dict for the program that FILE.py is
-    FILE.py           the net's PyTorch source, as cnntui inspect NET --code prints it
+    FILE.py           the net's PyTorch source, with prepare(), which makes its input of pictures
     FILE.csv, or -    loss, accuracy, learning rate, images/s; - prints them
     """
     from cnntui.core.nets import NetFile
     from cnntui.labs.program import pytorch
+    from cnntui.labs.program.prepare import prepare
     from cnntui.runs import export as exports
     from cnntui.runs.files import replacing
     from cnntui.runs.spec import Spec, read_json
@@ -48,13 +49,14 @@ def export(run: str, file: Path, which: str) -> None:
         if file.suffix in exports.WRITERS:
             written = exports.export(directory, file, which, pytorch(NetFile(spec.network)))
             warn(written.refused)
-            click.echo(f"{file}: the weights of {written.checkpoint}")
+            click.echo(f"{file}: the weights of {written.checkpoint}\ninput: {written.input}")
             return
         exports.check_place(file)
         with replacing(file) as out:
             if file.suffix == ".py":
-                out.write(pytorch(NetFile(spec.network)).encode())
-                said = f"the program of {spec.net}"
+                function = prepare(exports.preparation(directory, spec))
+                out.write(pytorch(NetFile(spec.network), function).encode())
+                said = f"the program of {spec.net}" + (", with prepare(pictures)" if function else "")
             else:
                 from cnntui.labs.metrics import metrics
 

@@ -25,18 +25,25 @@ def glance(directory: Path) -> RunView:
 
 
 def steer(run: str, command: str, **values: float | str) -> None:
-    """Leave a command for a run that is still going."""
-    from cnntui.runs.control import send
+    """Leave a command for a run that is still going, and print what its trainer says to it."""
+    from cnntui.runs.control import answer_to, send
 
     directory = the_run(run)
     view = glance(directory)
     if view.ended:
         fail(f"{view.spec.run} has ended ({view.label}): nobody is there to {command} it")
     try:
-        send(directory, command, **values)
+        ident = send(directory, command, **values)
     except OSError as error:
         fail(f"{directory}: {error.strerror}")
-    click.echo(f"{command}: asked of {view.spec.run}")
+    reply = answer_to(directory, ident)
+    if reply is None:
+        why = "" if view.alive == "alive" else f": its process is {view.alive}"
+        click.echo(f"{command}: asked of {view.spec.run}; no answer yet{why}")
+    elif reply.accepted:
+        click.echo(reply.message)
+    else:
+        fail(reply.message)
 
 
 @click.command()
@@ -97,10 +104,12 @@ def set_(run: str, setting: str) -> None:
 
 def setting_value(name: str, text: str, setting: str) -> float | str:
     """What stands behind the `=`."""
+    if name == "lr":
+        from cnntui.labs.watching import rate_problem
+
+        return fail(f"{setting}: {problem}") if (problem := rate_problem(text)) else float(text)
     wrong = f"{setting!r} is not understood: write lr=0.0005, layer=conv1, or picture=7, a number of the test set"
     try:
-        if name == "lr" and 0 < float(text) < float("inf"):
-            return float(text)
         if name == "picture" and int(text) >= 0:
             return int(text)
     except ValueError:
