@@ -443,6 +443,15 @@ def test_exit_statuses_go_through_main() -> None:
     assert process("inspect", "conv 9 k9", "--input", "1,3,3", "--json").returncode == 1
 
 
+def test_output_that_nobody_reads_ends_141() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "cnntui", "inspect", "lenet5", "--json"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_an_interrupt_stops_the_run_and_ends_130() -> None:
     training = subprocess.Popen(
         [
@@ -472,6 +481,28 @@ def test_an_interrupt_stops_the_run_and_ends_130() -> None:
     assert training.returncode == 130
     assert "stopped at step" in output
     assert "stopping after a checkpoint" in errors
+
+
+def test_a_reader_that_leaves_leaves_the_run_alone() -> None:
+    """As `train --plain | head -1`: the run goes on, and how to see it again is told where somebody still reads."""
+    command = [sys.executable, "-m", "cnntui", "train", *NET, "--epochs", "100000", "--plain"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True) as training:
+        assert training.stdout is not None
+        assert training.stderr is not None
+        name = training.stdout.readline().split()[1]
+        training.stdout.close()
+        said = training.stderr.read()
+    assert training.returncode == 141
+    assert said == f"the run goes on; cnntui attach {name} shows it again, cnntui stop {name} ends it\n"
+    assert json.loads(process("runs", "--json").stdout)[0]["exit"] is None
+
+
+def test_maps_can_be_left_out() -> None:
+    done = process("train", *NET, "--epochs", "1", "--plain", "--no-maps")
+    assert done.returncode == 0
+    assert "of 360 test pictures" in done.stdout.splitlines()[-1]
+    assert "conv1" not in process("attach", "last", "--plain", "--no-maps").stdout
 
 
 # -- the rest

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cnntui.commands.common import fail, print_json, the_run, warn
+
+if TYPE_CHECKING:
+    from cnntui.runs.predict import Predictions
 
 SHOWN = 3  # classes a line
 CHECKPOINT = click.option(
@@ -95,7 +100,6 @@ def predict(
     run: str, pictures: tuple[Path, ...], tests: tuple[int, ...], which: str, invert: bool | None, as_json: bool
 ) -> None:
     """What the net of RUN makes of each PICTURE: its classes, surest first."""
-    from cnntui.labs.plain import percent
     from cnntui.runs.predict import PredictError
     from cnntui.runs.predict import predict as ask
 
@@ -106,12 +110,23 @@ def predict(
     except PredictError as error:
         fail(error)
     warn(answer.refused)
+    for line in answer.unread:
+        click.echo(f"Error: {line}", err=True)
     if as_json:
         print_json(answer.predictions)
-        return
-    width = max(len(each.file) for each in answer.predictions)
+    else:
+        print_predictions(answer, marked=invert is None)
+    if answer.unread:
+        sys.exit(1)
+
+
+def print_predictions(answer: Predictions, marked: bool) -> None:
+    """A line a picture; what was inverted unasked is `marked`."""
+    from cnntui.labs.plain import percent
+
+    width = max((len(each.file) for each in answer.predictions), default=0)
     for each in answer.predictions:
         read = ", ".join(f"{one.name} {percent(one.probability)}" for one in each.classes[:SHOWN])
         label = f"  (labelled {each.label})" if each.label is not None else ""
-        inverted = "  (inverted: dark on light)" if each.inverted and invert is None else ""
+        inverted = "  (inverted: dark on light)" if each.inverted and marked else ""
         click.echo(f"{each.file:<{width}}  {read}{label}{inverted}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cnntui.commands.common import fail, has_terminal, open_app, the_run
+from cnntui.commands.training import NO_MAPS, follow_plainly
 
 if TYPE_CHECKING:
     from cnntui.runs.reader import RunView
@@ -56,10 +57,10 @@ def pause(run: str) -> None:
 @click.command()
 @click.argument("run")
 @click.option("--plain", is_flag=True, help="Print lines, open no screen.")
+@NO_MAPS
 @click.option("--detach", is_flag=True, help="Of a run that has ended: let it go on, print its directory, and return.")
-def resume(run: str, plain: bool, detach: bool) -> None:
+def resume(run: str, plain: bool, no_maps: bool, detach: bool) -> None:
     """Let RUN go on: a paused one, or one that has ended before its last step, from its newest checkpoint."""
-    from cnntui.commands.training import follow_plainly
     from cnntui.runs.launch import LaunchError
     from cnntui.runs.launch import resume as go_on
 
@@ -74,7 +75,7 @@ def resume(run: str, plain: bool, detach: bool) -> None:
     if detach:
         click.echo(directory)
     elif plain or not has_terminal():
-        sys.exit(follow_plainly(directory))
+        sys.exit(follow_plainly(directory, with_maps=not no_maps))
     else:
         open_app("train", run=directory)
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from cnntui.core.analysis import analyse
 from cnntui.core.arithmetic import number
+from cnntui.core.network import INPUT
 from cnntui.core.shading import glyphs
-from cnntui.labs.watching import reading
+from cnntui.labs.classes import class_name
 from cnntui.runs.events import from_number
-from cnntui.runs.places import name_of
+from cnntui.runs.listing import name_of
 from cnntui.runs.reader import RunReader, RunView
 
 POLL_SECONDS = 0.25
@@ -67,16 +68,19 @@ def ending(view: RunView) -> str:
 
 
 def maps(view: RunView, picture: int = 7, width: int = WIDTH, most: int = MOST_LAYERS) -> Iterator[str]:
-    """The feature maps of some layers, from the first to the last, for the probe picture of one class, as ASCII."""
+    """The probe picture of one class, and the feature maps of some layers, from the first to the last, as ASCII."""
     probe = view.probe
     if probe is None or not probe.labels:
         return
     index = min(picture, len(probe.labels) - 1)
     odds = probe.probabilities[index]
-    label, read, _ = reading(view, index)
-    yield f"test picture {probe.pictures[index]}, a {label}, read as {read} ({percent(max(odds, default=0.0))})"
-    layers = list(probe.maps)
-    for layer in spread(layers, most):
+    best = max(range(len(odds)), key=odds.__getitem__)
+    names = view.data.classes if view.data else ()
+    label, read = class_name(names, probe.labels[index]), class_name(names, best)
+    yield f"test picture {probe.pictures[index]}, a {label}, read as {read} ({percent(odds[best])})"
+    probed = [layer for layer in probe.maps if layer != INPUT]
+    chosen_layers = spread(probed, most)
+    for layer in (*(INPUT,) * (INPUT in probe.maps), *chosen_layers):
         shades = view.maps(layer)
         if shades is None:
             continue
@@ -91,8 +95,11 @@ def maps(view: RunView, picture: int = 7, width: int = WIDTH, most: int = MOST_L
             yield "  ".join(row).rstrip()
     yield ""
     yield "from zero up: . : + * # @    from zero down: , ; ~ = % &"
-    if len(layers) > most:
-        yield f"{len(layers) - most} more layers have maps: cnntui attach {name_of(view.directory)} shows them"
+    makers = [row for row in analyse(view.spec.network).rows if row.output is not None and len(row.output) == 3]
+    more = max(len(makers), len(probed)) - len(chosen_layers)
+    if more > 0:
+        has = "layers have" if more > 1 else "layer has"
+        yield f"{more} more {has} maps: cnntui attach {name_of(view.directory)} shows them in a terminal"
 
 
 def spread(layers: Sequence[str], most: int) -> list[str]:

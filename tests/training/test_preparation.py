@@ -36,7 +36,7 @@ images, labels = torch.load("test", weights_only=True)
 with torch.no_grad():
     print(int((model.eval()(net.prepare(images)).argmax(1) == labels).sum()) / len(labels))
 """
-SHAPES: dict[str, tuple[Shape, Shape]] = {
+SHAPES: dict[str, tuple[tuple[int, int, int], Shape]] = {
     "as it is": ((1, 8, 8), (1, 8, 8)),
     "padded": ((1, 28, 28), (1, 32, 32)),
     "padded oddly": ((3, 5, 6), (3, 8, 7)),
@@ -47,7 +47,7 @@ SHAPES: dict[str, tuple[Shape, Shape]] = {
 }
 
 
-def how(picture: Shape | None, shape: Shape, data: str = "mnist", **more: Any) -> Preparation:
+def how(picture: tuple[int, int, int] | None, shape: Shape, data: str = "mnist", **more: Any) -> Preparation:
     spec = new_spec(parse("flatten; linear 10", shape), Settings(data=data))
     channels = picture[0] if picture else 1
     known = {"mean": [0.0, 0.4, 0.3][-channels:], "deviation": [0.123456789, 1 / 3, 0.5][:channels], **more}
@@ -63,7 +63,7 @@ def made(of: Preparation) -> Any:
 
 
 @pytest.mark.parametrize(("picture", "shape"), SHAPES.values(), ids=SHAPES)
-def test_the_program_prepares_as_the_trainer_does(picture: Shape, shape: Shape) -> None:
+def test_the_program_prepares_as_the_trainer_does(picture: tuple[int, int, int], shape: Shape) -> None:
     of = how(picture, shape)
     images = torch.randint(0, 256, (3, *picture), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     expected = Fitting.restored(shape, of.mean, of.deviation)(images)
