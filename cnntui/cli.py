@@ -21,6 +21,10 @@ def main() -> None:
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort:
         sys.exit(130)
+    except click.UsageError as error:
+        told = f"; {error.ctx.command_path} --help tells more" if error.ctx else ""
+        click.echo(f"Error: {error.format_message().rstrip('.')}{told}".replace("\n", " "), err=True)
+        sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

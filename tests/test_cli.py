@@ -443,6 +443,23 @@ def test_exit_statuses_go_through_main() -> None:
     assert process("inspect", "conv 9 k9", "--input", "1,3,3", "--json").returncode == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "lenet5", "--epochs", "1.5"], "Invalid value for '--epochs': '1.5' is not a valid integer; "),
+        (["train", "lenet5", "--recipe", "quick"], "Invalid value for '--recipe': 'quick' is not one of "),
+        (["train", "--speed", "1"], "No such option"),
+        (["inspect"], "Missing argument 'NET'; "),
+        (["fly"], "No such command 'fly'"),
+    ],
+)
+def test_a_command_that_is_written_wrongly_is_one_line_and_ends_2(arguments: list[str], message: str) -> None:
+    done = process(*arguments)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith(f"Error: {message}")
+    assert done.stderr.endswith(" --help tells more\n")
+
+
 def test_output_that_nobody_reads_ends_141() -> None:
     reading, writing = os.pipe()
     os.close(reading)
