@@ -9,7 +9,7 @@ import click
 
 from cnntui import __version__
 from cnntui.commands import convolution, learning, networks, reuse, steering, training
-from cnntui.commands.common import open_app
+from cnntui.commands.common import open_app, pipe_broke
 
 COLORS = {"truecolor": "truecolor", "256": "256", "16": "standard"}
 
@@ -21,12 +21,13 @@ def main() -> None:
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort:
         sys.exit(130)
+    except click.UsageError as error:
+        told = f"; {error.ctx.command_path} --help tells more" if error.ctx else ""
+        click.echo(f"Error: {error.format_message().rstrip('.')}{told}".replace("\n", " "), err=True)
+        sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
     except Exception as error:  # the last resort: no traceback reaches a user
         from cnntui.runs.places import log_traceback
 
@@ -34,7 +35,18 @@ def main() -> None:
         sys.exit(1)
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """A group that ends as other programs do where nobody reads its output any more; click by itself ends 1."""
+
+    def invoke(self, context: click.Context) -> object:
+        """Run the command."""
+        try:
+            return super().invoke(context)
+        except BrokenPipeError:
+            sys.exit(pipe_broke())
+
+
+@click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 @click.option(
     "--color", type=click.Choice([*COLORS, "none"]), help="Colours of the screens, where the terminal is not believed."

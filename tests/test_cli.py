@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -141,8 +142,10 @@ def test_a_broken_net_keeps_its_facts_and_exits_1() -> None:
         (["train", "conv 3", "--input", "1,8,8"], "not in one score a class"),
         (["attach", "last"], "there is no run yet"),
         (["stop", "nothing"], "no run is called 'nothing'"),
-        (["set", "last", "lr=fast"], "write lr=0.0005"),
-        (["set", "last", "lr=0"], "write lr=0.0005"),
+        (["set", "last", "lr=fast"], "lr=fast: 'fast' is not a number: write one like 0.0005"),
+        (["set", "last", "lr=0"], "lr=0: a learning rate is above 0"),
+        (["set", "last", "lr=11"], "lr=11: 11 is too large"),
+        (["set", "last", "speed=3"], "write lr=0.0005, layer=conv1, or picture=7"),
         (["set", "last", "picture=-1"], "picture=7, a number of the test set"),
         (["set", "last", "layer="], "'layer=' is not understood"),
         (["checkpoint", "last"], "there is no run yet"),
@@ -440,6 +443,32 @@ def test_exit_statuses_go_through_main() -> None:
     assert process("inspect", "conv 9 k9", "--input", "1,3,3", "--json").returncode == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "lenet5", "--epochs", "1.5"], "Invalid value for '--epochs': '1.5' is not a valid integer; "),
+        (["train", "lenet5", "--recipe", "quick"], "Invalid value for '--recipe': 'quick' is not one of "),
+        (["train", "--speed", "1"], "No such option"),
+        (["inspect"], "Missing argument 'NET'; "),
+        (["fly"], "No such command 'fly'"),
+    ],
+)
+def test_a_command_that_is_written_wrongly_is_one_line_and_ends_2(arguments: list[str], message: str) -> None:
+    done = process(*arguments)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith(f"Error: {message}")
+    assert done.stderr.endswith(" --help tells more\n")
+
+
+def test_output_that_nobody_reads_ends_141() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "cnntui", "inspect", "lenet5", "--json"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_an_interrupt_stops_the_run_and_ends_130() -> None:
     training = subprocess.Popen(
         [
@@ -469,6 +498,28 @@ def test_an_interrupt_stops_the_run_and_ends_130() -> None:
     assert training.returncode == 130
     assert "stopped at step" in output
     assert "stopping after a checkpoint" in errors
+
+
+def test_a_reader_that_leaves_leaves_the_run_alone() -> None:
+    """As `train --plain | head -1`: the run goes on, and how to see it again is told where somebody still reads."""
+    command = [sys.executable, "-m", "cnntui", "train", *NET, "--epochs", "100000", "--plain"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True) as training:
+        assert training.stdout is not None
+        assert training.stderr is not None
+        name = training.stdout.readline().split()[1]
+        training.stdout.close()
+        said = training.stderr.read()
+    assert training.returncode == 141
+    assert said == f"the run goes on; cnntui attach {name} shows it again, cnntui stop {name} ends it\n"
+    assert json.loads(process("runs", "--json").stdout)[0]["exit"] is None
+
+
+def test_maps_can_be_left_out() -> None:
+    done = process("train", *NET, "--epochs", "1", "--plain", "--no-maps")
+    assert done.returncode == 0
+    assert "of 360 test pictures" in done.stdout.splitlines()[-1]
+    assert "conv1" not in process("attach", "last", "--plain", "--no-maps").stdout
 
 
 # -- the rest
@@ -612,7 +663,12 @@ def test_a_trained_net_goes_to_others(tmp_path: Path) -> None:
         done = process("export", directory.name, str(tmp_path / name))
         assert done.returncode == 0, done.stderr
     inspected = process("inspect", *NET[:3], "--code").stdout
-    assert (tmp_path / "net.py").read_text() == inspected
+    program, _, main = inspected.partition("if __name__")
+    exported_program = (tmp_path / "net.py").read_text()
+    assert exported_program.startswith(program)
+    assert exported_program.endswith(main)
+    assert "def prepare(" in exported_program
+    assert "def prepare(" not in inspected
     code = (
         "import torch, net; (made,) = (each for each in vars(net).values() if isinstance(each, type));"
         "made().load_state_dict(torch.load('net.pt', weights_only=True), strict=True); print('loaded')"
@@ -635,7 +691,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(tmp_path: Path) -> N
     out = tmp_path / "net.safetensors"
     done = process("export", "last", str(out), "--checkpoint", "last")
     assert done.returncode == 0
-    assert done.stdout == f"{out}: the weights of {before.name}\n"
+    assert done.stdout.startswith(f"{out}: the weights of {before.name}\ninput: pictures of 8×8, ")
     said = f"passed over {last.name}: model.safetensors is not what was saved (another hash)\n"
     assert done.stderr == said
     assert process("predict", "last", "--test", "0", "--checkpoint", "last").stderr == said
@@ -653,7 +709,7 @@ def test_export_works_while_the_run_trains(tmp_path: Path) -> None:
     done = process("export", "last", str(tmp_path / "net.csv"))
     assert int(done.stdout.split()[-2].replace(",", "")) > 1
     before = RunReader(directory).poll()
-    assert process("checkpoint", "last").stdout == f"checkpoint: asked of {directory.name}\n"
+    assert re.fullmatch(r"checkpoint of step [\d,]+ saved\n", process("checkpoint", "last").stdout)
     view = until(directory, lambda view: any(answer.command == "checkpoint" for answer in view.answers))
     assert not before.ended
     assert all(answer.accepted for answer in view.answers)
@@ -677,6 +733,33 @@ def test_what_is_shown_is_set_by_name_and_number() -> None:
         assert process("set", "last", setting).returncode == 0
     view = until(directory, lambda view: len(view.answers) == 2)
     assert {answer.command for answer in view.answers} == {"set"}
+    for setting, message in (
+        ("layer=nope", "no layer 'nope' makes maps here: there are conv1"),
+        ("picture=999999", "there is no test picture 999999: they are numbered from 0 to 359"),
+    ):
+        refused = process("set", "last", setting)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr.startswith(f"Error: {message}")
+        assert refused.stderr.count("\n") == 1
+    assert re.fullmatch(r"learning rate 0\.0005 from step [\d,]+\n", process("set", "last", "lr=0.0005").stdout)
+
+
+def test_a_trainer_that_does_not_answer_is_told_so() -> None:
+    done = process("train", *NET, "--epochs", "100000", "--detach")
+    directory = Path(done.stdout.strip())
+    status = until(directory, lambda view: view.state == "training").status
+    assert status is not None
+    trainer = psutil.Process(status.pid)
+    trainer.suspend()
+    (row,) = json.loads(process("runs", "--json").stdout)
+    assert (row["state"], row["alive"], row["pid"]) == ("training", "stalled", status.pid)
+    assert f"{directory.name} " in (listed := process("runs").stdout)
+    assert " stalled " in listed
+    asked = process("pause", "last")
+    assert (asked.returncode, asked.stderr) == (0, "")
+    assert asked.stdout == f"pause: asked of {directory.name}; no answer yet: its process is stalled\n"
+    trainer.resume()
+    assert until(directory, lambda view: view.state == "paused").answers[-1].accepted
 
 
 def test_a_stopped_run_goes_on() -> None:

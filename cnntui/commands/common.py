@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -27,6 +28,12 @@ def warn(refused: Iterable[str]) -> None:
         click.echo(f"passed over {line}", err=True)
 
 
+def pipe_broke() -> int:
+    """Let nothing more be written to a stdout that nobody reads; returns the exit status of that."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141
+
+
 def has_terminal() -> bool:
     """Whether there is a person at both ends."""
     return sys.stdin.isatty() and sys.stdout.isatty()
@@ -48,6 +55,8 @@ def open_app(mode: str, **given: Any) -> None:
     app = CnntuiApp(mode, **given)
     app.run()
     if app.going_run and still_going(app.going_run):
+        from cnntui.runs.listing import name_of
+
         click.echo(f"the run goes on; cnntui attach {name_of(app.going_run)} shows it again")
     if app.failure:
         click.echo(app.failure, err=True)
@@ -64,13 +73,6 @@ def still_going(run: Path) -> bool:
         return row(run).pid is not None
     except UnreadableRunError:
         return False
-
-
-def name_of(run: Path) -> str:
-    """What finds a run again: its name, or its path where it is not among the others."""
-    from cnntui.runs.places import runs_root
-
-    return run.name if run.parent == runs_root() else str(run)
 
 
 def print_rich(table: Table) -> None:

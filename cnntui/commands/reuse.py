@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cnntui.commands.common import fail, print_json, the_run, warn
+
+if TYPE_CHECKING:
+    from cnntui.runs.predict import Predictions
 
 SHOWN = 3  # classes a line
 CHECKPOINT = click.option(
@@ -25,11 +30,12 @@ def export(run: str, file: Path, which: str) -> None:
     FILE.onnx         the net, for other runtimes
     FILE.safetensors  its weights, named after its layers
     FILE.pt, .pth     a state dict for the program that FILE.py is
-    FILE.py           the net's PyTorch source, as cnntui inspect NET --code prints it
+    FILE.py           the net's PyTorch source, with prepare(), which makes its input of pictures
     FILE.csv, or -    loss, accuracy, learning rate, images/s; - prints them
     """
     from cnntui.core.nets import NetFile
     from cnntui.labs.program import pytorch
+    from cnntui.labs.program.prepare import prepare
     from cnntui.runs import export as exports
     from cnntui.runs.files import replacing
     from cnntui.runs.spec import Spec, read_json
@@ -48,13 +54,14 @@ def export(run: str, file: Path, which: str) -> None:
         if file.suffix in exports.WRITERS:
             written = exports.export(directory, file, which, pytorch(NetFile(spec.network)))
             warn(written.refused)
-            click.echo(f"{file}: the weights of {written.checkpoint}")
+            click.echo(f"{file}: the weights of {written.checkpoint}\ninput: {written.input}")
             return
         exports.check_place(file)
         with replacing(file) as out:
             if file.suffix == ".py":
-                out.write(pytorch(NetFile(spec.network)).encode())
-                said = f"the program of {spec.net}"
+                function = prepare(exports.preparation(directory, spec))
+                out.write(pytorch(NetFile(spec.network), function).encode())
+                said = f"the program of {spec.net}" + (", with prepare(pictures)" if function else "")
             else:
                 from cnntui.labs.metrics import metrics
 
@@ -93,7 +100,6 @@ def predict(
     run: str, pictures: tuple[Path, ...], tests: tuple[int, ...], which: str, invert: bool | None, as_json: bool
 ) -> None:
     """What the net of RUN makes of each PICTURE: its classes, surest first."""
-    from cnntui.labs.plain import percent
     from cnntui.runs.predict import PredictError
     from cnntui.runs.predict import predict as ask
 
@@ -104,12 +110,23 @@ def predict(
     except PredictError as error:
         fail(error)
     warn(answer.refused)
+    for line in answer.unread:
+        click.echo(f"Error: {line}", err=True)
     if as_json:
         print_json(answer.predictions)
-        return
-    width = max(len(each.file) for each in answer.predictions)
+    else:
+        print_predictions(answer, marked=invert is None)
+    if answer.unread:
+        sys.exit(1)
+
+
+def print_predictions(answer: Predictions, marked: bool) -> None:
+    """A line a picture; what was inverted unasked is `marked`."""
+    from cnntui.labs.plain import percent
+
+    width = max((len(each.file) for each in answer.predictions), default=0)
     for each in answer.predictions:
         read = ", ".join(f"{one.name} {percent(one.probability)}" for one in each.classes[:SHOWN])
         label = f"  (labelled {each.label})" if each.label is not None else ""
-        inverted = "  (inverted: dark on light)" if each.inverted and invert is None else ""
+        inverted = "  (inverted: dark on light)" if each.inverted and marked else ""
         click.echo(f"{each.file:<{width}}  {read}{label}{inverted}")

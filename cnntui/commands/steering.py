@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cnntui.commands.common import fail, has_terminal, open_app, the_run
+from cnntui.commands.training import NO_MAPS, follow_plainly
 
 if TYPE_CHECKING:
     from cnntui.runs.reader import RunView
@@ -25,18 +26,25 @@ def glance(directory: Path) -> RunView:
 
 
 def steer(run: str, command: str, **values: float | str) -> None:
-    """Leave a command for a run that is still going."""
-    from cnntui.runs.control import send
+    """Leave a command for a run that is still going, and print what its trainer says to it."""
+    from cnntui.runs.control import answer_to, send
 
     directory = the_run(run)
     view = glance(directory)
     if view.ended:
         fail(f"{view.spec.run} has ended ({view.label}): nobody is there to {command} it")
     try:
-        send(directory, command, **values)
+        ident = send(directory, command, **values)
     except OSError as error:
         fail(f"{directory}: {error.strerror}")
-    click.echo(f"{command}: asked of {view.spec.run}")
+    reply = answer_to(directory, ident)
+    if reply is None:
+        why = "" if view.alive == "alive" else f": its process is {view.alive}"
+        click.echo(f"{command}: asked of {view.spec.run}; no answer yet{why}")
+    elif reply.accepted:
+        click.echo(reply.message)
+    else:
+        fail(reply.message)
 
 
 @click.command()
@@ -49,10 +57,10 @@ def pause(run: str) -> None:
 @click.command()
 @click.argument("run")
 @click.option("--plain", is_flag=True, help="Print lines, open no screen.")
+@NO_MAPS
 @click.option("--detach", is_flag=True, help="Of a run that has ended: let it go on, print its directory, and return.")
-def resume(run: str, plain: bool, detach: bool) -> None:
+def resume(run: str, plain: bool, no_maps: bool, detach: bool) -> None:
     """Let RUN go on: a paused one, or one that has ended before its last step, from its newest checkpoint."""
-    from cnntui.commands.training import follow_plainly
     from cnntui.runs.launch import LaunchError
     from cnntui.runs.launch import resume as go_on
 
@@ -67,7 +75,7 @@ def resume(run: str, plain: bool, detach: bool) -> None:
     if detach:
         click.echo(directory)
     elif plain or not has_terminal():
-        sys.exit(follow_plainly(directory))
+        sys.exit(follow_plainly(directory, with_maps=not no_maps))
     else:
         open_app("train", run=directory)
 
@@ -97,10 +105,12 @@ def set_(run: str, setting: str) -> None:
 
 def setting_value(name: str, text: str, setting: str) -> float | str:
     """What stands behind the `=`."""
+    if name == "lr":
+        from cnntui.labs.watching import rate_problem
+
+        return fail(f"{setting}: {problem}") if (problem := rate_problem(text)) else float(text)
     wrong = f"{setting!r} is not understood: write lr=0.0005, layer=conv1, or picture=7, a number of the test set"
     try:
-        if name == "lr" and 0 < float(text) < float("inf"):
-            return float(text)
         if name == "picture" and int(text) >= 0:
             return int(text)
     except ValueError:

@@ -10,11 +10,24 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from cnntui.commands.common import fail, has_terminal, input_option, open_app, print_json, the_net, the_run, warn
+from cnntui.commands.common import (
+    fail,
+    has_terminal,
+    input_option,
+    open_app,
+    pipe_broke,
+    print_json,
+    still_going,
+    the_net,
+    the_run,
+    warn,
+)
 
 if TYPE_CHECKING:
     from cnntui.runs.reader import RunView
     from cnntui.runs.spec import Settings, Spec
+
+NO_MAPS = click.option("--no-maps", is_flag=True, help="Where lines are printed: no feature maps at the end.")
 
 
 @click.command()
@@ -67,8 +80,13 @@ if TYPE_CHECKING:
 @click.option(
     "--tensorboard", type=click.Path(file_okay=False, path_type=Path), help="Write event files there as well."
 )
-@click.option("--run-dir", type=click.Path(path_type=Path), help="Where the run is written; a new directory.")
+@click.option(
+    "--run-dir",
+    type=click.Path(path_type=Path),
+    help="A new directory for the run, which cnntui runs does not list: RUN may be a path, as in cnntui attach DIR.",
+)
 @click.option("--plain", is_flag=True, help="Print lines, open no screen.")
+@NO_MAPS
 @click.option("--detach", is_flag=True, help="Start, print the run's directory, and return.")
 @click.pass_context
 def train(
@@ -79,6 +97,7 @@ def train(
     source: str | None,
     run_dir: Path | None,
     plain: bool,
+    no_maps: bool,
     detach: bool,
     **chosen: Any,
 ) -> None:
@@ -105,7 +124,7 @@ def train(
     if detach:
         click.echo(directory)
     else:
-        sys.exit(follow_plainly(directory))
+        sys.exit(follow_plainly(directory, with_maps=not no_maps))
 
 
 def beginning(run: str) -> tuple[Path, Spec]:
@@ -144,8 +163,20 @@ def settings_of(chosen: dict[str, Any], given: set[str], earlier: tuple[Path, Sp
     return Settings(**chosen)
 
 
-def follow_plainly(directory: Path, own: bool = True) -> int:
+def follow_plainly(directory: Path, own: bool = True, with_maps: bool = True) -> int:
     """Print a run until it ends; an interrupt stops the run that this command started. Returns the exit status."""
+    from cnntui.runs.listing import name_of
+
+    try:
+        return _follow(directory, own, with_maps)
+    except BrokenPipeError:
+        if still_going(directory):
+            name = name_of(directory)
+            click.echo(f"the run goes on; cnntui attach {name} shows it again, cnntui stop {name} ends it", err=True)
+        return pipe_broke()
+
+
+def _follow(directory: Path, own: bool, with_maps: bool) -> int:
     from cnntui.labs.plain import follow, maps
     from cnntui.runs.control import send
     from cnntui.runs.reader import RunReader
@@ -169,7 +200,7 @@ def follow_plainly(directory: Path, own: bool = True) -> int:
             send(directory, "stop")
     if view is None:
         return 1
-    if view.test_accuracy:
+    if with_maps and view.test_accuracy:
         for line in maps(view):
             click.echo(line)
     if view.trained:
@@ -202,7 +233,8 @@ def runs(root: Path | None, as_json: bool) -> None:
 @click.command()
 @click.argument("run")
 @click.option("--plain", is_flag=True, help="Print lines, open no screen.")
-def attach(run: str, plain: bool) -> None:
+@NO_MAPS
+def attach(run: str, plain: bool, no_maps: bool) -> None:
     """Watch RUN: a directory, a name, the beginning of one, or last."""
     directory = the_run(run)
     from cnntui.runs.reader import RunReader, UnreadableRunError
@@ -212,5 +244,5 @@ def attach(run: str, plain: bool) -> None:
     except UnreadableRunError as error:
         fail(error)
     if plain or not has_terminal():
-        sys.exit(follow_plainly(directory, own=False))
+        sys.exit(follow_plainly(directory, own=False, with_maps=not no_maps))
     open_app("train", run=directory)

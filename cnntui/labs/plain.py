@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from cnntui.core.analysis import analyse
 from cnntui.core.arithmetic import number
+from cnntui.core.network import INPUT
 from cnntui.core.shading import glyphs
+from cnntui.labs.classes import class_name
 from cnntui.runs.events import from_number
+from cnntui.runs.listing import name_of
 from cnntui.runs.reader import RunReader, RunView
 
 POLL_SECONDS = 0.25
 LINE_SECONDS = 5.0
 WIDTH = 78
+MOST_LAYERS = 4
 
 
 def duration(seconds: float) -> str:
@@ -63,16 +67,20 @@ def ending(view: RunView) -> str:
     return f"{view.label}: {view.message or 'no reason given'} ({test}{count})"
 
 
-def maps(view: RunView, picture: int = 7, width: int = WIDTH) -> Iterator[str]:
-    """The feature maps of every layer for the probe picture of one class, as ASCII."""
+def maps(view: RunView, picture: int = 7, width: int = WIDTH, most: int = MOST_LAYERS) -> Iterator[str]:
+    """The probe picture of one class, and the feature maps of some layers, from the first to the last, as ASCII."""
     probe = view.probe
     if probe is None or not probe.labels:
         return
     index = min(picture, len(probe.labels) - 1)
     odds = probe.probabilities[index]
     best = max(range(len(odds)), key=odds.__getitem__)
-    yield f"test picture {probe.pictures[index]}, a {probe.labels[index]}, read as {best} ({percent(odds[best])})"
-    for layer in probe.maps:
+    names = view.data.classes if view.data else ()
+    label, read = class_name(names, probe.labels[index]), class_name(names, best)
+    yield f"test picture {probe.pictures[index]}, a {label}, read as {read} ({percent(odds[best])})"
+    probed = [layer for layer in probe.maps if layer != INPUT]
+    chosen_layers = spread(probed, most)
+    for layer in (*(INPUT,) * (INPUT in probe.maps), *chosen_layers):
         shades = view.maps(layer)
         if shades is None:
             continue
@@ -87,6 +95,18 @@ def maps(view: RunView, picture: int = 7, width: int = WIDTH) -> Iterator[str]:
             yield "  ".join(row).rstrip()
     yield ""
     yield "from zero up: . : + * # @    from zero down: , ; ~ = % &"
+    makers = [row for row in analyse(view.spec.network).rows if row.output is not None and len(row.output) == 3]
+    more = max(len(makers), len(probed)) - len(chosen_layers)
+    if more > 0:
+        has = "layers have" if more > 1 else "layer has"
+        yield f"{more} more {has} maps: cnntui attach {name_of(view.directory)} shows them in a terminal"
+
+
+def spread(layers: Sequence[str], most: int) -> list[str]:
+    """At most so many (two or more), in their order: the first, the last, and between them as evenly as can be."""
+    if len(layers) <= most:
+        return list(layers)
+    return [layers[round(place * (len(layers) - 1) / (most - 1))] for place in range(most)]
 
 
 def follow(reader: RunReader, sleep: Callable[[float], None] = time.sleep) -> Iterator[tuple[RunView, str]]:

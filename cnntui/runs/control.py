@@ -12,9 +12,11 @@ import msgspec
 
 from cnntui.runs.events import NOT_JSON
 from cnntui.runs.files import write_atomic
-from cnntui.runs.spec import last_attempt
+from cnntui.runs.spec import last_attempt, read_json
 
 EXPIRE_SECONDS = 600.0
+ANSWER_SECONDS = 3.0  # a trainer looks between two steps
+LOOK_SECONDS = 0.05
 MOST_BYTES = 1 << 16  # of a command
 
 
@@ -32,6 +34,14 @@ class Command(msgspec.Struct, frozen=True):
     attempt: int | None = None
 
 
+class Reply(msgspec.Struct, frozen=True):
+    """What became of a command: it took effect at `step`, or was rejected; `message` says how, or why."""
+
+    step: int
+    accepted: bool
+    message: str
+
+
 def send(directory: Path, command: str, **values: float | str) -> str:
     """Leave a command for the trainer of a run; returns its id.
 
@@ -46,6 +56,20 @@ def send(directory: Path, command: str, **values: float | str) -> str:
     # Named by time, so that commands are obeyed in the order in which they were given.
     write_atomic(inbox / f"{time.time_ns()}-{written.id}.json", msgspec.json.encode(written))
     return written.id
+
+
+def answer_to(directory: Path, ident: str, seconds: float = ANSWER_SECONDS) -> Reply | None:
+    """What the trainer says to a command that was sent; None when it has not answered within so many seconds."""
+    done = directory / "control" / "done"
+    deadline = time.monotonic() + seconds
+    while True:
+        for path in done.glob(f"*-{ident}.json"):
+            reply = read_json(path, Reply)
+            if reply is not None:
+                return reply
+        if time.monotonic() >= deadline:
+            return None
+        time.sleep(LOOK_SECONDS)
 
 
 def receive(directory: Path) -> list[tuple[Path, Command | None]]:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from cnntui.runs.checkpoints import names
+from cnntui.runs.checkpoints import WEIGHTS, names, read_state, search
 from cnntui.runs.children import ChildError, ask
+from cnntui.runs.preparation import Preparation
 from cnntui.runs.spec import Spec, read_json
 
 TORCH = "cnntui.training.weights_writer"
@@ -38,10 +39,11 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Written(msgspec.Struct, frozen=True):
-    """Which checkpoint was written, and which were passed over and why."""
+    """Which checkpoint was written, which were passed over and why; and how the net's input is prepared, in words."""
 
     checkpoint: str
     refused: tuple[str, ...] = ()
+    input: str = ""
 
 
 def export(run: Path, out: Path, which: str = "best", program: str = "", seconds: float = SECONDS) -> Written:
@@ -67,6 +69,12 @@ def export(run: Path, out: Path, which: str = "best", program: str = "", seconds
         return ask(module, order, Written, seconds, f"{out} not written")
     except ChildError as error:
         raise ExportError(str(error)) from None
+
+
+def preparation(run: Path, spec: Spec) -> Preparation:
+    """How the pictures of a run become inputs of its net: from the newest checkpoint, and what the log says of the data."""
+    checkpoint, _ = search(run, "last", WEIGHTS)
+    return Preparation.of(spec, read_state(run, checkpoint or run))
 
 
 def check_place(out: Path) -> None:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from math import inf, isfinite
+from os import SEEK_END
 from pathlib import Path
 
 import msgspec
 
+from cnntui.runs.events import NOT_JSON, Resume, Test, from_number
 from cnntui.runs.places import runs_root
-from cnntui.runs.reader import RunReader
-from cnntui.runs.spec import SPEC_VERSION, Spec, read_json
+from cnntui.runs.reader import Alive, RunReader
+from cnntui.runs.spec import ENDED, SPEC_VERSION, Spec, last_attempt, read_json
+
+LOGS = 4  # that are looked into for the last test
+TAIL_BYTES = 1 << 18  # of each: some minutes of training
+STARTS = (b'{"kind":"test",', b'{"kind":"resume",')  # as EventWriter begins a line
+_DECODER: msgspec.json.Decoder[Test | Resume] = msgspec.json.Decoder(Test | Resume)
 
 
 class RunError(LookupError):
@@ -16,7 +25,11 @@ class RunError(LookupError):
 
 
 class RunRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of `cnntui runs --json`; facts that are not known are None. Accuracy from 0 to 1."""
+    """One row of `cnntui runs --json`; facts that are not known are None. Accuracy from 0 to 1.
+
+    The test's are the last known ones, of an earlier attempt where this one has not tested yet. `alive` says of a run that
+    has not ended whether its process is there: alive, stalled (it was stopped by a signal) or stale (on another host).
+    """
 
     run: str
     directory: str
@@ -24,6 +37,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     data: str | None
     device: str | None
     state: str
+    alive: Alive
     message: str | None
     phase: str | None
     epoch: int | None
@@ -39,7 +53,14 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def label(self) -> str:
         """The state in a word for people: a run that was stopped did not finish."""
+        if self.state not in ENDED and self.alive in ("stalled", "stale"):
+            return self.alive
         return "stopped" if self.state == "finished" and self.message else self.state
+
+
+def name_of(run: Path) -> str:
+    """What finds a run again: its name, or its path where it is not among the others."""
+    return run.name if run.parent == runs_root() else str(run)
 
 
 def run_directories(root: Path | None = None) -> list[Path]:
@@ -51,13 +72,17 @@ def run_directories(root: Path | None = None) -> list[Path]:
 
 
 def row(directory: Path) -> RunRow:
-    """One run as the list shows it, from its small files alone.
+    """One run as the list shows it, from its small files, and from the ends of its logs where these do not say all.
 
     Raises:
         UnreadableRunError: when the directory holds no run that this version can read.
     """
     view = RunReader(directory).glance()
     status = view.status
+    loss, accuracy = (status.test_loss, status.test_accuracy) if status else (None, None)
+    if accuracy is None and (test := last_test(directory)):
+        value = from_number(test.loss)
+        loss, accuracy = value if isfinite(value) else None, test.accuracy
     return RunRow(
         run=view.spec.run,
         directory=str(directory),
@@ -65,18 +90,47 @@ def row(directory: Path) -> RunRow:
         data=status.data if status else None,
         device=status.device if status else None,
         state=view.state,
+        alive=view.alive,
         message=view.message or None,
         phase=(status.phase or None) if status else None,
         epoch=status.epoch if status else None,
         step=status.step if status else None,
         train_loss=status.train_loss if status else None,
-        test_loss=status.test_loss if status else None,
-        test_accuracy=status.test_accuracy if status else None,
+        test_loss=loss,
+        test_accuracy=accuracy,
         images_per_second=status.images_per_second if status else None,
         started=view.spec.created,
         pid=status.pid if status and not view.ended else None,
         exit={"code": view.exit.code, "signal": view.exit.signal, "ended": view.exit.ended} if view.exit else None,
     )
+
+
+def last_test(directory: Path) -> Test | None:
+    """The last test that counts, as far as the ends of the newest logs tell: not one that a resumed run went back behind."""
+    beyond = inf
+    for attempt in range(last_attempt(directory), 0, -1)[:LOGS]:
+        for event in reversed(_last_events(directory / f"events.{attempt}.jsonl")):
+            if isinstance(event, Resume):
+                beyond = min(beyond, event.step)
+            elif event.step <= beyond:
+                return event
+    return None
+
+
+def _last_events(log: Path) -> list[Test | Resume]:
+    """The tests in the end of a log, and where it went back."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, file.seek(0, SEEK_END) - TAIL_BYTES))
+            lines = file.read(TAIL_BYTES).splitlines()
+    except OSError:
+        return []
+    events: list[Test | Resume] = []
+    for line in lines:
+        if line.startswith(STARTS):  # the rest need not be decoded, and a torn first line is none of these
+            with suppress(*NOT_JSON):
+                events.append(_DECODER.decode(line))
+    return events
 
 
 def find_run(name: str, root: Path | None = None) -> Path:

@@ -48,11 +48,15 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Predictions(msgspec.Struct, frozen=True):
-    """One a picture, the files first; the checkpoint they are of, and which were passed over for it and why."""
+    """One a picture that can be read, the files first; the checkpoint they are of; which were passed over for it and why.
+
+    `unread` says, a line each, which pictures cannot be read or are not there.
+    """
 
     predictions: tuple[Prediction, ...]
     checkpoint: str
     refused: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def predict(
@@ -66,7 +70,7 @@ def predict(
     """What the net of a run's checkpoint makes of picture files, and of pictures of the run's test set.
 
     Raises:
-        PredictError: when there is no torch or no checkpoint, or one of the pictures cannot be read or is not there.
+        PredictError: when there is no torch or no checkpoint, or the data is needed and cannot be had.
     """
     if importlib.util.find_spec("torch") is None:
         raise PredictError(HOW_TO_GET_TORCH)

@@ -8,20 +8,17 @@ from pathlib import Path
 import onnx
 import torch
 
-from cnntui.core.arithmetic import number
 from cnntui.core.layers import shape_text
 from cnntui.runs.checkpoints import State
 from cnntui.runs.export import Order, Written
 from cnntui.runs.files import write_atomic
+from cnntui.runs.preparation import Preparation
 from cnntui.runs.spec import Spec
 from cnntui.training.answers import RefusedError, serve
 from cnntui.training.model import Net
 from cnntui.training.weights import read, trained
 
-ABOUT = (
-    "{net}, trained by cnntui on {data}. Input: float32 pictures, batch×{shape}, scaled to 0..1, then less the mean and "
-    "over the deviation of the training pictures, by channel{numbers}."
-)
+ABOUT = "{net}, trained by cnntui on {data}. Input: float32, batch×{shape}: {words}."
 
 
 def write(order: Order) -> Written:
@@ -43,7 +40,7 @@ def write(order: Order) -> Written:
         write_atomic(out, data, sync=True)
     except OSError as error:
         raise RefusedError(f"{out}: {error.strerror}") from None
-    return Written(weights.checkpoint.name, weights.refused)
+    return Written(weights.checkpoint.name, weights.refused, Preparation.of(spec, weights.state).words)
 
 
 def exported(spec: Spec, model: Net, state: State) -> onnx.ModelProto:
@@ -64,18 +61,13 @@ def exported(spec: Spec, model: Net, state: State) -> onnx.ModelProto:
         raise RefusedError(f"{spec.net}: torch made no ONNX program")
     document: onnx.ModelProto = program.model_proto
     document.doc_string = ABOUT.format(
-        net=spec.net, data=state.data or spec.data, shape=shape_text(spec.input), numbers=_numbers(state)
+        net=spec.net,
+        data=state.data or spec.data,
+        shape=shape_text(spec.input),
+        words=Preparation.of(spec, state).words,
     )
     onnx.checker.check_model(document)
     return document
-
-
-def _numbers(state: State) -> str:
-    """Mean and deviation, where they are known."""
-    if not state.mean or not state.deviation:
-        return ""
-    mean, deviation = (", ".join(number(value, 6) for value in values) for values in (state.mean, state.deviation))
-    return f": mean {mean}, deviation {deviation}"
 
 
 if __name__ == "__main__":

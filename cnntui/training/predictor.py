@@ -31,36 +31,47 @@ ON_BLACK = (*DIGITS, "fashion-mnist")  # what is around their pictures is 0
 
 
 def predict(question: Question) -> Predictions:
-    """Read every picture, then let the net read them.
+    """Read every picture, then let the net read those that can be read.
 
     Raises:
         WeightsError: when there are no weights.
-        RefusedError: when a picture cannot be read or is not there, or the data is needed and cannot be had.
+        RefusedError: when the data is needed and cannot be had.
     """
     run = Path(question.run)
     weights = read(run, question.which)
     spec, model = trained(run, weights)
     state = weights.state
     known = bool(state.mean and state.deviation)
-    data = None if known and not question.tests else load_data(run, spec, state)
+    unread: list[str] = []
+    data = None
+    tests = question.tests
+    if tests or not known:
+        try:
+            data = load_data(run, spec, state)
+        except RefusedError as error:
+            if not (known and question.pictures):
+                raise
+            unread, tests = [str(error)], ()  # the files can be read without it
     kind = Kind.of(spec, state, data)
+    taken: list[tuple[str, Tensor, bool, str | None]] = []
+    for path in question.pictures:
+        try:
+            picture, flipped = kind.picture(Path(path), question.invert)
+            taken.append((path, picture, flipped, None))
+        except RefusedError as error:
+            unread.append(str(error))
+    for number in tests:
+        try:
+            picture, label = test_picture(data, number)
+            taken.append((f"test:{number}", picture, False, kind.name_of(label)))
+        except RefusedError as error:
+            unread.append(str(error))
 
-    files = [kind.picture(Path(path), question.invert) for path in question.pictures]
-    pictures = [picture for picture, _ in files]
-    inverted = [flipped for _, flipped in files] + [False] * len(question.tests)
-    labels: list[str | None] = [None] * len(files)
-    for number in question.tests if data else ():
-        picture, label = test_picture(data, number)
-        pictures.append(picture)
-        labels.append(kind.name_of(label))
-
-    rows = read_by(model, kind.fit, pictures)
-    named = [*question.pictures, *(f"test:{number}" for number in question.tests)]
+    rows = read_by(model, kind.fit, [picture for _, picture, _, _ in taken])
     predictions = tuple(
-        kind.prediction(file, row, flipped, label)
-        for file, row, flipped, label in zip(named, rows, inverted, labels, strict=True)
+        kind.prediction(name, row, flipped, label) for (name, _, flipped, label), row in zip(taken, rows, strict=True)
     )
-    return Predictions(predictions, weights.checkpoint.name, weights.refused)
+    return Predictions(predictions, weights.checkpoint.name, weights.refused, tuple(unread))
 
 
 def load_data(run: Path, spec: Spec, state: State) -> DataSet:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from cnntui.runs.checkpoints import State
 from cnntui.runs.export import Order, Written
 from cnntui.runs.files import write_atomic
+from cnntui.runs.preparation import Preparation
 from cnntui.runs.spec import Spec
 from cnntui.training.answers import RefusedError, serve
 from cnntui.training.model import Net
@@ -47,11 +48,14 @@ def write(order: Order) -> Written:
         write_atomic(out, data, sync=True)
     except OSError as error:
         raise RefusedError(f"{out}: {error.strerror}") from None
-    return Written(weights.checkpoint.name, weights.refused)
+    return Written(weights.checkpoint.name, weights.refused, Preparation.of(spec, weights.state).words)
 
 
 def metadata(spec: Spec, state: State) -> dict[str, str]:
-    """What the weights are of; lists in JSON, as safetensors holds texts alone. What is not known is left out."""
+    """What the weights are of; lists in JSON, as safetensors holds texts alone. What is not known is left out.
+
+    `input` is (C, H, W) of the net, `shape` that of the pictures, and `prepare` says how these become that.
+    """
     lists = {
         "input": list(spec.input),
         "layers": spec.layers,
@@ -60,11 +64,13 @@ def metadata(spec: Spec, state: State) -> dict[str, str]:
         "classes": state.classes,
         "mean": state.mean,
         "deviation": state.deviation,
+        "shape": list(state.shape or ()),
     }
     return {
         "net": spec.net,
         "data": state.data or spec.data,
         "step": str(state.step),
+        "prepare": Preparation.of(spec, state).words,
         **{name: msgspec.json.encode(value).decode() for name, value in lists.items() if value},
     }
 

@@ -19,8 +19,8 @@ import pytest
 
 from cnntui.core.nets import load_net
 from cnntui.core.notation import parse
-from cnntui.runs import control
-from cnntui.runs.events import EventWriter, Probe, Train
+from cnntui.runs import control, events
+from cnntui.runs.events import EventWriter, Probe, Resume, Train, to_number
 from cnntui.runs.files import write_atomic
 from cnntui.runs.launch import LaunchError, create
 from cnntui.runs.listing import RunError, find_run, row, run_directories
@@ -283,3 +283,52 @@ def test_commands_wait_in_the_order_in_which_they_were_given(tmp_path: Path) -> 
     assert len(control.receive(tmp_path)) == 3
     with pytest.raises(msgspec.ValidationError):
         control.send(tmp_path, "explode")
+
+
+def a_test(step: int, accuracy: float) -> events.Test:
+    return events.Test(step=step, epoch=1, loss=to_number(1 - accuracy), accuracy=accuracy, count=100)
+
+
+def test_a_resumed_run_has_the_last_accuracy_that_counts() -> None:
+    """The status of a new attempt knows of no test yet; what lies beyond the step it went back to does not count."""
+    directory = make_run("a")
+    status = Status(state="training", attempt=1, test_accuracy=0.75, test_loss=0.5, **process_facts())
+    (directory / "attempt-1.lock").touch()
+    write_atomic(directory / "status.json", msgspec.json.encode(status))
+    assert (row(directory).test_accuracy, row(directory).test_loss) == (0.75, 0.5)
+    log = EventWriter(directory)
+    for step in range(3000):
+        log.emit(Train(step=step, epoch=1, loss=1.0, lr=0.1, images_per_second=1.0))
+    for event in (a_test(3000, 0.5), a_test(4000, 0.625), a_test(5000, 0.875)):
+        log.emit(event)
+    log.close()
+    (directory / "attempt-2.lock").touch()
+    assert row(directory).test_accuracy == 0.875, "nothing is known of the new attempt yet"
+    second = EventWriter(directory, attempt=2)
+    second.emit(Resume(step=4500, checkpoint="step-4500"))
+    second.close()
+    write_atomic(directory / "status.json", msgspec.json.encode(msgspec.structs.replace(
+        status, attempt=2, test_accuracy=None, test_loss=None,
+    )))  # fmt: skip
+    assert (row(directory).test_accuracy, row(directory).test_loss) == (0.625, 0.375)
+    assert RunReader(directory).poll().test_accuracy[-1][1] == 0.625, "as the screen says"
+
+
+def test_a_garbled_log_leaves_the_accuracy_unknown() -> None:
+    directory = make_run("a")
+    (directory / "attempt-1.lock").touch()
+    (directory / "events.1.jsonl").write_bytes(
+        b'{"kind":"test","step":\xff\n{"kind":"test",\n{"kind":"resume","step":1'
+    )
+    assert row(directory).test_accuracy is None
+
+
+def test_an_answer_is_waited_for() -> None:
+    directory = make_run("a")
+    ident = control.send(directory, "set", layer="nope")
+    assert control.answer_to(directory, ident, 0) is None
+    ((path, command),) = control.receive(directory)
+    assert command is not None
+    control.settle(path, {"step": 7, "accepted": False, "message": "no such layer"})
+    assert control.answer_to(directory, ident, 0) == control.Reply(7, False, "no such layer")
+    assert control.answer_to(directory, "another", 0) is None

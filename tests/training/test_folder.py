@@ -179,7 +179,8 @@ def test_what_cannot_be_read_is_left_out_and_counted(tmp_path: Path) -> None:
     (tmp_path / "a" / "dangling.png").symlink_to(tmp_path / "nowhere")
     said: list[str] = []
     found = from_folder(tmp_path, said.append, shape=(1, 6, 8))
-    assert said == [f"6 of 18 pictures in {tmp_path} cannot be read: they are left out"]
+    named = "a/bigger.png, a/bomb.png, a/cut.png and 3 more"
+    assert said == [f"6 of 18 pictures in {tmp_path} cannot be read: {named}; they are left out"]
     assert len(found.train_labels) + len(found.test_labels) == 12
     everything = torch.cat([found.train_images, found.test_images])[:, 0, 0, 0].sort().values
     assert torch.equal(everything, torch.cat([whole.train_images, whole.test_images])[:, 0, 0, 0].sort().values)

@@ -231,8 +231,30 @@ def test_data_that_cannot_be_had_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(PredictError) as error:
         predict(gone, [], [0])
     assert str(error.value).count("\n") == 0
-    with pytest.raises(PredictError, match=r"^test picture 360: there are 0 to 359$"):
-        predict(run, [], [360])
+    assert predict(run, [], [360]).unread == ("test picture 360: there are 0 to 359",)
+    (file,) = as_files(digits(), tmp_path, 1)
+    save(gone, 2, shape=[1, 8, 8])
+    answer = predict(gone, [file], [0], "last")
+    assert (len(answer.predictions), len(answer.unread)) == (1, 1), "a file needs no data"
+    assert answer.unread[0].startswith("the data of gone is needed for this")
+
+
+def test_those_that_can_be_read_are_answered(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    save(run, 1, shape=[1, 8, 8])
+    good = as_files(digits(), tmp_path, 2)
+    (tmp_path / "broken.png").write_text("no picture")
+    done = subprocess.run(
+        [sys.executable, "-m", "cnntui", "predict", str(run), str(good[0]), str(tmp_path / "broken.png"), str(good[1]),
+         "--test", "999", "--test", "3", "--json"],
+        capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert [each["file"] for each in json.loads(done.stdout)] == [*map(str, good), "test:3"]
+    assert done.stderr.splitlines() == [
+        f"Error: {tmp_path / 'broken.png'}: no picture that Pillow can read",
+        "Error: test picture 999: there are 0 to 359",
+    ]
 
 
 def test_a_process_that_takes_too_long_is_ended(tmp_path: Path) -> None:

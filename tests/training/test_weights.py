@@ -95,7 +95,7 @@ def test_safetensors_carry_the_names_of_the_layers_and_say_what_they_are_of(tmp_
 
 def test_what_is_not_known_is_not_said() -> None:
     plain = new_spec(parse("flatten; linear 3", (1, 4, 4)), Settings())
-    assert metadata(plain, State()).keys() == {"net", "data", "step", "input", "layers"}
+    assert metadata(plain, State()).keys() == {"net", "data", "step", "input", "layers", "prepare"}
 
 
 def test_a_damaged_checkpoint_is_passed_over_and_told(tmp_path: Path) -> None:

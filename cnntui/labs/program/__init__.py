@@ -76,8 +76,10 @@ if __name__ == "__main__":
 """
 
 
-def pytorch(net: NetFile) -> str:
+def pytorch(net: NetFile, more: str = "") -> str:
     """A program with the network as a class; run, it prints the output's shape and the number of parameters.
+
+    `more` is source that comes after the classes, such as `prepare.prepare` makes.
 
     Raises:
         ValueError: `layer NAME: …` when a layer is impossible.
@@ -98,6 +100,7 @@ def pytorch(net: NetFile) -> str:
         "\n\n".join(filter(None, head)),
         *(helper.strip() for helper in helpers),
         *("\n".join(each.lines()) for each in classes),
+        *filter(None, [more]),
         MAIN.strip().format(name=classes[-1].name, shape=shape),
     ]
     return "\n\n\n".join(parts) + "\n"

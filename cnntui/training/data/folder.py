@@ -28,6 +28,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from cnntui.core.layers import Shape
+from cnntui.core.notation import printable
 from cnntui.training.data.downloads import TELL_SECONDS, Progress, quiet
 from cnntui.training.data.sets import DataError, DataSet
 
@@ -40,6 +41,7 @@ MOST_PIXELS = 64 * 2**20  # of one file: a small file may unpack to gigabytes
 MOST_BYTES = 4 * 2**30  # of all pictures together: they live in the device's memory
 ORIENTATION = 0x0112  # the EXIF tag; from 5 on, the picture lies on its side
 SIDEWAYS = 5
+NAMED = 3  # of the pictures that cannot be read
 
 
 Item = TypeVar("Item")
@@ -64,7 +66,7 @@ def from_folder(
     """The pictures in `root` by class, classes in the order a person would sort them; grey if all are, else RGB.
 
     `shape` (C, H, W) is the input of the net that they are for: a net of one channel makes colours grey. Files that cannot
-    be read are left out, and `say` gets how many.
+    be read are left out, and `say` gets how many and which.
 
     Raises:
         DataError: when there are too few classes or pictures, or too many pixels.
@@ -197,8 +199,18 @@ def _decoded(
         images = images[filled]
         pictures = [picture for picture, read in zip(pictures, filled, strict=True) if read]
     if len(pictures) < len(listed):
-        say(f"{len(listed) - len(pictures):,} of {len(listed):,} pictures in {root} cannot be read: they are left out")
+        say(_left_out(root, listed, pictures))
     return pictures, torch.from_numpy(images)
+
+
+def _left_out(root: Path, listed: Sequence[Picture], read: Sequence[Picture]) -> str:
+    """How many cannot be read, and the names of the first of them."""
+    there = {picture.path for picture in read}
+    names = [picture.name for picture in listed if picture.path not in there]
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    few = printable(", ".join(names[:NAMED])) + more
+    count, are = f"{len(names):,} of {len(listed):,} pictures", "they are" if len(names) > 1 else "it is"
+    return f"{count} in {root} cannot be read: {few}; {are} left out"
 
 
 def _common(pictures: Sequence[Picture], shape: Shape | None) -> tuple[int, int, int]:
