@@ -68,9 +68,10 @@ def still_going(run: Path) -> bool:
     """Whether a run that was left has not ended meanwhile."""
     from cnntui.runs.listing import row
     from cnntui.runs.reader import UnreadableRunError
+    from cnntui.runs.spec import ENDED
 
     try:
-        return row(run).pid is not None
+        return row(run).state not in ENDED
     except UnreadableRunError:
         return False
 

@@ -88,7 +88,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name.replace('_', ' ')} {getattr(self, name)} < 1")
         if not 0 < self.lr < float("inf"):
-            raise ValueError(f"learning rate {self.lr} is not above 0")
+            raise ValueError(f"learning rate {self.lr} is not a number above 0")
         if self.weight_decay is not None and not 0 <= self.weight_decay < float("inf"):
             raise ValueError(f"weight decay {self.weight_decay} is below 0 or not a number")
         if not 0 <= self.label_smoothing < 1:

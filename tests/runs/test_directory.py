@@ -51,7 +51,7 @@ def test_a_spec_holds_the_network() -> None:
     [
         ({"epochs": 0}, "epochs 0 < 1"),
         ({"batch_size": -1}, "batch size -1 < 1"),
-        ({"lr": 0.0}, "learning rate 0.0 is not above 0"),
+        ({"lr": 0.0}, "learning rate 0.0 is not a number above 0"),
         ({"lr": float("nan")}, "learning rate nan"),
         ({"data": "imagenet"}, "data 'imagenet' is none of mnist"),
         ({"optimizer": "lion"}, "optimizer 'lion' is none of adam"),

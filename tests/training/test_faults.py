@@ -93,8 +93,8 @@ def test_a_full_disk_is_told_and_outlived(started: Forks) -> None:
     def last() -> str:
         return (run / "checkpoints" / "LAST").read_text()
 
-    before = last()
     room(300_000)  # the log fits, the weights do not
+    before = last()
     sent = send(run, "checkpoint")
     view = wait(reader, lambda view: any(answer.id == sent for answer in view.answers))
     assert (view.answers[-1].accepted, view.answers[-1].message) == (

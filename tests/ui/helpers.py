@@ -182,6 +182,7 @@ def make_live(run: Path, **facts: Any) -> Path:
         "step": 240,
         "steps": 300,
         "images_per_second": 4000.0,
+        "seconds_left": 1.0,
     }
     status = Status(**{**live, "device": "cpu", "memory": 2**29, **process_facts(), **facts})
     (run / "status.json").write_bytes(msgspec.json.encode(status))
