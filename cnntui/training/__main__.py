@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnntui.core.analysis import analyse
 from cnntui.runs.places import data_root
 from cnntui.runs.spec import ENDED, REFUSED, Spec, Status, age, liveness, lock_of, read_json
 
@@ -60,7 +59,7 @@ def work(run: Path, spec: Spec, desk: Desk, attempt: int) -> int:
     from cnntui.training.checkpoints import newest
     from cnntui.training.data import DataError, load
     from cnntui.training.desk import StoppedError
-    from cnntui.training.devices import DeviceError, pick, threads_for
+    from cnntui.training.devices import DeviceError, pick
     from cnntui.training.loop import Trainer, TrainingError
     from cnntui.training.model import build
     from cnntui.training.weights import WeightsError, take_over
@@ -72,8 +71,6 @@ def work(run: Path, spec: Spec, desk: Desk, attempt: int) -> int:
             taken = take_over(model, Path(spec.weights_from))
             for line in (*taken.refused, taken.summary):
                 desk.notice(line)
-        if device.type == "cpu":
-            torch.set_num_threads(threads_for(analyse(spec.network).macs * spec.batch_size))
         model = model.to(device).to(memory_format=torch.channels_last)
         Trainer(run, spec, model, data, desk).train(checkpoint)
 

@@ -36,14 +36,6 @@ def pick(name: str) -> tuple[torch.device, str]:
     return device, str(device)
 
 
-SMALL_STEP = 100_000_000  # multiplications: below, threads wait for each other longer than they work
-
-
-def threads_for(macs: int) -> int:
-    """How many threads of the CPU a step of so many multiplications forward is worth."""
-    return 1 if macs < SMALL_STEP else torch.get_num_threads()
-
-
 def report() -> dict[str, object]:
     """What `cnntui doctor` tells of torch."""
     return {
