@@ -24,8 +24,8 @@ class LaunchError(Exception):
     """Why a run cannot be started, in one line."""
 
 
-# How often a thread of torch's looks for work before it sleeps. Of two trainers on two cores each took the other's time in
-# vain: 150 images/s instead of 2,000. With fewer looks a lone one is hardly slower.
+# How often a waiting thread of torch's looks for work before it sleeps. By default so often that two trainers on the same
+# cores take each other's time in vain, and ten times as long; alone, with fewer looks, they are hardly slower.
 SPINS = "3000"
 HOW_TO_GET_TORCH = "training needs torch: pip install 'cnntui[train]'"
 
