@@ -85,10 +85,8 @@ class Step:
             RuntimeError: when torch cannot do it; `give_up` then goes on eagerly.
         """
         index = torch.arange(self.size, device=self.device) % len(self.data.train_labels)
-        with (
-            self._put_back(),
-            torch.backends.cudnn.flags(benchmark=True),
-        ):  # one size from here on: look for the fastest
+        # Full batches have one size: it is worth looking for the fastest kernels, which a capture then keeps.
+        with self._put_back(), torch.backends.cudnn.flags(enabled=True, benchmark=True):
             stream = torch.cuda.Stream() if self.device.type == "cuda" else None  # type: ignore[no-untyped-call]
             if stream is None:
                 self._learn(index, self._scores_of)
