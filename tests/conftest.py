@@ -43,6 +43,14 @@ def mnist_root() -> Path:
     return Path(DATA).resolve()
 
 
+@pytest.fixture(scope="session")
+def cifar10_root() -> Path:
+    """The real CIFAR-10, where there is one."""
+    if DATA is None or not (Path(DATA) / "cifar-10-batches-py").is_dir():
+        pytest.skip("set CNNTUI_DATA to a torchvision root that has CIFAR-10")
+    return Path(DATA).resolve()
+
+
 @pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
     """Small networks, on a busy machine, wait for torch's threads longer than they work."""

@@ -12,9 +12,9 @@ from cnntui.runs.reader import RunReader, RunView
 PATIENCE = 120.0
 
 
-def wait(reader: RunReader, until: Callable[[RunView], bool]) -> RunView:
+def wait(reader: RunReader, until: Callable[[RunView], bool], seconds: float = PATIENCE) -> RunView:
     """The first view of a run for which something holds."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         view = reader.poll()
         if until(view):
@@ -22,7 +22,7 @@ def wait(reader: RunReader, until: Callable[[RunView], bool]) -> RunView:
         time.sleep(0.05)
     where = view.status.step if view.status else None
     log = (reader.directory / "stderr.log").read_text()[-2000:]
-    raise AssertionError(f"not within {PATIENCE} s: {view.state} {view.message!r} at step {where}\n{log}")
+    raise AssertionError(f"not within {seconds} s: {view.state} {view.message!r} at step {where}\n{log}")
 
 
 def over(view: RunView) -> bool:

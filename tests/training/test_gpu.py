@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -73,3 +75,11 @@ def test_out_of_memory_names_a_smaller_batch() -> None:
     view = wait(RunReader(run), over)
     assert view.state == "failed"
     assert "out of memory with batches of 1024: try --batch-size 512" in view.message
+
+
+def test_the_zoos_cifar10_net_reaches_85_percent(cifar10_root: Path) -> None:
+    settings = Settings(data="cifar10", data_dir=str(cifar10_root), device="cuda", **{**RECIPES["fast"], "epochs": 20})
+    run = launch(new_spec(load_net("cifar10-bn").network, settings))
+    view = wait(RunReader(run), over, seconds=900)
+    assert view.trained, view.message
+    assert view.test_accuracy[-1][1] >= 0.85
