@@ -82,10 +82,13 @@ def ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def log_ticks(low: float, high: float, most: int) -> list[float]:
-    """Ticks of a logarithmic scale: 1, 2 and 5 times the powers of ten, or fewer of them where that is too many."""
+    """Ticks of a logarithmic scale: 1, 2 and 5 times the powers of ten, or fewer of them where that is too many.
+
+    In a range too narrow for two of these they are as on a linear scale.
+    """
     powers = range(floor(log10(low)), ceil(log10(high)) + 1)
     for factors in ((1, 2, 5), (1, 3), (1,)):
         found = [m * 10.0**p for p in powers for m in factors if low * 0.999 <= m * 10.0**p <= high * 1.001]
         if len(found) <= most:
-            return found if len(found) > 1 else [low, high]
+            return found if len(found) > 1 else ticks(low, high, max(2, most)) or [low, high]
     return found[:: ceil(len(found) / max(1, most))]

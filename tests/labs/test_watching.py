@@ -66,6 +66,7 @@ def test_ticks_are_round_and_not_too_many() -> None:
     assert ticks(1, 1, 3) == []
     assert log_ticks(0.02, 2.2, 9) == pytest.approx([0.02, 0.05, 0.1, 0.2, 0.5, 1, 2])
     assert len(log_ticks(1e-12, 1e12, 4)) <= 4
+    assert log_ticks(2.17, 2.42, 6) == pytest.approx([2.2, 2.25, 2.3, 2.35, 2.4]), "round numbers, however near"
 
 
 def classes(right: list[int]) -> Classes:
