@@ -93,8 +93,12 @@ def test_a_full_disk_is_told_and_outlived(started: Forks) -> None:
     def last() -> str:
         return (run / "checkpoints" / "LAST").read_text()
 
+    sent = send(run, "pause")  # no save is half done when the disk fills up
+    wait(reader, lambda view: any(answer.id == sent for answer in view.answers))
     room(300_000)  # the log fits, the weights do not
     before = last()
+    send(run, "resume")
+    goes_on(reader)
     sent = send(run, "checkpoint")
     view = wait(reader, lambda view: any(answer.id == sent for answer in view.answers))
     assert (view.answers[-1].accepted, view.answers[-1].message) == (
