@@ -149,6 +149,7 @@ NUMPY_ACTIVATIONS = {
     "relu6": "np.clip(y, 0, 6)",
     "leakyrelu": "np.where(y > 0, y, 0.01 * y)",
     "elu": "np.where(y > 0, y, np.expm1(np.minimum(y, 0)))",
+    "gelu": "y * 0.5 * (1 + np.vectorize(math.erf)(y / 2**0.5))",
     "silu": "y / (1 + np.exp(-y))",
     "hardswish": "y * np.clip(y + 3, 0, 6) / 6",
     "tanh": "np.tanh(y)",
@@ -228,7 +229,8 @@ def numpy(state: ConvolveState) -> str:
         if operation.transposed
         else _numpy_slid
     )
-    lines = ["import numpy as np", "", *_given(operation, "np.array", ", dtype=float"), *body(operation)]
+    imports = ["import math", ""] if operation.activation == "gelu" else []
+    lines = [*imports, "import numpy as np", "", *_given(operation, "np.array", ", dtype=float"), *body(operation)]
     if operation.activation:
         lines.append(f"y = {NUMPY_ACTIVATIONS[operation.activation]}")
     return "\n".join([*lines, "print(y)"]) + "\n"

@@ -12,6 +12,7 @@ from cnntui.core import layers, merges, pointwise
 from cnntui.core.analysis import Analysis, analyse
 from cnntui.core.layers import Layer, Shape
 from cnntui.core.network import INPUT, Network
+from cnntui.core.parameters import module_names
 
 
 class Scale(nn.Module):
@@ -82,14 +83,12 @@ class Net(nn.Module):
 
     def __init__(self, analysis: Analysis) -> None:
         super().__init__()
+        modules = module_names(analysis.network)
         last = {name: index for index, row in enumerate(analysis.rows) for name in row.node.inputs}
         self._plan: list[tuple[str, str, tuple[str, ...], tuple[str, ...]]] = []
         for index, row in enumerate(analysis.rows):
             node = row.node
-            # No dots in a module's name; and a layer called train or eval must not hide the module's own.
-            own = node.name.replace(".", "_")
-            while hasattr(self, own):
-                own += "_"
+            own = modules[node.name]
             is_merge = isinstance(node.layer, merges.Merge)
             self.add_module(own, Merging(node.layer) if is_merge else module(node.layer, row.input or ()))  # type: ignore[arg-type]
             done = tuple(name for name in dict.fromkeys(node.inputs) if last[name] == index)
