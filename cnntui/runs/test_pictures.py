@@ -20,8 +20,8 @@ from cnntui.core.layers import Shape
 from cnntui.core.windows import Array
 from cnntui.runs.checkpoints import data_of
 from cnntui.runs.children import ChildError, ask
-from cnntui.runs.export import HOW_TO_GET_TORCH
 from cnntui.runs.events import Data
+from cnntui.runs.export import HOW_TO_GET_TORCH
 from cnntui.runs.files import replacing, write_atomic
 from cnntui.runs.places import data_root, has_mnist, pictures_root
 from cnntui.runs.preparation import Preparation
