@@ -1,0 +1,408 @@
+"""The exploring lab: a network with its weights, a picture that went through it, and what of it one looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from cnntui.core.analysis import Analysis, Row
+from cnntui.core.arithmetic import brief
+from cnntui.core.backward import Gradients, of_loss, of_unit
+from cnntui.core.explanation import Explanation, Source, Unit, explain
+from cnntui.core.forward import Channel, Trace, forward
+from cnntui.core.layers import Flatten, Shape
+from cnntui.core.network import INPUT
+from cnntui.core.parameters import Parameters
+from cnntui.core.pointwise import Dropout, Identity
+from cnntui.core.shading import scale_of
+from cnntui.core.sight import Sight
+from cnntui.core.windows import Array
+from cnntui.labs.opened import Opened
+from cnntui.runs.weights import Moment
+
+OVERVIEW, LAYER, CELL = "overview", "layer", "cell"
+PASSING = (Flatten, Dropout, Identity)  # layers that only hand on what they read
+COMPUTED = (  # whatever one looks at
+    "parameters", "input", "background", "trace", "untouched", "pinned_trace", "probabilities", "loss_gradients", "class_gradients",
+    "columns", "rows",
+)  # fmt: skip
+HEAVY = 50_000_000  # multiply-accumulates from which on a run through the net is not to be waited for
+
+
+class MoveError(ValueError):
+    """A move that this state does not allow, and why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """What goes in: pixels (C, h, w) of 0..255, where they are from, and what they show, if that is known."""
+
+    pixels: Array
+    title: str
+    label: int | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """A number that was set by hand: a pixel of the net's input (node `input`, no name), or one of a layer's tensors."""
+
+    node: str
+    name: str
+    index: tuple[int, ...]
+    value: float
+    before: float
+
+    @property
+    def text(self) -> str:
+        """In words."""
+        where = f"{self.node}[{','.join(map(str, self.index))}]" if self.node == INPUT else f"{self.node}.{self.name}"
+        if self.node != INPUT:
+            where += f"[{','.join(map(str, self.index))}]"
+        return f"{where} {brief(self.before)} → {brief(self.value)}"
+
+
+@dataclass(frozen=True, eq=False)
+class ExploreState:
+    """A network, a moment of its training, a picture, what was changed by hand; and where one looks.
+
+    Args:
+        model: the network, its parameters and what its pictures are.
+        picture: what goes in.
+        moments: those of the run whose weights can be had, in order; `moment` is the one whose weights these are.
+        pinned: another moment's parameters to compare with, and its words.
+        changes: what was set by hand, in order.
+        silenced: channels that are set to zero.
+        level: OVERVIEW, LAYER or CELL.
+        node, unit: the number looked at: (channel, row, column), or (n,) in a vector.
+        path: the units that were stepped down from, the last one last.
+        target: the class that is asked about; None: the one that the net reads.
+        why: which picture of reasons is drawn, of labs.why.KINDS.
+        one_scale: whether all layers share one scale of colours.
+        by_strength: whether channels are sorted by strength.
+    """
+
+    model: Opened
+    picture: Picture
+    moments: tuple[Moment, ...] = ()
+    moment: int | None = None
+    pinned: tuple[str, Parameters] | None = None
+    changes: tuple[Change, ...] = ()
+    silenced: frozenset[Channel] = frozenset()
+    level: str = OVERVIEW
+    node: str = INPUT
+    unit: Unit = (0, 0, 0)
+    path: tuple[Source, ...] = ()
+    target: int | None = None
+    why: str = ""
+    one_scale: bool = False
+    by_strength: bool = False
+    _scales: dict[str, float] = field(default_factory=dict, repr=False)
+
+    # -- what was computed
+
+    @property
+    def analysis(self) -> Analysis:
+        """Of the network."""
+        return self.model.analysis
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        """The weights with what was set by hand."""
+        if not any(change.node != INPUT for change in self.changes):
+            return self.model.parameters
+        parameters = {node: dict(own) for node, own in self.model.parameters.items()}
+        for change in self.changes:
+            if change.node != INPUT:
+                tensor = parameters[change.node][change.name].copy()
+                tensor[change.index] = change.value
+                parameters[change.node][change.name] = tensor
+        return parameters
+
+    @cached_property
+    def input(self) -> Array:
+        """What the net is given, (C, H, W): the picture, prepared, with the pixels that were set by hand."""
+        x = np.asarray(self.model.preparation.prepared(self.picture.pixels))
+        for change in self.changes:
+            if change.node == INPUT:
+                x[change.index] = change.value
+        return x
+
+    @cached_property
+    def background(self) -> Array:
+        """The input for a picture of nothing but background, (C, H, W): what a covered pixel is."""
+        return self.model.preparation.prepared(np.zeros_like(self.picture.pixels))
+
+    @cached_property
+    def trace(self) -> Trace:
+        """The network, run."""
+        return forward(self.analysis, self.parameters, self.input, self.silenced)
+
+    @cached_property
+    def untouched(self) -> Trace:
+        """The network as it is, on the picture as it is: what the changes are compared with."""
+        if not self.changes and not self.silenced:
+            return self.trace
+        return forward(self.analysis, self.model.parameters, self.model.preparation.prepared(self.picture.pixels))
+
+    @cached_property
+    def pinned_trace(self) -> Trace | None:
+        """The same picture through the pinned moment's net."""
+        return forward(self.analysis, self.pinned[1], self.input, self.silenced) if self.pinned else None
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether the net is too large to be run between two keys."""
+        return self.analysis.macs > HEAVY
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it was run already."""
+        return "trace" in self.__dict__
+
+    @cached_property
+    def probabilities(self) -> Array:
+        """Of the classes."""
+        return np.nan_to_num(self.trace.probabilities)
+
+    @property
+    def read(self) -> int:
+        """The class that the net reads."""
+        return int(self.probabilities.argmax())
+
+    @property
+    def asked(self) -> int:
+        """The class that is asked about."""
+        return self.read if self.target is None else self.target
+
+    def class_name(self, index: int) -> str:
+        """Of a class, or its number."""
+        names = self.model.classes
+        return names[index] if index < len(names) else str(index)
+
+    @cached_property
+    def explanation(self) -> Explanation:
+        """The number looked at, and what it is made of."""
+        return explain(self.trace, self.node, self.unit)
+
+    @property
+    def value(self) -> float:
+        """The number looked at."""
+        return float(self.trace.values[self.node][self.unit])
+
+    @property
+    def sight(self) -> Sight | None:
+        """The pixels that it can see; None: all."""
+        return self.explanation.pixels
+
+    @cached_property
+    def loss_gradients(self) -> Gradients | None:
+        """Of the loss for this picture's label, where that is known."""
+        label = self.picture.label
+        return None if label is None else of_loss(self.trace, label)
+
+    @cached_property
+    def class_gradients(self) -> Gradients:
+        """Of the score of the class that is asked about."""
+        last = self.analysis.rows[-1].node.name
+        return of_unit(self.trace, last, tuple(map(int, np.unravel_index(self.asked, self.trace.output.shape))))
+
+    # -- the layers as they are shown
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """What there is to see, in order: the input, and each layer that does more than hand on what it reads."""
+        rows = self.analysis.rows
+        return (INPUT, *(row.node.name for row in rows if not isinstance(row.node.layer, PASSING)))
+
+    @cached_property
+    def rows(self) -> Mapping[str, Row]:
+        """The facts of each layer."""
+        return {row.node.name: row for row in self.analysis.rows}
+
+    def shape(self, node: str) -> Shape:
+        """(C, H, W) or (N,)."""
+        return tuple(self.trace.values[node].shape)
+
+    def origin(self, source: Source) -> Source:
+        """Where a number comes from, behind the layers that only hand it on."""
+        while source.node != INPUT and isinstance(self.rows[source.node].node.layer, PASSING):
+            row = self.rows[source.node]
+            before = row.node.inputs[0]
+            unit = source.unit
+            if isinstance(row.node.layer, Flatten):
+                unit = tuple(map(int, np.unravel_index(unit[0], self.shape(before))))
+            source = Source(before, unit)
+        return source
+
+    def scale(self, node: str) -> float:
+        """What full colour stands for in a layer's maps."""
+        if self.one_scale and node != INPUT:
+            return max(self._scale(name) for name in self.columns if name != INPUT)
+        return self._scale(node)
+
+    def _scale(self, node: str) -> float:
+        if node not in self._scales:
+            self._scales[node] = scale_of(self.trace.values[node])
+        return self._scales[node]
+
+    @property
+    def channel(self) -> int:
+        """The map looked at; in a vector, the number."""
+        return self.unit[0]
+
+    @property
+    def channels(self) -> int:
+        """How many maps the layer has."""
+        return self.shape(self.node)[0]
+
+    def order(self, node: str) -> list[int]:
+        """Its channels as they are sorted: by number, or the strongest first (mean magnitude)."""
+        values = self.trace.values[node]
+        if not self.by_strength:
+            return list(range(len(values)))
+        strength = np.abs(values).reshape(len(values), -1).mean(1)
+        return [int(i) for i in np.argsort(-strength, kind="stable")]
+
+    def strongest(self, node: str, channel: int) -> Unit:
+        """Where a map is farthest from zero."""
+        plane = self.trace.values[node][channel]
+        if plane.ndim == 0:
+            return (channel,)
+        return (channel, *map(int, np.unravel_index(int(np.abs(plane).argmax()), plane.shape)))
+
+    # -- looking
+
+    def look(self, node: str, unit: Unit | None = None, **more: Any) -> ExploreState:
+        """At another number, by default the strongest of the same channel, or of the first."""
+        if node not in self.trace.values:
+            raise MoveError(f"there is no layer {node!r}")
+        shape = self.shape(node)
+        if unit is None:
+            unit = self.strongest(node, min(self.channel, shape[0] - 1))
+        if len(unit) != len(shape) or any(not 0 <= i < n for i, n in zip(unit, shape, strict=True)):
+            raise MoveError(f"{node} has {'×'.join(map(str, shape))} numbers: there is no {','.join(map(str, unit))}")
+        return self._kept(node=node, unit=unit, **more)
+
+    def _kept(self, **changes: Any) -> ExploreState:
+        """Another place to look at, with all that was computed kept."""
+        other = replace(self, **changes)
+        for name in COMPUTED:
+            if name in self.__dict__ and (name != "class_gradients" or other.target == self.target):
+                other.__dict__[name] = self.__dict__[name]
+        return other
+
+    def to_layer(self, by: int) -> ExploreState:
+        """A layer on or back, the same channel and the same place as far as there is one."""
+        columns = self.columns
+        at = columns.index(self.node) if self.node in columns else 0
+        return self.to_column(columns[max(0, min(at + by, len(columns) - 1))])
+
+    def to_column(self, node: str) -> ExploreState:
+        """Another layer: the same channel and relative place at the levels below the overview, else its strongest."""
+        shape = self.shape(node)
+        channel = min(self.channel, shape[0] - 1)
+        if self.level == OVERVIEW or len(shape) == 1 or len(self.unit) == 1:
+            return self.look(node, self.strongest(node, channel), path=())
+        old = self.shape(self.node)
+        place = (int((self.unit[i] + 0.5) * shape[i] / old[i]) for i in (1, 2))
+        return self.look(node, (channel, *place), path=())
+
+    def to_channel(self, by: int) -> ExploreState:
+        """A channel on or back, as they are sorted; at the same place, or in the overview where it is strongest."""
+        order = self.order(self.node)
+        channel = order[max(0, min(order.index(self.channel) + by, len(order) - 1))]
+        unit = self.strongest(self.node, channel) if self.level == OVERVIEW else (channel, *self.unit[1:])
+        return self.look(self.node, unit, path=())
+
+    def to_cell(self, rows: int, columns: int) -> ExploreState:
+        """The cell so many rows and columns on; in a vector, the number so many on."""
+        shape = self.shape(self.node)
+        if len(shape) == 1:
+            return self.to_channel(rows + columns)
+        y, x = self.unit[1] + rows, self.unit[2] + columns
+        return self.look(self.node, (self.unit[0], max(0, min(y, shape[1] - 1)), max(0, min(x, shape[2] - 1))), path=())
+
+    def down(self, source: Source) -> ExploreState:
+        """To a number that this one is made of."""
+        return self.look(*_pair(self.origin(source)), path=(*self.path, Source(self.node, self.unit)), level=CELL)
+
+    def up(self) -> ExploreState:
+        """To the number that was stepped down from; from the first to the layer, from the layer to the overview."""
+        if self.level == CELL and self.path:
+            return self.look(*_pair(self.path[-1]), path=self.path[:-1])
+        return self._kept(level=LAYER if self.level == CELL else OVERVIEW, path=())
+
+    def deeper(self) -> ExploreState:
+        """From the overview to the layer, from the layer to the cell."""
+        return self._kept(level=LAYER if self.level == OVERVIEW else CELL)
+
+    def toggled(self, what: str) -> ExploreState:
+        """`one_scale` or `by_strength` the other way."""
+        return self._kept(**{what: not getattr(self, what)})
+
+    def ask(self, target: int | None) -> ExploreState:
+        """About another class."""
+        return self._kept(target=target)
+
+    # -- what goes in, and when
+
+    def show(self, picture: Picture) -> ExploreState:
+        """Another picture; the pixels that were set by hand were of the one before."""
+        changes = tuple(change for change in self.changes if change.node != INPUT)
+        return replace(self, picture=picture, changes=changes, target=None, _scales={})
+
+    def at(self, moment: int, parameters: Parameters, words: str) -> ExploreState:
+        """With the weights of another moment."""
+        return replace(self, model=replace(self.model, parameters=parameters, moment=words), moment=moment, _scales={})
+
+    def pin(self) -> ExploreState:
+        """The present moment to compare others with, or no more."""
+        return replace(self, pinned=None if self.pinned else (self.model.moment, self.model.parameters))
+
+    # -- interventions
+
+    def changed(self, node: str, name: str, index: tuple[int, ...], value: float) -> ExploreState:
+        """With a pixel, a weight or a bias set to another value.
+
+        Raises:
+            MoveError: when there is none, or the value is no finite number.
+        """
+        if not np.isfinite(value):
+            raise MoveError(f"{value} is not a finite number")
+        tensor = self.input if node == INPUT else self.parameters.get(node, {}).get(name)
+        if tensor is None:
+            raise MoveError(f"{node} has no {name}")
+        change = Change(node, name, index, value, float(tensor[index]))
+        return replace(self, changes=(*self.changes, change), _scales={})
+
+    def silence(self, node: str, channel: int) -> ExploreState:
+        """A channel off, or on again."""
+        if node == INPUT:
+            raise MoveError("the input is not silenced: choose a layer's channel")
+        return replace(self, silenced=self.silenced ^ {(node, channel)}, _scales={})
+
+    def restored(self) -> ExploreState:
+        """Without anything that was changed by hand."""
+        return replace(self, changes=(), silenced=frozenset(), _scales={})
+
+    @property
+    def touched(self) -> list[str]:
+        """What was changed by hand, in words."""
+        return [
+            *(change.text for change in self.changes),
+            *(f"{node} channel {channel} silenced" for node, channel in sorted(self.silenced)),
+        ]
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers the net makes of a picture."""
+        return sum(prod(self.shape(name)) for name in self.columns)
+
+
+def _pair(source: Source) -> tuple[str, Unit]:
+    return source.node, source.unit
