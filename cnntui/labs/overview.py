@@ -1,4 +1,4 @@
-"""The whole network at a glance: which layers and maps have room, what is said of each, and the number looked at in words."""
+"""The whole network at a glance: which layers and maps have room, and what is said of each."""
 
 from __future__ import annotations
 
@@ -122,7 +122,9 @@ def _made_of(state: ExploreState) -> str:
     before = values[0]
     match layer:
         case Conv() | DepthwiseConv() | TransposedConv() | Linear():
-            bias = f" + bias {rounded(float(state.parameters[state.node]['bias'][state.unit[0]]))}" if layer.bias else ""
+            bias = (
+                f" + bias {rounded(float(state.parameters[state.node]['bias'][state.unit[0]]))}" if layer.bias else ""
+            )
             return f"Σ {terms_of(state):,} products{bias}"
         case MaxPool():
             return f"the largest of {terms_of(state)}"

@@ -36,7 +36,7 @@ class Heat:
 
 def about(state: ExploreState) -> str:
     """The number that is asked about: in the overview a class, against the label where that is another; else the unit."""
-    if state.level != OVERVIEW and state.node != INPUT:
+    if asks_unit(state):
         return f"{state.node}[{','.join(map(str, state.unit))}]"
     rival = rival_of(state)
     asked = state.class_name(state.asked)
@@ -51,17 +51,33 @@ def rival_of(state: ExploreState) -> int | None:
     return label if label != state.asked else state.read if state.read != label else None
 
 
-def heat(state: ExploreState, kind: str) -> Heat:
-    """Gradient, or gradient times input, of the number asked about with respect to the pixels; channels are added up.
+def heat(state: ExploreState) -> Heat | None:
+    """The picture of reasons that is asked for; None where none is, or before the first patches were covered.
 
-    Gradient: Simonyan, Vedaldi, Zisserman, Deep Inside Convolutional Networks, 2013. Times the input: Shrikumar et al., 2016.
+    Gradient: Simonyan, Vedaldi, Zisserman: Deep Inside Convolutional Networks, 2013. Times the input: Shrikumar et al.,
+    2016. Channels are added up.
     """
-    if state.level != OVERVIEW and state.node != INPUT:
-        slopes = of_unit(state.trace, state.node, state.unit).values.get(INPUT, np.zeros_like(state.input))
-    else:
-        slopes = backward(state.trace, {state.analysis.rows[-1].node.name: _contrast(state)}).values[INPUT]
-    values = slopes if kind == GRADIENT else slopes * state.input
-    return made(kind, about(state), values.sum(0))
+    if not state.why or not state.analysis.rows:
+        return None
+    key = (state.why, about(state))
+    if key not in state.known and state.why != OCCLUSION:
+        slopes = _slopes(state)
+        state.known[key] = made(
+            state.why, about(state), (slopes if state.why == GRADIENT else slopes * state.input).sum(0)
+        )
+    return state.known.get(key)
+
+
+def _slopes(state: ExploreState) -> Array:
+    """The gradient of the number asked about with respect to the input."""
+    if asks_unit(state):
+        return of_unit(state.trace, state.node, state.unit).values.get(INPUT, np.zeros_like(state.input))
+    return backward(state.trace, {state.analysis.rows[-1].node.name: _contrast(state)}).values[INPUT]
+
+
+def asks_unit(state: ExploreState) -> bool:
+    """Whether it is the unit looked at that is asked about; in the overview it is a class."""
+    return state.level != OVERVIEW and state.node != INPUT
 
 
 def made(kind: str, words: str, values: Array) -> Heat:
@@ -82,9 +98,18 @@ def _contrast(state: ExploreState) -> Array:
 def asked_number(state: ExploreState, x: Array) -> float:
     """The number asked about, for another input."""
     trace = forward(state.analysis, state.parameters, x, state.silenced)
-    if state.level != OVERVIEW and state.node != INPUT:
+    if asks_unit(state):
         return float(trace.values[state.node][state.unit])
     return float((trace.output * _contrast(state)).sum())
+
+
+def occlusion(state: ExploreState) -> Iterator[None]:
+    """Cover the picture patch by patch; after each row of patches `heat` knows more."""
+    key = (OCCLUSION, about(state))
+    if key not in state.known:
+        for values in occluded(state):
+            state.known[key] = made(OCCLUSION, about(state), values)
+            yield
 
 
 def occluded(state: ExploreState, patch: int | None = None) -> Iterator[Array]:

@@ -1,0 +1,152 @@
+"""What there is to explore: a run or a net, opened with its test pictures and the moments of its training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cnntui.core.images import seven
+from cnntui.core.layers import Shape
+from cnntui.core.network import Network
+from cnntui.core.parameters import Parameters, named
+from cnntui.labs.explore import ExploreState, MoveError, Picture
+from cnntui.labs.opened import Opened, of_network, open_model, run_named
+from cnntui.runs.events import Misread
+from cnntui.runs.listing import run_directories
+from cnntui.runs.picture_files import picture_for
+from cnntui.runs.reader import RunView
+from cnntui.runs.test_pictures import Gallery, GalleryError, gallery_of, kept_gallery
+from cnntui.runs.weights import Moment, WeightsError, moments, read_weights
+
+FIRST_NET = "mnist-2conv"  # where there is no run yet
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What somebody wants to explore: RUN or NET as on the command line, or a net of the builder; else the last run."""
+
+    word: str = ""
+    network: Network | None = None
+    weights: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What was opened. `misread` are test pictures that were taken for another class, the surest first."""
+
+    state: ExploreState
+    gallery: Gallery | None = None
+    misread: tuple[Misread, ...] = ()
+
+
+def open_subject(wish: Wish, view: RunView | None = None) -> Subject:
+    """Open it; `view` is of the run, where it is one and was read.
+
+    Raises:
+        OpenError: with what is wrong and what to do.
+    """
+    word = wish.word or default_word()
+    model = open_model(word, wish.weights) if wish.network is None else of_network(wish.network)
+    gallery = gallery_of(model.run) if model.run else kept_gallery("mnist")
+    if gallery is not None and not fits(model, gallery.about.shape):
+        gallery = None
+    misread = tuple(view.classes.misread) if view is not None and view.classes is not None else ()
+    state = ExploreState(model, first_picture(model, gallery))
+    if view is not None:
+        state = with_moments(state, view)
+    return Subject(state, gallery, misread)
+
+
+def run_of(wish: Wish) -> Path | None:
+    """The run that is wished for, if it is one.
+
+    Raises:
+        OpenError: when there is none of that name.
+    """
+    return None if wish.network is not None else run_named(wish.word or default_word())
+
+
+def default_word() -> str:
+    """The last run; the first net where there is none."""
+    return "last" if run_directories() else FIRST_NET
+
+
+def fits(model: Opened, shape: Shape) -> bool:
+    """Whether pictures of that shape can be made inputs of the net."""
+    try:
+        model.preparation.prepared(np.zeros(shape))
+    except ValueError:
+        return False
+    return True
+
+
+def first_picture(model: Opened, gallery: Gallery | None) -> Picture:
+    """The first test picture; where there is none, a seven that comes with the app."""
+    if gallery is not None:
+        return test_picture(gallery, 0)
+    channels, height, width = model.preparation.picture or model.analysis.network.input
+    pixels = np.repeat(seven(height, width) * (255 / 9), channels, axis=0)
+    return Picture(pixels, "a drawn seven")
+
+
+def test_picture(gallery: Gallery, number: int) -> Picture:
+    """A picture of the test set.
+
+    Raises:
+        MoveError: when there is none of that number.
+    """
+    try:
+        return Picture(gallery.picture(number).astype(float), f"test {number:,}", gallery.label(number), number)
+    except GalleryError as error:
+        raise MoveError(str(error)) from None
+
+
+def file_picture(model: Opened, path: Path) -> Picture:
+    """A picture file, made what the net's pictures are.
+
+    Raises:
+        PictureError: when it cannot be read.
+    """
+    pixels, _ = picture_for(model.preparation, path)
+    return Picture(pixels.astype(float), path.name)
+
+
+def misread_words(mistake: Misread, classes: tuple[str, ...]) -> tuple[str, str]:
+    """Its number, and what it was taken for."""
+    label, read = (classes[i] if i < len(classes) else str(i) for i in (mistake.label, mistake.read))
+    return f"test {mistake.picture}", f"a {label}, read as {read} ({100 * mistake.probability:.0f} %)"
+
+
+# -- time
+
+
+def with_moments(state: ExploreState, view: RunView) -> ExploreState:
+    """With the moments that there are by now; the same state where there is nothing new.
+
+    The moment that is looked at stays the same one, by its step.
+    """
+    found = moments(view)
+    if found == state.moments:
+        return state
+    step = state.model.step if state.moment is None else state.moments[state.moment].step
+    at = max((i for i, moment in enumerate(found) if moment.step <= (step or 0)), default=0)
+    return state.among(found, at if found else None)
+
+
+def parameters_at(model: Opened, moment: Moment) -> Parameters:
+    """The weights of a moment.
+
+    Raises:
+        MoveError: when they cannot be had any more.
+    """
+    try:
+        return named(model.analysis, read_weights(moment.path))
+    except (WeightsError, ValueError) as error:
+        raise MoveError(str(error)) from None
+
+
+def moment_words(moment: Moment) -> str:
+    """step 4,690."""
+    return f"step {moment.step:,}"
