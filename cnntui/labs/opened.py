@@ -12,7 +12,7 @@ from cnntui.core.network import Network
 from cnntui.core.parameters import Parameters, named, untrained
 from cnntui.core.vocabulary import NotationError
 from cnntui.runs.checkpoints import CheckpointError, State, demand, read_state
-from cnntui.runs.listing import RunError, find_run, name_of, run_directories
+from cnntui.runs.listing import RunError, find_run, run_directories
 from cnntui.runs.nets import load_any
 from cnntui.runs.preparation import Preparation
 from cnntui.runs.spec import Spec, read_json
@@ -28,7 +28,7 @@ class Opened:
     """A network that can be run.
 
     Args:
-        title: of the net or the run.
+        title: of the net.
         analysis: of the network.
         parameters: its weights.
         preparation: how pictures become its input.
@@ -126,12 +126,12 @@ def open_run(run: Path, which: str = "best") -> Opened:
     except (CheckpointError, WeightsError, ValueError) as error:
         raise OpenError(str(error)) from None
     return Opened(
-        f"{spec.net} · {name_of(run)}",
+        spec.net,
         analysis,
         parameters,
         _known(Preparation.of(spec, state), spec),
         tuple(state.classes),
-        f"{which} checkpoint, step {state.step:,}",
+        f"step {state.step:,}" + (f" ({which})" if which in ("best", "last") else ""),
         state.step,
         run,
         found.refused,

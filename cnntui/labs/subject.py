@@ -12,12 +12,12 @@ from cnntui.core.layers import Shape
 from cnntui.core.network import Network
 from cnntui.core.parameters import Parameters, named
 from cnntui.labs.explore import ExploreState, MoveError, Picture
-from cnntui.labs.opened import Opened, of_network, open_model, run_named
+from cnntui.labs.opened import Opened, of_network, open_model
 from cnntui.runs.events import Misread
 from cnntui.runs.listing import run_directories
 from cnntui.runs.picture_files import picture_for
 from cnntui.runs.reader import RunView
-from cnntui.runs.test_pictures import Gallery, GalleryError, gallery_of, kept_gallery
+from cnntui.runs.test_pictures import Gallery, GalleryError, ask_gallery_of, gallery_of, kept_gallery
 from cnntui.runs.weights import Moment, WeightsError, moments, read_weights
 
 FIRST_NET = "mnist-2conv"  # where there is no run yet
@@ -41,31 +41,39 @@ class Subject:
     misread: tuple[Misread, ...] = ()
 
 
-def open_subject(wish: Wish, view: RunView | None = None) -> Subject:
-    """Open it; `view` is of the run, where it is one and was read.
+def open_wish(wish: Wish) -> Opened:
+    """The net with its weights.
 
     Raises:
         OpenError: with what is wrong and what to do.
     """
-    word = wish.word or default_word()
-    model = open_model(word, wish.weights) if wish.network is None else of_network(wish.network)
+    if wish.network is not None:
+        return of_network(wish.network)
+    return open_model(wish.word or default_word(), wish.weights)
+
+
+def subject_of(model: Opened, view: RunView | None = None) -> Subject:
+    """What was opened, on its first picture; `view` is of the run, where it is one."""
     gallery = gallery_of(model.run) if model.run else kept_gallery("mnist")
     if gallery is not None and not fits(model, gallery.about.shape):
         gallery = None
     misread = tuple(view.classes.misread) if view is not None and view.classes is not None else ()
     state = ExploreState(model, first_picture(model, gallery))
-    if view is not None:
-        state = with_moments(state, view)
-    return Subject(state, gallery, misread)
+    return Subject(with_moments(state, view) if view is not None else state, gallery, misread)
 
 
-def run_of(wish: Wish) -> Path | None:
-    """The run that is wished for, if it is one.
+def ask_subject_gallery(model: Opened) -> Gallery | None:
+    """The test pictures of a run, fetched by a process of its own; None where they cannot be had, or there is no run.
 
     Raises:
-        OpenError: when there is none of that name.
+        MoveError: when they cannot be had, and why.
     """
-    return None if wish.network is not None else run_named(wish.word or default_word())
+    if model.run is None:
+        return None
+    try:
+        return ask_gallery_of(model.run)
+    except GalleryError as error:
+        raise MoveError(str(error)) from None
 
 
 def default_word() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from textual import work
@@ -13,15 +14,16 @@ from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
+from cnntui.labs.cell import anatomy
 from cnntui.labs.explore import CELL, LAYER, OVERVIEW, ExploreState
 from cnntui.labs.history import History
 from cnntui.labs.opened import OpenError
-from cnntui.labs.subject import Subject, Wish, open_subject
-from cnntui.runs.reader import RunReader, RunView
+from cnntui.labs.subject import Subject, Wish, open_wish, subject_of
+from cnntui.runs.reader import RunReader, RunView, UnreadableRunError
 from cnntui.ui.clock import Clock
 from cnntui.ui.views.explore_moves import DRAW, ExploreMoves
-from cnntui.ui.widgets.cell_panel import CellPanel
-from cnntui.ui.widgets.context import ContextPanel
+from cnntui.ui.widgets.cell_panel import CellPanel, CellView
+from cnntui.ui.widgets.context import ClassColumn, ContextColumn
 from cnntui.ui.widgets.explore_lines import FactLine, Headline, MomentLine
 from cnntui.ui.widgets.layer_panel import LayerPanel
 from cnntui.ui.widgets.overview_panel import OverviewPanel
@@ -40,17 +42,16 @@ class ExploreView(ExploreMoves, Widget):
     ExploreView { layout: vertical; height: 1fr; }
     ExploreView > OverviewPanel { display: none; margin: 0 1; }
     ExploreView > #detail { display: none; height: 1fr; margin: 0 1; }
-    ExploreView > #detail > ContextPanel { width: 30; }
-    ExploreView.-narrow > #detail > ContextPanel { width: 17; }
+    ExploreView > #detail > ContextColumn { width: 30; }
+    ExploreView.-narrow > #detail > ContextColumn { width: 17; }
     ExploreView > #detail > LayerPanel, ExploreView > #detail > CellPanel { display: none; width: 1fr; height: 1fr; }
-    ExploreView > DrawPad { display: none; height: 1fr; margin: 0 1; }
     ExploreView > #note { height: auto; max-height: 2; margin: 0 1; color: $warning; }
     ExploreView > #note.-empty { display: none; }
     ExploreView.-overview > OverviewPanel, ExploreView.-layer > #detail, ExploreView.-cell > #detail { display: block; }
     ExploreView.-layer > #detail > LayerPanel, ExploreView.-cell > #detail > CellPanel { display: block; }
-    ExploreView.-draw > #detail { display: none; }
+    ExploreView > #pad { display: none; height: 1fr; margin: 0 1; }
+    ExploreView > #pad > ClassColumn { width: 24; }
     ExploreView.-draw > #pad { display: block; }
-    ExploreView > #pad { display: none; height: 1fr; }
     """
 
     BINDINGS = [
@@ -75,7 +76,10 @@ class ExploreView(ExploreMoves, Widget):
         Binding("d", "draw", "Draw"),
         Binding("y", "why", "Why"),
         *(Binding(str(digit), f"ask({digit})", "Ask about a class", show=False) for digit in range(10)),
-        Binding("e", "set", "Set a number", show=False),
+        Binding("e", "set", "Set a weight, a pixel", show=False),
+        Binding("plus", "set(True)", "Set the bias", show=False),
+        Binding("pageup", "page(-1)", "Page", show=False),
+        Binding("pagedown", "page(1)", "Page", show=False),
         Binding("z", "silence", "Silence"),
         Binding("u", "undo", "Undo", show=False),
         Binding("r", "redo", "Redo", show=False),
@@ -94,9 +98,10 @@ class ExploreView(ExploreMoves, Widget):
     ]
 
     HELP = (
-        "Every number of your own net, from the whole of it down to one product. Arrows choose a layer and a map; enter goes in: "
-        "to the map and all that makes it, then to one number's arithmetic; enter on a term steps down into it, escape comes back. "
-        "n and b turn the test pictures over, m the misread ones; d draws; y asks why, a digit asks about that class."
+        "Every number of your own net, from the whole of it down to one product. Arrows choose a layer and a map; enter "
+        "goes in: to the map and all that makes it, then to one number's arithmetic; enter on a term steps down into it, "
+        "escape comes back. n and b turn the test pictures over, m the misread ones; d draws; y asks why, a digit asks "
+        "about that class."
     )
 
     can_focus = True
@@ -104,7 +109,9 @@ class ExploreView(ExploreMoves, Widget):
     class Opened(Message):
         """What was wished for is open, or could not be opened."""
 
-        def __init__(self, subject: Subject | None, reader: RunReader | None, view: RunView | None, problem: str) -> None:
+        def __init__(
+            self, subject: Subject | None, reader: RunReader | None, view: RunView | None, problem: str
+        ) -> None:
             super().__init__()
             self.subject, self.reader, self.view, self.problem = subject, reader, view, problem
 
@@ -164,8 +171,9 @@ class ExploreView(ExploreMoves, Widget):
         """Off the event loop: files are read, their hashes computed, the net run once."""
         worker = get_current_worker()
         try:
-            reader, view = self.read_run(wish)
-            subject = open_subject(wish, view)
+            model = open_wish(wish)
+            reader, view = read_run(model.run)
+            subject = subject_of(model, view)
             if not subject.state.is_heavy:
                 subject.state.probabilities  # noqa: B018 (computed here, not between two keys)
             answer = self.Opened(subject, reader, view, "")
@@ -187,14 +195,17 @@ class ExploreView(ExploreMoves, Widget):
         self.follows = event.view is not None and not event.view.ended
         if not self.query(OverviewPanel):
             await self.mount(*self._widgets(state))
+        self.refresh_bindings()
         self.draw()
         self.wake()
+        if event.subject.gallery is None and state.model.run is not None:
+            self.fetch_gallery(event.subject)
 
     def _widgets(self, state: ExploreState) -> list[Widget]:
         return [
             Headline(state),
             OverviewPanel(state),
-            Horizontal(ContextPanel(state), LayerPanel(state), CellPanel(state), id="detail"),
+            Horizontal(ContextColumn(state), LayerPanel(state), CellPanel(CellView(anatomy(state, 0))), id="detail"),
             FactLine(state),
             MomentLine(state),
         ]
@@ -250,14 +261,14 @@ class ExploreView(ExploreMoves, Widget):
             self.set_class(level == (DRAW if self.drawing else state.level), f"-{level}")
         plain = self.as_glyphs or self.app.no_color
         self.query_one(Headline).show(state)
-        if state.level == OVERVIEW:
+        if self.drawing:
+            self.query_one(ClassColumn).show(state, plain)
+        elif state.level == OVERVIEW:
             overview = self.query_one(OverviewPanel)
             overview.as_glyphs = plain
             overview.show(state)
         else:
-            context = self.query_one(ContextPanel)
-            context.as_glyphs = plain
-            context.show(state)
+            self.query_one(ContextColumn).show(state, plain)
             self._draw_detail(state, plain)
         self.query_one(FactLine).show(state)
         line = self.query_one(MomentLine)
@@ -266,13 +277,9 @@ class ExploreView(ExploreMoves, Widget):
 
     def _draw_detail(self, state: ExploreState, plain: bool) -> None:
         if state.level == LAYER:
-            layer = self.query_one(LayerPanel)
-            layer.as_glyphs = plain
-            layer.show(state)
+            self.query_one(LayerPanel).show(state, plain)
         else:
-            cell = self.query_one(CellPanel)
-            cell.as_glyphs = plain
-            cell.show_term(state, self.term)
+            self.query_one(CellPanel).show(CellView(anatomy(state, self.term), plain))
 
     def _compute_later(self, state: ExploreState) -> None:
         self._computing = state
@@ -308,3 +315,14 @@ class ExploreView(ExploreMoves, Widget):
             self.action_enter()
         else:
             self.look(state.look(event.node, state.strongest(event.node, event.channel), path=()))
+
+
+def read_run(run: Path | None) -> tuple[RunReader | None, RunView | None]:
+    """What is opened, if it is a run: its reader, and what it says now."""
+    if run is None:
+        return None, None
+    try:
+        reader = RunReader(run)
+        return reader, reader.poll()
+    except UnreadableRunError:
+        return None, None

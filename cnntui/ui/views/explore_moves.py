@@ -8,25 +8,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from textual import work
+from textual.containers import Horizontal
 from textual.message import Message
 from textual.widget import Widget
 from textual.worker import get_current_worker
 
 from cnntui.core.arithmetic import brief
-from cnntui.core.network import INPUT
 from cnntui.core.parameters import Parameters
-from cnntui.labs.cell import channel_of, moved, set_by_hand, source_of
+from cnntui.labs import cell, interventions
+from cnntui.labs.drawing import PadState
 from cnntui.labs.explore import CELL, LAYER, OVERVIEW, ExploreState, MoveError, Picture
 from cnntui.labs.handover import as_convolution
 from cnntui.labs.history import History
 from cnntui.labs.subject import (
     Subject,
     Wish,
+    ask_subject_gallery,
     file_picture,
     misread_words,
     moment_words,
     parameters_at,
-    run_of,
     test_picture,
     with_moments,
 )
@@ -34,10 +35,13 @@ from cnntui.labs.why import KINDS, OCCLUSION, occlusion
 from cnntui.labs.words import number_of
 from cnntui.runs.listing import run_directories
 from cnntui.runs.picture_files import PictureError
-from cnntui.runs.reader import RunReader, RunView, UnreadableRunError
+from cnntui.runs.reader import RunReader, RunView
+from cnntui.runs.test_pictures import Gallery
 from cnntui.runs.weights import Moment
 from cnntui.ui.screens.dialogs import Ask, Choose
+from cnntui.ui.widgets.context import ClassColumn
 from cnntui.ui.widgets.draw_pad import DrawPad
+from cnntui.ui.widgets.layer_panel import LayerPanel
 
 if TYPE_CHECKING:
     from cnntui.ui.app import CnntuiApp
@@ -76,6 +80,13 @@ class ExploreMoves(Widget):
             super().__init__()
             self.state = state
 
+    class Fetched(Message):
+        """The test pictures are there now, or cannot be had."""
+
+        def __init__(self, subject: Subject, gallery: Gallery | None, problem: str = "") -> None:
+            super().__init__()
+            self.subject, self.gallery, self.problem = subject, gallery, problem
+
     def draw(self) -> None:
         """Show the state."""
         raise NotImplementedError
@@ -107,9 +118,11 @@ class ExploreMoves(Widget):
 
     # -- how a move becomes a state
 
-    def look(self, state: ExploreState, term: int = 0) -> None:
-        """Look elsewhere: nothing that undo takes back."""
+    def look(self, state: ExploreState, term: int | None = None) -> None:
+        """Look elsewhere, by default at the term that counts most: nothing that undo takes back."""
         if self.history is not None:
+            if term is None:
+                term = cell.first(state) if state.level == CELL else 0
             self.history, self.term = self.history.amend(state), term
             self.draw()
 
@@ -141,19 +154,18 @@ class ExploreMoves(Widget):
         elif state.level == LAYER:
             self.look(state.to_cell(rows, columns))
         else:
-            self.term = moved(state, self.term, rows, columns)
+            self.term = cell.moved(state, self.term, rows, columns)
             self.draw()
 
     def action_enter(self) -> None:
         """Into the map, into the number, into the term."""
         state = self.state
-        if state.level != CELL:
-            self.look(state.deeper())
-            return
         try:
-            self.look(state.down(source_of(state, self.term)))
+            deeper = state.down(cell.source(state, self.term)) if state.level == CELL else state.deeper()
         except MoveError as error:
             self.say(str(error))
+            return
+        self.look(deeper)
 
     def action_back(self) -> None:
         """To where one came from."""
@@ -163,7 +175,7 @@ class ExploreMoves(Widget):
     def action_channel(self, by: int) -> None:
         """Another map; in a cell the same tap in another map that it reads."""
         if self.state.level == CELL:
-            self.term = channel_of(self.state, self.term, by)
+            self.term = cell.channel(self.state, self.term, by)
             self.draw()
         else:
             self.look(self.state.to_channel(by))
@@ -171,6 +183,13 @@ class ExploreMoves(Widget):
     def action_layer(self, by: int) -> None:
         """Another layer, the place kept."""
         self.look(self.state.to_layer(by))
+
+    def action_page(self, by: int) -> None:
+        """Eight layers on; in a layer the next of the maps that it reads."""
+        if self.state.level == LAYER:
+            self.query_one(LayerPanel).turn(by)
+        else:
+            self.look(self.state.to_layer(8 * by))
 
     def action_edge(self, by: int) -> None:
         """The first layer, the last."""
@@ -191,7 +210,9 @@ class ExploreMoves(Widget):
                 self.look(self.state.jumped(text))
 
         layers = self.state.columns
-        title = f"jump to: a layer (0 input … {len(layers) - 1} {layers[-1]}), then, if you like, its unit: conv1 4,11,9"
+        title = (
+            f"jump to: a layer (0 input … {len(layers) - 1} {layers[-1]}), then, if you like, its unit: conv1 4,11,9"
+        )
         self.app.push_screen(Ask(title, "", check, suggestions=list(layers)), go)
 
     def action_sort(self) -> None:
@@ -219,6 +240,27 @@ class ExploreMoves(Widget):
         at = 0 if number is None else (number + by) % gallery.count
         self.make(lambda state: state.show(test_picture(gallery, at)))
 
+    @work(thread=True, exclusive=True, group="gallery")
+    def fetch_gallery(self, subject: Subject) -> None:
+        """The test pictures of a run that did not keep them: another process loads them, in some seconds."""
+        worker = get_current_worker()
+        try:
+            answer = self.Fetched(subject, ask_subject_gallery(subject.state.model))
+        except MoveError as error:
+            answer = self.Fetched(subject, None, str(error))
+        if not worker.is_cancelled:
+            self.post_message(answer)
+
+    def on_explore_moves_fetched(self, event: Fetched) -> None:
+        """Now the test pictures can be turned over; who looks at nothing else yet looks at the first."""
+        event.stop()
+        if event.subject is not self.subject or event.gallery is None:
+            return
+        begun = event.subject.state.picture
+        self.subject = replace(event.subject, gallery=event.gallery)
+        if self.state.picture is begun and self.history is not None:
+            self.look(self.state.show(test_picture(event.gallery, 0)), self.term)
+
     def action_misread(self) -> None:
         """The next picture that was misread, the surest mistakes first."""
         subject = self.subject
@@ -240,12 +282,12 @@ class ExploreMoves(Widget):
             choices += [misread_words(mistake, self.state.model.classes) for mistake in subject.misread]
         self.app.push_screen(Choose("what goes in", choices), self._take_input)
 
-    def _take_input(self, choice: str | None) -> None:
+    async def _take_input(self, choice: str | None) -> None:
         match choice:
             case None:
                 return
             case "draw":
-                self.action_draw()
+                await self.action_draw()
             case "file":
                 self.app.push_screen(Ask("a picture file", "", self._file_problem), self._take_file)
             case "number":
@@ -287,12 +329,13 @@ class ExploreMoves(Widget):
 
     async def action_draw(self) -> None:
         """Draw the picture."""
+        blank = PadState.blank(tuple(self.state.picture.pixels.shape))
         if not self.query(DrawPad):
-            await self.mount(DrawPad(self.state, id="pad"), before="FactLine")
+            await self.mount(Horizontal(DrawPad(blank), ClassColumn(self.state), id="pad"), before="FactLine")
         self.drawing = True
-        self.make(lambda state: state.show(replace(state.picture, title="drawn", label=None, number=None)))
+        self.make(lambda state: state.show(Picture(blank.picture, "drawn")))
         pad = self.query_one(DrawPad)
-        pad.begin(self.state)
+        pad.show(blank)
         pad.focus()
 
     def on_draw_pad_changed(self, event: DrawPad.Changed) -> None:
@@ -311,10 +354,10 @@ class ExploreMoves(Widget):
 
     # -- interventions
 
-    def action_set(self) -> None:
-        """Set the number under the cursor: a pixel, a weight, a bias."""
+    def action_set(self, bias: bool = False) -> None:
+        """Set the number under the cursor: a pixel, a weight; or the bias."""
         try:
-            node, name, index, value = set_by_hand(self.state, self.term)
+            found = interventions.bias(self.state) if bias else interventions.weight_or_pixel(self.state, self.term)
         except MoveError as error:
             self.say(str(error))
             return
@@ -328,11 +371,9 @@ class ExploreMoves(Widget):
 
         def take(text: str | None) -> None:
             if text is not None:
-                self.make(lambda state: state.changed(node, name, index, number_of(text)))
+                self.make(lambda state: state.changed(found.node, found.name, found.index, number_of(text)))
 
-        where = ",".join(map(str, index))
-        title = f"input[{where}]" if node == INPUT else f"{node}.{name}[{where}]"
-        self.app.push_screen(Ask(f"{title}, now {brief(value)}", brief(value), check), take)
+        self.app.push_screen(Ask(f"{found.words}, now {brief(found.value)}", brief(found.value), check), take)
 
     def action_silence(self) -> None:
         """The map looked at off, or on again."""
@@ -372,10 +413,10 @@ class ExploreMoves(Widget):
     def _explain(self, kind: str) -> None:
         self.look(self.state.reasoned(kind), self.term)
         if kind == OCCLUSION:
-            self._cover(self.state)
+            self._occlude(self.state)
 
     @work(thread=True, exclusive=True, group="occlusion")
-    def _cover(self, state: ExploreState) -> None:
+    def _occlude(self, state: ExploreState) -> None:
         """Off the event loop: the net is run once a patch."""
         worker = get_current_worker()
         for _ in occlusion(state):
@@ -451,7 +492,7 @@ class ExploreMoves(Widget):
             self.history = self.history.amend(state.at(at, event.parameters, moment_words(event.moment)))
             self.draw()
             if state.why == OCCLUSION:
-                self._cover(self.state)
+                self._occlude(self.state)
 
     def action_play(self) -> None:
         """From the moment on to the last, one after another."""
@@ -520,14 +561,3 @@ class ExploreMoves(Widget):
                 self.open(Wish(text))
 
         self.app.push_screen(Ask("a net: a name of the zoo, a TOML file, or notation", "", lambda text: None), take)
-
-    def read_run(self, wish: Wish) -> tuple[RunReader | None, RunView | None]:
-        """The run that is wished for, read once; called by a worker."""
-        run = run_of(wish)
-        if run is None:
-            return None, None
-        try:
-            reader = RunReader(run)
-            return reader, reader.poll()
-        except UnreadableRunError:
-            return None, None

@@ -22,8 +22,11 @@ class Headline(PaintedState[ExploreState]):
         right = f"{state.picture.title}: {reading(state)}" if state.is_ready else f"{state.picture.title}: computing …"
         right = right[-canvas.width :]
         x = canvas.put(0, 0, state.model.title, ink(colors.accent, bold=True))
-        canvas.put(x, 0, f" · {state.model.moment}", ink(colors.dim))
+        x = canvas.put(x, 0, f" · {state.model.moment}", ink(colors.text))
         start = canvas.width - len(right)
+        run = f" · {state.model.run.name}" if state.model.run else ""
+        if x + len(run) + 3 <= start:
+            canvas.put(x, 0, run, ink(colors.dim))
         canvas.put(start - 2, 0, "  ")
         wrong = state.is_ready and state.picture.label not in (None, state.read)
         canvas.put(start, 0, right, ink(colors.error if wrong else colors.text, bold=True))

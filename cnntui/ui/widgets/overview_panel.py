@@ -12,7 +12,7 @@ from cnntui.core.shading import shade
 from cnntui.labs.explore import ExploreState
 from cnntui.labs.overview import Column, columns_of, network_rails, strip_range, told
 from cnntui.labs.rails import drawing
-from cnntui.ui.theme import Palette, heat, ink, readable_on
+from cnntui.ui.theme import heat, ink, readable_on
 from cnntui.ui.widgets.class_bars import put_class_bars
 from cnntui.ui.widgets.maps import Marked, put_map, put_scale_text
 from cnntui.ui.widgets.painted import Canvas, PaintedState
@@ -69,13 +69,9 @@ class OverviewPanel(PaintedState[ExploreState]):
             else:
                 self._put_maps(canvas, x, top, column, (side, tall, tall + 1 if wide else tall))
             x += column.width
-        put_class_bars(
-            canvas, canvas.width - classes, 0, classes, canvas.height, state, colors, self.as_glyphs
-        )
+        put_class_bars(canvas, canvas.width - classes, 0, classes, canvas.height, state, colors, self.as_glyphs)
 
-    def _put_rail(
-        self, canvas: Canvas, x: int, column: Column, lanes: int, is_here: bool, before: str | None
-    ) -> None:
+    def _put_rail(self, canvas: Canvas, x: int, column: Column, lanes: int, is_here: bool, before: str | None) -> None:
         colors, state = self.palette, self.state
         for lane, line in enumerate(drawing(column.rail, column.node, column.width, lanes)):
             canvas.put(x, lane, line, ink(colors.dim))
@@ -112,9 +108,7 @@ class OverviewPanel(PaintedState[ExploreState]):
             self._put_number(canvas, left, y, column.node, channel, is_here, took[1])
             self._places.append((range(left, left + GUTTER + took[0]), range(y, y + took[1]), column.node, channel))
 
-    def _put_number(
-        self, canvas: Canvas, x: int, y: int, node: str, channel: int, is_here: bool, lines: int
-    ) -> None:
+    def _put_number(self, canvas: Canvas, x: int, y: int, node: str, channel: int, is_here: bool, lines: int) -> None:
         """The number of a map; a bar beside the one looked at; a mark where it is silenced, or still."""
         state, colors = self.state, self.palette
         if state.shape(node)[0] > 1 or is_here:
