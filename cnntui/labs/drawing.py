@@ -186,7 +186,7 @@ class PadState:
     @property
     def unit(self) -> int:
         """Pixels that one move goes: 1, but more in large pictures."""
-        return max(1, round(min(self.picture.shape[1:]) / USUAL_SIDE))
+        return max(1, int(round(min(self.picture.shape[1:]) / USUAL_SIDE)))
 
     @property
     def radius(self) -> float:
