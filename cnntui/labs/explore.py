@@ -399,9 +399,8 @@ class ExploreState:
         """With these moments, of which one is the present."""
         return self._kept(moments=moments, moment=moment)
 
-    def at(self, moment: int, parameters: Parameters, words: str) -> ExploreState:
+    def at(self, moment: int, model: Opened) -> ExploreState:
         """With the weights of another moment."""
-        model = replace(self.model, parameters=parameters, moment=words, step=self.moments[moment].step)
         return self._anew(model=model, moment=moment)
 
     def pin(self) -> ExploreState:

@@ -47,6 +47,7 @@ class Opened:
         run: its directory, if it has one.
         moment: whose numbers they are: `best checkpoint, step 4,690`; `untrained, seed 0`.
         notes: what is to be told besides, a line each.
+        step: of the training, after which they were so; None where that is not known.
     """
 
     title: str
@@ -57,6 +58,7 @@ class Opened:
     run: Path | None
     moment: str
     notes: tuple[str, ...] = ()
+    step: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,11 +123,12 @@ def open_run(run: Path, weights: Path | None = None, seed: int = 0) -> Opened:
         tensors = read_weights(found.path)
     except (CheckpointError, WeightsError) as error:
         raise OpenError(str(error)) from None
-    bare = _of_run(run, found.path)
+    bare, step = _of_run(run, found.path), int(found.path.name.removeprefix("step-"))
     return replace(
         bare,
         parameters=_named(bare.analysis, tensors, found.path),
-        moment=f"best checkpoint, step {int(found.path.name.removeprefix('step-')):,}",
+        moment=f"best checkpoint, step {step:,}",
+        step=step,
         notes=tuple(f"passed over {line}" for line in found.refused),
     )
 
@@ -151,7 +154,8 @@ def at_moment(opened: Opened, moment: Moment) -> Opened:
     except WeightsError as error:
         raise OpenError(str(error)) from None
     parameters = _named(opened.analysis, tensors, moment.path)
-    return replace(opened, parameters=parameters, moment=f"{kind}, step {moment.step:,}", notes=())
+    words = f"{kind}, step {moment.step:,}"
+    return replace(opened, parameters=parameters, moment=words, notes=(), step=moment.step)
 
 
 def _newest(opened: Opened, seed: int) -> Opened:

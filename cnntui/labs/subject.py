@@ -7,18 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
+from cnntui.core.axis import ImpossibleError
 from cnntui.core.images import seven
 from cnntui.core.layers import Shape
 from cnntui.core.network import Network
-from cnntui.core.parameters import Parameters, named
+from cnntui.core.vocabulary import NotationError
 from cnntui.labs.explore import ExploreState, MoveError, Picture
-from cnntui.labs.opened import Opened, of_network, open_model
+from cnntui.labs.opened import Opened, OpenError, open_model, open_net
 from cnntui.runs.events import Misread
 from cnntui.runs.listing import run_directories
 from cnntui.runs.picture_files import picture_for
 from cnntui.runs.reader import RunView
 from cnntui.runs.test_pictures import Gallery, GalleryError, ask_gallery_of, gallery_of, kept_gallery
-from cnntui.runs.weights import Moment, WeightsError, moments, read_weights
+from cnntui.runs.weights import moments
 
 FIRST_NET = "mnist-2conv"  # where there is no run yet
 
@@ -30,6 +31,7 @@ class Wish:
     word: str = ""
     network: Network | None = None
     weights: Path | None = None
+    shape: Shape | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +49,18 @@ def open_wish(wish: Wish) -> Opened:
     Raises:
         OpenError: with what is wrong and what to do.
     """
-    if wish.network is not None:
-        return of_network(wish.network)
-    return open_model(wish.word or default_word(), wish.weights)
+    try:
+        if wish.network is not None:
+            model = open_net(wish.network)
+        else:
+            model = open_model(wish.word or default_word(), wish.weights, wish.shape)
+    except (NotationError, ImpossibleError) as error:
+        raise OpenError(str(error)) from None
+    if not model.preparation.is_known:
+        raise OpenError(f"{model.title} does not say yet how its pictures are prepared: it is told with its first data")
+    if not model.analysis.rows:
+        raise OpenError(f"{model.title} has no layer to look into")
+    return model
 
 
 def subject_of(model: Opened, view: RunView | None = None) -> Subject:
@@ -138,23 +149,6 @@ def with_moments(state: ExploreState, view: RunView) -> ExploreState:
     found = moments(view)
     if found == state.moments:
         return state
-    step = state.model.step if state.moment is None else state.moments[state.moment].step
-    at = max((i for i, moment in enumerate(found) if moment.step <= (step or 0)), default=0)
+    step = state.model.step or 0
+    at = max((i for i, moment in enumerate(found) if moment.step <= step), default=0)
     return state.among(found, at if found else None)
-
-
-def parameters_at(model: Opened, moment: Moment) -> Parameters:
-    """The weights of a moment.
-
-    Raises:
-        MoveError: when they cannot be had any more.
-    """
-    try:
-        return named(model.analysis, read_weights(moment.path))
-    except (WeightsError, ValueError) as error:
-        raise MoveError(str(error)) from None
-
-
-def moment_words(moment: Moment) -> str:
-    """step 4,690."""
-    return f"step {moment.step:,}"

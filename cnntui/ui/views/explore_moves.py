@@ -14,20 +14,18 @@ from textual.widget import Widget
 from textual.worker import get_current_worker
 
 from cnntui.core.arithmetic import brief
-from cnntui.core.parameters import Parameters
 from cnntui.labs import cell, interventions
 from cnntui.labs.drawing import PadState
 from cnntui.labs.explore import CELL, LAYER, OVERVIEW, ExploreState, MoveError, Picture
 from cnntui.labs.handover import as_convolution
 from cnntui.labs.history import History
+from cnntui.labs.opened import Opened, OpenError, at_moment
 from cnntui.labs.subject import (
     Subject,
     Wish,
     ask_subject_gallery,
     file_picture,
     misread_words,
-    moment_words,
-    parameters_at,
     test_picture,
     with_moments,
 )
@@ -69,9 +67,9 @@ class ExploreMoves(Widget):
     class Weights(Message):
         """The weights of a moment were read, or could not be."""
 
-        def __init__(self, moment: Moment, parameters: Parameters | None, problem: str = "") -> None:
+        def __init__(self, moment: Moment, model: Opened | None, problem: str = "") -> None:
             super().__init__()
-            self.moment, self.parameters, self.problem = moment, parameters, problem
+            self.moment, self.model, self.problem = moment, model, problem
 
     class Reasons(Message):
         """Some more of the picture was covered, patch by patch."""
@@ -472,8 +470,8 @@ class ExploreMoves(Widget):
         """Off the event loop: the file system may be slow, and a checkpoint's hash is computed."""
         worker = get_current_worker()
         try:
-            answer = self.Weights(moment, parameters_at(state.model, moment))
-        except MoveError as error:
+            answer = self.Weights(moment, at_moment(state.model, moment))
+        except OpenError as error:
             answer = self.Weights(moment, None, str(error))
         if not worker.is_cancelled:
             self.post_message(answer)
@@ -483,13 +481,13 @@ class ExploreMoves(Widget):
         event.stop()
         self._going = None
         state = self.state
-        if event.parameters is None:
+        if event.model is None:
             if event.moment.kind != "live":  # that one is soon another, without a word
                 self.say(event.problem)
             return
         if event.moment in state.moments and self.history is not None:
             at = state.moments.index(event.moment)
-            self.history = self.history.amend(state.at(at, event.parameters, moment_words(event.moment)))
+            self.history = self.history.amend(state.at(at, event.model))
             self.draw()
             if state.why == OCCLUSION:
                 self._occlude(self.state)

@@ -21,7 +21,7 @@ class Headline(PaintedState[ExploreState]):
         state, colors = self.state, self.palette
         right = f"{state.picture.title}: {reading(state)}" if state.is_ready else f"{state.picture.title}: computing …"
         right = right[-canvas.width :]
-        x = canvas.put(0, 0, state.model.title, ink(colors.accent, bold=True))
+        x = canvas.put(0, 0, state.analysis.network.name, ink(colors.accent, bold=True))
         x = canvas.put(x, 0, f" · {state.model.moment}", ink(colors.text))
         start = canvas.width - len(right)
         run = f" · {state.model.run.name}" if state.model.run else ""
