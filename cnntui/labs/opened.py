@@ -23,7 +23,7 @@ from cnntui.runs.picture_files import PictureError, picture_for
 from cnntui.runs.preparation import Preparation
 from cnntui.runs.reader import RunReader, UnreadableRunError
 from cnntui.runs.spec import Spec, read_json
-from cnntui.runs.test_pictures import GalleryError, ask_gallery_of
+from cnntui.runs.test_pictures import Gallery, GalleryError, ask_gallery_of
 from cnntui.runs.weights import Moment, WeightsError, moments, read_weights
 
 TEST = re.compile(r"test:(\d{1,9})")
@@ -63,12 +63,15 @@ class Opened:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """An input (C, H, W) of a net, and the picture of 0..255 that it was made of; `label` is known of test pictures."""
+    """What goes in: pixels (C, h, w) of 0..255, and where they are from.
 
-    name: str
-    input: Array
+    Of test pictures the label, what they show, is known, and their number in the test set.
+    """
+
     pixels: Array
+    title: str
     label: int | None = None
+    number: int | None = None
 
 
 def open_model(word: str, weights: Path | None = None, shape: Shape | None = None, seed: int = 0) -> Opened:
@@ -238,24 +241,46 @@ def _classes(analysis: Analysis, state: State) -> tuple[str, ...]:
 
 
 def open_picture(opened: Opened, word: str | None = None) -> Picture:
-    """A picture file, or `test:N` of a run's test set, as an input; None: test:0 of a run, else a hand-drawn seven.
+    """A picture file, or `test:N` of a run's test set; None: test:0 of a run, else a hand-drawn seven.
 
     Raises:
         OpenError: when it is no picture, or how it becomes an input is not known.
     """
-    how = opened.preparation
-    label: int | None = None
     try:
         if word is None and opened.run is None:
-            _, height, width = how.input
-            word, pixels = "a drawn seven", np.broadcast_to(drawn("seven", (height, width)) * 255 / 9, how.input)
-        elif match := TEST.fullmatch(word := word or "test:0"):
+            return seven(opened)
+        if match := TEST.fullmatch(word := word or "test:0"):
             if opened.run is None:
                 raise OpenError(f"{word}: a net that belongs to no run has no test pictures: give a picture file")
-            gallery = ask_gallery_of(opened.run)
-            pixels, label = gallery.picture(int(match[1])), gallery.label(int(match[1]))
+            picture = test_picture(ask_gallery_of(opened.run), int(match[1]))
         else:
-            pixels, _ = picture_for(how, Path(word))
-        return Picture(word, how.prepared(pixels), pixels, label)
+            picture = file_picture(opened, Path(word))
+        opened.preparation.prepared(picture.pixels)
     except (PictureError, GalleryError, ValueError) as error:
         raise OpenError(str(error)) from None
+    return picture
+
+
+def test_picture(gallery: Gallery, number: int) -> Picture:
+    """A picture of the test set.
+
+    Raises:
+        GalleryError: when there is none of that number.
+    """
+    return Picture(gallery.picture(number).astype(float), f"test:{number}", gallery.label(number), number)
+
+
+def file_picture(opened: Opened, path: Path) -> Picture:
+    """A picture file, made what the net's pictures are.
+
+    Raises:
+        PictureError: when it cannot be read.
+    """
+    pixels, _ = picture_for(opened.preparation, path)
+    return Picture(pixels.astype(float), str(path))
+
+
+def seven(opened: Opened) -> Picture:
+    """A hand-drawn 7, as large as the net's pictures are."""
+    shape = opened.preparation.picture or opened.preparation.input
+    return Picture(np.broadcast_to(drawn("seven", (shape[1], shape[2])) * (255 / 9), shape), "a drawn seven")
