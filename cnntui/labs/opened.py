@@ -16,7 +16,7 @@ from cnntui.core.network import Network
 from cnntui.core.parameters import Parameters, named, untrained
 from cnntui.core.vocabulary import NotationError
 from cnntui.core.windows import Array
-from cnntui.runs.checkpoints import CheckpointError, State, demand, names, read_state
+from cnntui.runs.checkpoints import WEIGHTS, CheckpointError, State, demand, names, read_state, search
 from cnntui.runs.listing import RunError, find_run
 from cnntui.runs.nets import load_any
 from cnntui.runs.picture_files import PictureError, picture_for
@@ -116,11 +116,10 @@ def open_run(run: Path, weights: Path | None = None, seed: int = 0) -> Opened:
     Raises:
         OpenError: in one line.
     """
-    bare = _of_run(run, run / "checkpoints")  # where no checkpoint tells, the log does
     if weights is not None:
-        return _with_file(bare, weights)
+        return _with_file(_of_run(run, weights), weights)
     if not names(run):
-        return _newest(bare, seed)
+        return _newest(_of_run(run, run), seed)
     try:
         found = demand(run)
         tensors = read_weights(found.path)
@@ -136,12 +135,15 @@ def open_run(run: Path, weights: Path | None = None, seed: int = 0) -> Opened:
     )
 
 
-def _of_run(run: Path, checkpoint: Path) -> Opened:
-    """A run without its numbers yet."""
+def _of_run(run: Path, weights: Path) -> Opened:
+    """A run without its numbers yet. What its data is like is told by the checkpoint, by the log, or by the best checkpoint."""
     spec = read_json(run / "spec.json", Spec)
     if spec is None:
         raise OpenError(f"{run} holds no readable spec.json")
-    analysis, state = _possible(spec.network), read_state(run, checkpoint)
+    analysis = _possible(spec.network)
+    state = read_state(run, weights if weights.is_dir() else weights.parent)
+    if not state.mean and (best := search(run, "best", WEIGHTS)[0]):
+        state = read_state(run, best)
     return Opened(run.name, analysis, {}, Preparation.of(spec, state), _classes(analysis, state), run, "")
 
 
@@ -183,7 +185,7 @@ def open_net(network: Network, weights: Path | None = None, seed: int = 0) -> Op
         OpenError: in one line.
     """
     if weights is not None and (run := _run_of(weights)) is not None:
-        of_run = _of_run(run, run / "checkpoints")
+        of_run = _of_run(run, weights)
         its = of_run.analysis.network
         if (its.input, its.wiring) == (network.input, network.wiring):
             return _with_file(of_run, weights)
