@@ -136,7 +136,7 @@ def open_run(run: Path, weights: Path | None = None, seed: int = 0) -> Opened:
 
 
 def _of_run(run: Path, weights: Path) -> Opened:
-    """A run without its numbers yet. What its data is like is told by the checkpoint, by the log, or by the best checkpoint."""
+    """A run without its numbers yet; what its data is like, the checkpoint tells, the log, or the best checkpoint."""
     spec = read_json(run / "spec.json", Spec)
     if spec is None:
         raise OpenError(f"{run} holds no readable spec.json")
