@@ -14,7 +14,8 @@ from torch import Tensor
 from cnntui.core.analysis import analyse
 from cnntui.runs.events import Data, Event, Test, Train, to_number
 from cnntui.runs.spec import Spec
-from cnntui.training import checkpoints
+from cnntui.runs.test_pictures import GalleryError
+from cnntui.training import checkpoints, gallery
 from cnntui.training.augment import Augment
 from cnntui.training.data import DataError, DataSet, Fitting, facts
 from cnntui.training.desk import Desk
@@ -74,6 +75,7 @@ class Trainer:
         """All epochs, from the beginning or from a checkpoint, or until told to stop."""
         self.desk.update(steps=self.steps)
         self.desk.tell(self.facts())
+        self.keep_pictures()
         if checkpoint is not None:
             self.go_back(checkpoint)
         else:
@@ -287,6 +289,13 @@ class Trainer:
             samples=samples,
             sample_labels=known.sample_labels,
         )
+
+    def keep_pictures(self) -> None:
+        """The test pictures, for the screens: once for each data set."""
+        try:
+            gallery.keep(self.data, self.sha256, self.fit, self.spec.data)
+        except GalleryError as error:
+            self.desk.notice(str(error))
 
     # -- what is asked of it, between two steps
 
