@@ -143,7 +143,8 @@ class Probe(Event, frozen=True, kw_only=True):
     magnitude is `filters_scale`.
 
     `scales[layer]` is the value that full shade stands for, `channels[layer]` how many the layer has, of which the file
-    holds the first. `probabilities[i]` are the classes' of picture i.
+    holds the first. `probabilities[i]` are the classes' of picture i. `weights` is a safetensors file in `maps/` of all
+    weights at this step, None where they are too many.
     """
 
     pictures: list[Count]
@@ -155,6 +156,7 @@ class Probe(Event, frozen=True, kw_only=True):
     filters: str | None = None
     filters_layer: str = ""
     filters_scale: float = 1.0
+    weights: str | None = None
 
 
 class Checkpoint(Event, frozen=True, kw_only=True):

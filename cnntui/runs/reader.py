@@ -192,13 +192,23 @@ class RunView:
         weights = self._array(self.probe.filters, np.float32) if self.probe else None
         return None if weights is None else np.nan_to_num(weights, nan=0.0, posinf=0.0, neginf=0.0)
 
-    def _array(self, name: str | None, kind: type[np.generic]) -> Array | None:
-        if name is None:
-            return None
-        path = self.directory / "maps" / Path(name).name
+    @property
+    def weights(self) -> Path | None:
+        """The file of the weights as they were at the last probe; None where there is none. It is soon another one."""
+        return self.file(self.probe.weights if self.probe else None)
+
+    def file(self, name: str | None) -> Path | None:
+        """A file of `maps/`, if it is there, and no larger than the trainer makes them."""
+        path = self.directory / "maps" / Path(name or "").name
         try:
-            whole = path.is_file() and path.stat().st_size <= MOST_MAPS  # a pipe would block
-            array = np.load(path, allow_pickle=False) if whole else None
+            return path if path.is_file() and path.stat().st_size <= MOST_MAPS else None  # a pipe would block
+        except (OSError, ValueError):
+            return None
+
+    def _array(self, name: str | None, kind: type[np.generic]) -> Array | None:
+        path = self.file(name)
+        try:
+            array = np.load(path, allow_pickle=False) if path else None
         except (OSError, ValueError, EOFError, MemoryError):
             return None  # thinned away meanwhile, or damaged: the next probe will do
         if not isinstance(array, np.ndarray) or array.dtype != kind or array.ndim != 4:

@@ -33,7 +33,7 @@ ONE_OF_EACH: list[Event] = [
     Snapshot(step=1, epoch=1, file="step-1.safetensors"),
     events.Probe(
         step=1, pictures=[1], labels=[0], probabilities=[[0.5, 0.5]], maps={"conv1": "1-conv1.npy"},
-        scales={"conv1": 1.0}, channels={"conv1": 1},
+        scales={"conv1": 1.0}, channels={"conv1": 1}, weights="1-weights.safetensors",
     ),
     events.Checkpoint(step=1, directory="step-1", epoch=1),
     events.Answer(step=1, id="a", command="stop", accepted=True, message=""),
@@ -64,6 +64,7 @@ def look(view: RunView) -> None:
         assert len(view.probe.probabilities) == len(view.probe.pictures) == len(view.probe.labels)
         for layer in view.probe.maps:
             view.maps(layer)
+        assert view.weights is None
 
 
 @KINDS
