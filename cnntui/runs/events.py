@@ -159,6 +159,17 @@ class Probe(Event, frozen=True, kw_only=True):
     weights: str | None = None
 
 
+class Excited(Event, frozen=True, kw_only=True):
+    """Which test pictures excite each unit most: `file` is a safetensors file in `maps/`, see `cnntui.runs.excited`.
+
+    `count` pictures were looked at.
+    """
+
+    epoch: Count
+    file: str
+    count: Count
+
+
 class Checkpoint(Event, frozen=True, kw_only=True):
     """A checkpoint is complete on the disk."""
 
@@ -176,7 +187,19 @@ class Answer(Event, frozen=True, kw_only=True):
 
 
 AnyEvent = (
-    StateChange | Phase | Notice | Resume | Data | Train | Test | Classes | Snapshot | Probe | Checkpoint | Answer
+    StateChange
+    | Phase
+    | Notice
+    | Resume
+    | Data
+    | Train
+    | Test
+    | Classes
+    | Snapshot
+    | Probe
+    | Excited
+    | Checkpoint
+    | Answer
 )
 NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what decoding a damaged file can raise
 MOST_CLASSES = 20  # beyond, a confusion matrix is more than anybody looks at

@@ -19,6 +19,7 @@ from cnntui.runs.events import (
     Classes,
     Data,
     EventReader,
+    Excited,
     Notice,
     Probe,
     Resume,
@@ -140,6 +141,7 @@ class RunView:
     skipped: int = 0
     read: float = 1.0
     logged: bool = True
+    excited: Excited | None = None
 
     @property
     def ended(self) -> bool:
@@ -246,6 +248,7 @@ class RunReader:
         self._data: Data | None = None
         self._classes: Classes | None = None
         self._probe: Probe | None = None
+        self._excited: Excited | None = None
         self._checkpoint: Checkpoint | None = None
         self._snapshots: dict[int, Snapshot] = {}
         self._tests: deque[Test] = deque(maxlen=RECENT)
@@ -307,6 +310,7 @@ class RunReader:
             self._events.skipped + self._refused,
             self._events.share,
             self._status is None or (self.directory / f"events.{self._status.attempt}.jsonl").exists(),
+            self._excited,
         )
 
     def _take(self, event: AnyEvent) -> None:
@@ -329,6 +333,8 @@ class RunReader:
                 self._classes = event
             case Classes():
                 self._refused += 1
+            case Excited():
+                self._excited = event
             case Checkpoint():
                 self._checkpoint = event
             case Snapshot():
@@ -351,6 +357,8 @@ class RunReader:
         self._tests = deque((test for test in self._tests if test.step <= step), self._tests.maxlen)
         if self._classes is not None and self._classes.step > step:
             self._classes = None
+        if self._excited is not None and self._excited.step > step:
+            self._excited = None
         if self._checkpoint is not None and self._checkpoint.step > step:
             self._checkpoint = None
 
