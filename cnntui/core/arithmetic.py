@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cached_property
@@ -98,46 +98,61 @@ def sum_decimals(value: float) -> int:
     return min(18, max(0, SIGNIFICANT - 1 - floor(log10(abs(value)))))
 
 
-def weighted_sum(taps: Sequence[Tap], bias: float = 0.0, divisor: float = 1) -> Equation:
+def weighted_sum(
+    taps: Sequence[Tap], bias: float = 0.0, divisor: float = 1, rest: float = 0.0, extra: int = 0
+) -> Equation:
     """`(w×v) + (w×v) + … + bias = sum`, or with a divisor `(…) / divisor = sum`.
 
     Take the factors as printed, multiply and add: the printed result is within half a unit of its own last digit, or
-    the relation is `≈`. Short numbers are printed in full; others get guard digits until that holds.
+    the relation is `≈`. Short numbers are printed in full; others get guard digits until that holds. `rest` is a term
+    that others were added up to before; `extra` are digits of the result beyond the usual four.
     """
-    return _Sum.of(taps, bias, divisor).written()
+    return replace(_Sum.of(taps, bias, divisor), rest=_exact(rest)).written(extra=extra)
 
 
-def channel_sums(channels: Sequence[Sequence[Tap]], bias: float = 0.0, divisor: float = 1) -> list[Equation]:
+def channel_sums(
+    channels: Sequence[Sequence[Tap]], bias: float = 0.0, divisor: float = 1, extra: int = 0
+) -> list[Equation]:
     """One equation a channel, then `a + b + … + bias = sum` over their results as printed; each re-adds."""
     sums = [_Sum.of(taps) for taps in channels]
     whole = _Sum([(part.total, Decimal(1)) for part in sums], _exact(bias), _exact(divisor))
     if whole.large or any(part.large for part in sums):
         return [*(part.written() for part in sums), whole.written(bare=True)]
     if whole.short and all(part.short for part in sums):
-        return [*(part.in_full() for part in sums), whole.written(bare=True)]
-    digits, total = whole.settled(bare=True)
+        return [*(part.in_full() for part in sums), whole.written(bare=True, extra=extra)]
+    digits, total = whole.settled(bare=True, extra=extra)
     return [*(part.rounded(digits) for part in sums), total]
 
 
-def applied(name: str, argument: str, function: Callable[[Array], Array], value: float) -> Equation:
+def plain_sum(values: Sequence[float], rest: float = 0.0, extra: int = 0) -> Equation:
+    """`a + b + … = sum`, re-adding as `weighted_sum` does."""
+    return _Sum([(_exact(value), Decimal(1)) for value in values], rest=_exact(rest)).written(bare=True, extra=extra)
+
+
+def read(text: str) -> float:
+    """The number that `number` has written."""
+    return float(text.replace(MINUS, "-"))
+
+
+def applied(name: str, argument: str, function: Callable[[Array], Array], value: float, extra: int = 0) -> Equation:
     """`relu(−3) = 0`: a function of a number as printed; `≈` where the printed number would give another last digit."""
     with np.errstate(over="ignore", invalid="ignore"):
-        again = float(function(np.array(float(argument.replace(MINUS, "-")))))
-    return _function_of((argument,), name, value, again)
+        again = float(function(np.array(read(argument))))
+    return _function_of((argument,), name, value, again, extra)
 
 
 def root_of_squares(arguments: Sequence[str], value: float) -> Equation:
     """`√(3² + (−4)²) = 5`: the magnitude of a gradient from its parts as printed."""
-    parts = [float(argument.replace(MINUS, "-")) for argument in arguments]
+    parts = [read(argument) for argument in arguments]
     terms = tuple(f"({argument})²" if argument.startswith(MINUS) else f"{argument}²" for argument in arguments)
     return _function_of(terms, "√", value, hypot(*parts))
 
 
-def _function_of(terms: tuple[str, ...], name: str, value: float, again: float) -> Equation:
+def _function_of(terms: tuple[str, ...], name: str, value: float, again: float, extra: int = 0) -> Equation:
     """A function of printed terms, where `value` came out, and `again` of the printed ones."""
     if isclose(value, again, rel_tol=1e-9, abs_tol=1e-12):
         value = again  # without the rounding noise of the floats
-    decimals = sum_decimals(value)
+    decimals = sum_decimals(value) + extra
     result = number(value, decimals)
     return Equation(terms, "=" if number(again, decimals) == result else "≈", result, function=name)
 
@@ -148,11 +163,13 @@ def _exact(value: float) -> Decimal:
 
 @dataclass(frozen=True)
 class _Sum:
-    """Products, what is added to them and by what they are divided, exactly."""
+    """Products and the `rest` of them, divided, scaled, and what is added in the end; all exactly."""
 
     factors: Sequence[tuple[Decimal, Decimal]]
     offset: Decimal = Decimal(0)
     by: Decimal = Decimal(1)
+    scale: Decimal | None = None
+    rest: Decimal = Decimal(0)
 
     @classmethod
     def of(cls, taps: Sequence[Tap], bias: float = 0.0, divisor: float = 1) -> _Sum:
@@ -162,40 +179,48 @@ class _Sum:
     @cached_property
     def total(self) -> Decimal:
         """Its value."""
-        return sum((w * v for w, v in self.factors), Decimal(0)) / self.by + self.offset
+        return self._sum(self.factors, self.rest) / self.by * (self.scale or 1) + self.offset
+
+    @staticmethod
+    def _sum(factors: Iterable[tuple[Decimal, Decimal]], rest: Decimal) -> Decimal:
+        return sum((w * v for w, v in factors), rest)
+
+    @property
+    def _inputs(self) -> Iterator[Decimal]:
+        yield from (self.offset, self.by, self.scale or Decimal(1), self.rest)
+        for pair in self.factors:
+            yield from pair
 
     @property
     def large(self) -> bool:
         """Whether a number is too large to be written out."""
-        inputs = (self.total, self.offset, self.by, *(factor for pair in self.factors for factor in pair))
-        return any(abs(value) >= LARGE for value in inputs)
+        return abs(self.total) >= LARGE or any(abs(value) >= LARGE for value in self._inputs)
 
     @property
     def short(self) -> bool:
         """Whether every number can be printed in full."""
-        inputs = (self.offset, self.by, *(factor for pair in self.factors for factor in pair))
-        return all(_decimals(value) <= EXACT_DECIMALS for value in inputs)
+        return all(_decimals(value) <= EXACT_DECIMALS for value in self._inputs)
 
     def in_full(self) -> Equation:
         """The equation with every digit."""
         return self._equation(None, number(self.total), "=")
 
-    def written(self, bare: bool = False) -> Equation:
+    def written(self, bare: bool = False, extra: int = 0) -> Equation:
         """The equation; `bare` terms are printed without their second factor."""
         if self.large:
             return self._equation(None, number(self.total), "≈", bare)
         if self.short:
-            decimals = min(_decimals(self.total), max(EXACT_DECIMALS, sum_decimals(float(self.total))))
+            decimals = min(_decimals(self.total), max(EXACT_DECIMALS, sum_decimals(float(self.total))) + extra)
             return self._equation(None, number(self.total, decimals), "=", bare)
-        return self.settled(bare)[1]
+        return self.settled(bare, extra)[1]
 
-    def settled(self, bare: bool = False) -> tuple[int, Equation]:
+    def settled(self, bare: bool = False, extra: int = 0) -> tuple[int, Equation]:
         """As few digits as make it re-add, and the equation with them."""
-        decimals = sum_decimals(float(self.total))
-        for extra in range(3):
-            digits = self._guarded(decimals + extra)
+        decimals = sum_decimals(float(self.total)) + extra
+        for more in range(3):
+            digits = self._guarded(decimals + more)
             if digits is not None:
-                return digits, self._equation(digits, number(_rounded(self.total, decimals + extra)), "=", bare)
+                return digits, self._equation(digits, number(_rounded(self.total, decimals + more)), "=", bare)
         digits = decimals + GUARD
         return digits, self._equation(digits, number(_rounded(self.total, decimals)), "≈", bare)
 
@@ -209,10 +234,11 @@ class _Sum:
         """The digits with which the printed factors give the result rounded to `decimals`."""
         result = _rounded(self.total, decimals)
         # A large factor multiplies the other's rounding error, so it buys guard digits.
-        most = GUARD + max(0, max(value.adjusted() for pair in self.factors for value in pair))
+        most = GUARD + max((value.adjusted() for value in self._inputs), default=0)
         for digits in range(decimals + 1, decimals + most + 1):
-            printed = [(_rounded(w, digits), _rounded(v, digits)) for w, v in self.factors]
-            again = sum((w * v for w, v in printed), Decimal(0)) / self.by + _rounded(self.offset, digits)
+            printed = ((_rounded(w, digits), _rounded(v, digits)) for w, v in self.factors)
+            scale = Decimal(1) if self.scale is None else _rounded(self.scale, digits)
+            again = self._sum(printed, _rounded(self.rest, digits)) / self.by * scale + _rounded(self.offset, digits)
             if abs(again - result) <= Decimal(5).scaleb(-decimals - 1):
                 return digits
         return None
@@ -221,25 +247,32 @@ class _Sum:
         terms = [
             number(w, digits) if bare else f"({number(w, digits)}{TIMES}{number(v, digits)})" for w, v in self.factors
         ]
-        if self.by == 1:
+        if self.rest:
+            terms.append(number(self.rest, digits))
+        if self.by == 1 and self.scale is None:
             offset = (number(self.offset, digits),) if self.offset else ()
             return Equation((*terms, *offset), relation, result)
-        tail = f" / {number(self.by)}" + (f" + {number(self.offset, digits)}" if self.offset else "")
-        return Equation(tuple(terms), relation, result, tail=tail)
+        tail = f" / {number(self.by)}" + ("" if self.scale is None else f" {TIMES} {number(self.scale, digits)}")
+        return Equation(
+            tuple(terms), relation, result, tail=tail + (f" + {number(self.offset, digits)}" if self.offset else "")
+        )
 
 
-def maximum(taps: Sequence[Tap]) -> Equation:
+def maximum(taps: Sequence[Tap], extra: int = 0) -> Equation:
     """`max(a, b, …) = m`; padding never wins and is left out. Rounding keeps the order, so the printed largest is `m`."""
     values = [tap.value for tap in taps if tap.input is not None]
     largest = max(values)
     in_full = all(_decimals(_exact(value)) <= EXACT_DECIMALS for value in values)
-    decimals = None if in_full else max(EXACT_DECIMALS, sum_decimals(largest))
+    decimals = None if in_full else max(EXACT_DECIMALS, sum_decimals(largest)) + extra
     terms = tuple(number(value, decimals) for value in values)
     return Equation(terms, "=", number(largest, decimals), joint=", ", function="max")
 
 
-def mean(taps: Sequence[Tap], divisor: int) -> Equation:
-    """`(a + b + …) / n = m`, re-adding as `weighted_sum` does."""
+def mean(
+    taps: Sequence[Tap], divisor: int, scale: float | None = None, bias: float = 0.0, rest: float = 0.0, extra: int = 0
+) -> Equation:
+    """`(a + b + …) / n = m`, or with a scale `(a + b + …) / n × scale + bias = m`, re-adding as `weighted_sum` does."""
     pairs = [(_exact(tap.value), Decimal(1)) for tap in taps]
-    written = _Sum(pairs, by=Decimal(divisor)).written(bare=True)
-    return replace(written, tail=f" / {divisor}")
+    scaled = None if scale is None else _exact(scale)
+    written = _Sum(pairs, _exact(bias), Decimal(divisor), scaled, _exact(rest)).written(bare=True, extra=extra)
+    return written if written.tail else replace(written, tail=f" / {divisor}")

@@ -8,7 +8,7 @@ from math import prod, sqrt
 import numpy as np
 
 from cnntui.core.analysis import Analysis, Row
-from cnntui.core.layers import Conv, DepthwiseConv, Layer, Linear, Shape, Subsample, TransposedConv
+from cnntui.core.layers import Conv, DepthwiseConv, Layer, Linear, Shape, Subsample, Table, TransposedConv
 from cnntui.core.network import Network
 from cnntui.core.pointwise import BatchNorm, GroupNorm, LayerNorm
 from cnntui.core.windows import Array
@@ -55,8 +55,8 @@ def tensor_shapes(layer: Layer, shape: Shape) -> dict[str, Shape]:
         case Conv(table=None):
             shapes = {"weight": (layer.out_channels, shape[0] // layer.groups, *layer.kernel_size)}
         case Conv():
-            pairs = sum(map(len, layer.table.inputs)) if layer.table else 0
-            shapes = {"weight": (pairs, *layer.kernel_size)}
+            slices = sum(map(len, layer.table.inputs)) if layer.table else 0
+            shapes = {"weight": (slices, *layer.kernel_size)}
         case DepthwiseConv():
             return tensor_shapes(layer.conv(shape), shape)
         case TransposedConv():
@@ -147,6 +147,11 @@ def kernel(layer: Conv | DepthwiseConv | TransposedConv, tensors: Mapping[str, A
     if not isinstance(layer, Conv) or layer.table is None:
         return weight
     dense = np.zeros((layer.out_channels, channels, *layer.kernel_size), weight.dtype)
-    outputs, inputs = np.array([(o, c) for o, row in enumerate(layer.table.inputs) for c in row]).T
-    dense[outputs, inputs] = weight
+    dense[pairs(layer.table)] = weight
     return dense
+
+
+def pairs(table: Table) -> tuple[Array, Array]:
+    """The output and the input channel of each kernel slice that a table has, in the order of the weights."""
+    outputs, inputs = np.array([(o, c) for o, row in enumerate(table.inputs) for c in row]).T
+    return outputs, inputs

@@ -6,7 +6,7 @@ Everything is a sum over taps: gather one input cell for each output cell, weigh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -73,6 +73,11 @@ class Window:
         """Height and width of the kernel."""
         return self.rows.kernel, self.columns.kernel
 
+    @property
+    def taps(self) -> list[tuple[int, int]]:
+        """Row and column of each tap, in reading order."""
+        return [(i, j) for i in range(self.rows.kernel) for j in range(self.columns.kernel)]
+
     @cached_property
     def _tables(self) -> tuple[Array, Array]:
         """(outputs, taps) input indices of each axis; -1, the index of the fill that `gather` appends, for padding."""
@@ -83,15 +88,31 @@ class Window:
 
     def gather(self, x: Array, fill: float = 0.0) -> Iterator[tuple[tuple[int, int], Array]]:
         """For each tap (row, column) the input cell that each output cell reads through it: (C, outH, outW)."""
-        taps = [(i, j) for i in range(self.rows.kernel) for j in range(self.columns.kernel)]
         down, across = _regular(self.rows), _regular(self.columns)
         if down and across:  # slices of the padded picture, many times faster than picking cell by cell
             padded = np.pad(x, ((0, 0), down.margins, across.margins), constant_values=fill)
-            yield from (((i, j), padded[:, down.slice(i), across.slice(j)]) for i, j in taps)
+            yield from (((i, j), padded[:, down.slice(i), across.slice(j)]) for i, j in self.taps)
             return
         padded = np.pad(x, ((0, 0), (0, 1), (0, 1)), constant_values=fill)
         rows, columns = self._tables
-        yield from (((i, j), padded[:, rows[:, i, None], columns[None, :, j]]) for i, j in taps)
+        yield from (((i, j), padded[:, rows[:, i, None], columns[None, :, j]]) for i, j in self.taps)
+
+    def stamp(self, parts: Iterable[tuple[tuple[int, int], Array]], shape: tuple[int, ...]) -> Array:
+        """`gather` turned round: for each tap (row, column) what each output cell adds to the cell it reads; (C, H, W).
+
+        What falls on padding is lost. Of windows `stride` apart: not transposed, not adaptive.
+        """
+        down, across = _regular(self.rows), _regular(self.columns)
+        if down is None or across is None:
+            raise ValueError("only windows that all lie one stride apart are stamped")
+        (top, bottom), (left, right) = down.margins, across.margins
+        channels, height, width = shape
+        padded = None
+        for (i, j), cells in parts:
+            if padded is None:
+                padded = np.zeros((channels, top + height + bottom, left + width + right), cells.dtype)
+            padded[:, down.slice(i), across.slice(j)] += cells
+        return np.zeros(shape) if padded is None else padded[:, top : top + height, left : left + width]
 
     def cells(self, row: int, column: int) -> list[tuple[int, int] | None]:
         """The input cell of each tap of one output cell, in reading order; None for padding."""
