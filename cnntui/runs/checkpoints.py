@@ -122,7 +122,7 @@ def search(run: Path, which: str = "last", files: tuple[str, ...] = WHOLE) -> tu
     refused: list[str] = []
     for name in dict.fromkeys(_candidates(run, which)):
         path = run / "checkpoints" / name
-        problem = _problem(path, files)
+        problem = problem_of(path, files)
         if not problem:
             return path, tuple(refused)
         if path.is_dir():  # else it was thinned away meanwhile
@@ -146,7 +146,7 @@ def _candidates(run: Path, which: str) -> Iterator[str]:
     yield from there
 
 
-def _problem(checkpoint: Path, files: tuple[str, ...]) -> str:
+def problem_of(checkpoint: Path, files: tuple[str, ...]) -> str:
     """What is wrong with a checkpoint; nothing when every file is there, with the hash of the manifest."""
     hashes = read_json(checkpoint / MANIFEST, dict[str, str])
     if hashes is None:

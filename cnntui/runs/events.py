@@ -143,7 +143,8 @@ class Probe(Event, frozen=True, kw_only=True):
     magnitude is `filters_scale`.
 
     `scales[layer]` is the value that full shade stands for, `channels[layer]` how many the layer has, of which the file
-    holds the first. `probabilities[i]` are the classes' of picture i.
+    holds the first. `probabilities[i]` are the classes' of picture i. `weights` is a safetensors file in `maps/` of all
+    weights at this step, None where they are too many.
     """
 
     pictures: list[Count]
@@ -155,6 +156,18 @@ class Probe(Event, frozen=True, kw_only=True):
     filters: str | None = None
     filters_layer: str = ""
     filters_scale: float = 1.0
+    weights: str | None = None
+
+
+class Excited(Event, frozen=True, kw_only=True):
+    """Which test pictures excite each unit most: `file` is a safetensors file in `maps/`, see `cnntui.runs.excited`.
+
+    `count` pictures were looked at.
+    """
+
+    epoch: Count
+    file: str
+    count: Count
 
 
 class Checkpoint(Event, frozen=True, kw_only=True):
@@ -174,7 +187,19 @@ class Answer(Event, frozen=True, kw_only=True):
 
 
 AnyEvent = (
-    StateChange | Phase | Notice | Resume | Data | Train | Test | Classes | Snapshot | Probe | Checkpoint | Answer
+    StateChange
+    | Phase
+    | Notice
+    | Resume
+    | Data
+    | Train
+    | Test
+    | Classes
+    | Snapshot
+    | Probe
+    | Excited
+    | Checkpoint
+    | Answer
 )
 NOT_JSON = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what decoding a damaged file can raise
 MOST_CLASSES = 20  # beyond, a confusion matrix is more than anybody looks at

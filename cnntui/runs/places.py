@@ -26,6 +26,11 @@ def downloads_root() -> Path:
     return Path(platformdirs.user_cache_dir("cnntui")) / "downloads"
 
 
+def pictures_root() -> Path:
+    """Where the test pictures of data sets are kept for those who do without torch."""
+    return Path(platformdirs.user_cache_dir("cnntui")) / "pictures"
+
+
 def state_root() -> Path:
     """What the app remembers between two sessions."""
     return Path(platformdirs.user_state_dir("cnntui"))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cnntui.core.arithmetic import number
 from cnntui.core.layers import Shape
 from cnntui.runs.checkpoints import State
 from cnntui.runs.spec import DATA_SETS, Spec
+
+if TYPE_CHECKING:
+    from cnntui.core.windows import Array
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,16 @@ class Preparation:
         tall, wide = self.area or (height * self.factor, width * self.factor)
         down, right = self.input[1] - tall, self.input[2] - wide
         return right // 2, right - right // 2, down // 2, down - down // 2
+
+    def prepared(self, pictures: Array) -> Array:
+        """Pictures (..., C, h, w) of 0..255 as inputs of the net (..., C, H, W), float64.
+
+        Raises:
+            ValueError: when they are not of the data's shape, or it is not known how they are prepared.
+        """
+        from cnntui.runs.fitting import prepared  # with numpy, which what is only said of it does without
+
+        return prepared(self, pictures)
 
     @property
     def _picture(self) -> Shape:

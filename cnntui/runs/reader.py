@@ -19,6 +19,7 @@ from cnntui.runs.events import (
     Classes,
     Data,
     EventReader,
+    Excited,
     Notice,
     Probe,
     Resume,
@@ -140,6 +141,7 @@ class RunView:
     skipped: int = 0
     read: float = 1.0
     logged: bool = True
+    excited: Excited | None = None
 
     @property
     def ended(self) -> bool:
@@ -192,13 +194,23 @@ class RunView:
         weights = self._array(self.probe.filters, np.float32) if self.probe else None
         return None if weights is None else np.nan_to_num(weights, nan=0.0, posinf=0.0, neginf=0.0)
 
-    def _array(self, name: str | None, kind: type[np.generic]) -> Array | None:
-        if name is None:
-            return None
-        path = self.directory / "maps" / Path(name).name
+    @property
+    def weights(self) -> Path | None:
+        """The file of the weights as they were at the last probe; None where there is none. It is soon another one."""
+        return self.file(self.probe.weights if self.probe else None)
+
+    def file(self, name: str | None) -> Path | None:
+        """A file of `maps/`, if it is there, and no larger than the trainer makes them."""
+        path = self.directory / "maps" / Path(name or "").name
         try:
-            whole = path.is_file() and path.stat().st_size <= MOST_MAPS  # a pipe would block
-            array = np.load(path, allow_pickle=False) if whole else None
+            return path if path.is_file() and path.stat().st_size <= MOST_MAPS else None  # a pipe would block
+        except (OSError, ValueError):
+            return None
+
+    def _array(self, name: str | None, kind: type[np.generic]) -> Array | None:
+        path = self.file(name)
+        try:
+            array = np.load(path, allow_pickle=False) if path else None
         except (OSError, ValueError, EOFError, MemoryError):
             return None  # thinned away meanwhile, or damaged: the next probe will do
         if not isinstance(array, np.ndarray) or array.dtype != kind or array.ndim != 4:
@@ -236,6 +248,7 @@ class RunReader:
         self._data: Data | None = None
         self._classes: Classes | None = None
         self._probe: Probe | None = None
+        self._excited: Excited | None = None
         self._checkpoint: Checkpoint | None = None
         self._snapshots: dict[int, Snapshot] = {}
         self._tests: deque[Test] = deque(maxlen=RECENT)
@@ -297,6 +310,7 @@ class RunReader:
             self._events.skipped + self._refused,
             self._events.share,
             self._status is None or (self.directory / f"events.{self._status.attempt}.jsonl").exists(),
+            self._excited,
         )
 
     def _take(self, event: AnyEvent) -> None:
@@ -319,6 +333,8 @@ class RunReader:
                 self._classes = event
             case Classes():
                 self._refused += 1
+            case Excited():
+                self._excited = event
             case Checkpoint():
                 self._checkpoint = event
             case Snapshot():
@@ -341,6 +357,8 @@ class RunReader:
         self._tests = deque((test for test in self._tests if test.step <= step), self._tests.maxlen)
         if self._classes is not None and self._classes.step > step:
             self._classes = None
+        if self._excited is not None and self._excited.step > step:
+            self._excited = None
         if self._checkpoint is not None and self._checkpoint.step > step:
             self._checkpoint = None
 

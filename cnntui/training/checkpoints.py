@@ -63,8 +63,8 @@ def _write(final: Path, model: nn.Module, optimizer: torch.optim.Optimizer, stat
     temporary = directory / f".{name}.{os.getpid()}"
     try:
         temporary.mkdir(mode=0o700)
-        save_file(_plain(model.state_dict()), temporary / "model.safetensors")
-        save_file(_plain({**moments_of(optimizer), **lucks(state.device)}), temporary / "optimizer.safetensors")
+        save_file(plain(model.state_dict()), temporary / "model.safetensors")
+        save_file(plain({**moments_of(optimizer), **lucks(state.device)}), temporary / "optimizer.safetensors")
         (temporary / "state.json").write_bytes(msgspec.json.encode(state))
         manifest = {path.name: _synced_sha256(path) for path in sorted(temporary.iterdir())}
         write_atomic(temporary / "MANIFEST.json", msgspec.json.encode(manifest), sync=True)
@@ -215,7 +215,7 @@ def snapshot(run: Path, model: nn.Module, step: int) -> Path:
     try:
         final.parent.mkdir(exist_ok=True, mode=0o700)
         clear_leftovers(final.parent)
-        save_file(_plain(model.state_dict()), temporary)
+        save_file(plain(model.state_dict()), temporary)
         temporary.replace(final)
     except SafetensorError as error:
         temporary.unlink(missing_ok=True)
@@ -229,7 +229,7 @@ def _refused(error: SafetensorError) -> OSError:
     return OSError(int(match[1]), os.strerror(int(match[1]))) if match else OSError(str(error))
 
 
-def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Contiguous copies on the CPU: safetensors refuses shared storage."""
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
 

@@ -14,11 +14,13 @@ from torch import Tensor
 from cnntui.core.analysis import analyse
 from cnntui.runs.events import Data, Event, Test, Train, to_number
 from cnntui.runs.spec import Spec
-from cnntui.training import checkpoints
+from cnntui.runs.test_pictures import GalleryError
+from cnntui.training import checkpoints, gallery
 from cnntui.training.augment import Augment
 from cnntui.training.data import DataError, DataSet, Fitting, facts
 from cnntui.training.desk import Desk
 from cnntui.training.examine import examine
+from cnntui.training.excite import Exciter
 from cnntui.training.keeper import Keeper
 from cnntui.training.model import Net
 from cnntui.training.optimizers import factor, make_optimizer, set_lr
@@ -57,12 +59,14 @@ class Trainer:
         self.lr = spec.lr  # before the schedule's factor
         self.learn = Step(model, self.optimizer, data, self.fit, Augment.of(spec.augment, data.name), spec)
         self.probe = Prober(run, data, self.fit, _layers_with_maps(spec))
+        self.excite = Exciter(run, data, self.fit, spec)
         size = sum(tensor.nbytes for tensor in model.state_dict().values())
         self.snapshots_at = checkpoints.snapshot_steps(self.steps, size)
         self.step = 0
         self.best = -1.0
         self.keep = Keeper(run, spec, model, self.optimizer, desk, self.state)
         self.next_probe = 0.0
+        self.began = time.monotonic()
         self.stride = 1  # steps until the device is waited for
 
     @property
@@ -74,6 +78,7 @@ class Trainer:
         """All epochs, from the beginning or from a checkpoint, or until told to stop."""
         self.desk.update(steps=self.steps)
         self.desk.tell(self.facts())
+        self.keep_pictures()
         if checkpoint is not None:
             self.go_back(checkpoint)
         else:
@@ -83,6 +88,7 @@ class Trainer:
             self.keep.save()
         self.prepare()
         self.desk.steered = self
+        self.began = time.monotonic()
         self.desk.enter("training", state="training")
         self.look(now=True)
         if self.step == 0:
@@ -98,6 +104,7 @@ class Trainer:
             accuracy = self.test(epoch)
             better, self.best = accuracy > self.best, max(self.best, accuracy)
             self.keep.save(best=better, needed=self.step == self.steps or self.keep.is_due)
+            self.see_what_excites(at_end=self.step == self.steps)
             if self.step < self.steps and not self.desk.obey():
                 return self.stopped()
             self.desk.enter("training")
@@ -236,6 +243,17 @@ class Trainer:
         ended = time.monotonic()
         self.next_probe = ended + max(PROBE_SECONDS, PROBE_SHARE * (ended - began))
 
+    def see_what_excites(self, at_end: bool) -> None:
+        """Write which test pictures excite each unit most, when there is time for it."""
+        epoch = math.ceil(self.step / self.steps_per_epoch)
+        try:
+            excited = self.excite(self.model, self.step, epoch, time.monotonic() - self.began, at_end)
+        except OSError as error:
+            self.desk.notice(f"what excites the units not written: {error.strerror or error}")
+            return
+        if excited is not None:
+            self.desk.tell(excited)
+
     # -- before the first step, and after the last
 
     def prepare(self) -> None:
@@ -259,6 +277,7 @@ class Trainer:
         if not self.desk.trouble:
             self.keep.save(needed=True)
             self.look(now=True)
+            self.see_what_excites(at_end=True)
         reason = self.desk.trouble or (self.keep.unsaved and f"not saved: {self.keep.unsaved}")
         why = f" ({reason})" if reason else ""
         self.desk.end("finished", f"stopped at step {self.step} of {self.steps}{why}")
@@ -287,6 +306,13 @@ class Trainer:
             samples=samples,
             sample_labels=known.sample_labels,
         )
+
+    def keep_pictures(self) -> None:
+        """The test pictures, for the screens: once for each data set."""
+        try:
+            gallery.keep(self.data, self.sha256, self.fit, self.spec.data)
+        except GalleryError as error:
+            self.desk.notice(str(error))
 
     # -- what is asked of it, between two steps
 

@@ -10,24 +10,21 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from cnntui.core.layers import Shape
 from cnntui.runs.checkpoints import State
+from cnntui.runs.picture_files import PictureError, picture_for
 from cnntui.runs.places import data_root
 from cnntui.runs.predict import ClassProbability, Prediction, Predictions, Question
-from cnntui.runs.spec import DATA_SETS, DIGITS, Spec
+from cnntui.runs.preparation import Preparation
+from cnntui.runs.spec import DATA_SETS, Spec
 from cnntui.training.answers import RefusedError, serve
 from cnntui.training.data import DataError, DataSet, Fitting, load
-from cnntui.training.data.folder import FORMATS
 from cnntui.training.model import Net
 from cnntui.training.weights import read, trained
 
 BATCH = 256
-ON_BLACK = (*DIGITS, "fashion-mnist")  # what is around their pictures is 0
 
 
 def predict(question: Question) -> Predictions:
@@ -58,7 +55,7 @@ def predict(question: Question) -> Predictions:
         try:
             picture, flipped = kind.picture(Path(path), question.invert)
             taken.append((path, picture, flipped, None))
-        except RefusedError as error:
+        except PictureError as error:
             unread.append(str(error))
     for number in tests:
         try:
@@ -112,15 +109,10 @@ def read_by(model: Net, fit: Fitting, pictures: list[Tensor]) -> list[list[float
 
 @dataclass(frozen=True)
 class Kind:
-    """What the pictures of a data set are: (C, H, W), how they become a net's input, what is around them, their classes.
+    """What the pictures of a data set are: how they become a net's input, in words and on the device; their classes."""
 
-    `background` is None for those from a directory: they fill their frame, and what goes beyond it is cut off.
-    """
-
-    data: str
-    shape: Shape
+    how: Preparation
     fit: Fitting
-    background: tuple[int, ...] | None
     classes: list[str]
 
     @classmethod
@@ -131,39 +123,19 @@ class Kind:
         else:
             fit, name = Fitting.restored(spec.input, state.mean, state.deviation), state.data or spec.data
             shape = state.shape or (len(state.mean), *spec.input[1:])
-        background = None
-        if spec.data in DATA_SETS:
-            background = (0,) * shape[0] if name in ON_BLACK else tuple(round(255 * value) for value in fit.mean)
-        return cls(name, shape, fit, background, state.classes or list(data.classes if data else ()))
+        how = Preparation(
+            spec.input, shape, tuple(fit.mean), tuple(fit.deviation), name, from_files=spec.data not in DATA_SETS
+        )
+        return cls(how, fit, state.classes or list(data.classes if data else ()))
 
     def picture(self, path: Path, invert: bool | None) -> tuple[Tensor, bool]:
         """A file as one of these pictures, (C, H, W) uint8, and whether it was inverted.
 
-        It keeps its proportions. Where it is not said whether to invert, digits are that stand dark on light.
-
         Raises:
-            RefusedError: when it is no picture.
+            PictureError: when it is no picture.
         """
-        image = opened(path, "L" if self.shape[0] == 1 else "RGB")
-        flip = self.data in DIGITS and is_light_outside(image) if invert is None else invert
-        framed = self._framed(ImageOps.invert(image) if flip else image)
-        pixels = torch.from_numpy(np.array(framed))
-        return (pixels[None] if pixels.dim() == 2 else pixels.permute(2, 0, 1)), flip
-
-    def _framed(self, image: Image.Image) -> Image.Image:
-        _, height, width = self.shape
-        if image.size == (width, height):
-            return image
-        if self.background is None:
-            return ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
-        scale = min(width / image.width, height / image.height)
-        size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-        # As the training pictures: smaller by averaging areas, larger by interpolation.
-        image = image.resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR)
-        color = self.background if len(self.background) > 1 else self.background[0]
-        frame = Image.new(image.mode, (width, height), color)
-        frame.paste(image, ((width - size[0]) // 2, (height - size[1]) // 2))
-        return frame
+        pixels, flipped = picture_for(self.how, path, invert)
+        return torch.from_numpy(pixels), flipped
 
     def name_of(self, index: int) -> str:
         """Of a class, or its number."""
@@ -181,42 +153,6 @@ class Kind:
             inverted=inverted,
             label=label,
         )
-
-
-def opened(path: Path, mode: str) -> Image.Image:
-    """A picture file in a mode, upright, and on paper where it is transparent.
-
-    Raises:
-        RefusedError: with the path and what is wrong.
-    """
-    try:
-        with Image.open(path, formats=FORMATS) as file:
-            image = ImageOps.exif_transpose(file)
-            if image.mode.startswith("I"):  # 16 bits, which Pillow would cut off at 255
-                image = Image.fromarray((np.asarray(image, dtype=float) / 257).round().clip(0, 255).astype(np.uint8))
-            return (on_paper(image) if image.has_transparency_data else image).convert(mode)
-    except UnidentifiedImageError:
-        raise RefusedError(f"{path}: no picture that Pillow can read") from None
-    except OSError as error:
-        raise RefusedError(f"{path}: {error.strerror or error}") from None
-    except Exception as error:  # a broken file makes a decoder raise anything at all
-        raise RefusedError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from None
-
-
-def on_paper(image: Image.Image) -> Image.Image:
-    """A transparent picture on white; on black where what is seen of it is light itself."""
-    clear = image.convert("RGBA")
-    grey, alpha = (np.asarray(part, dtype=float) for part in (clear.convert("L"), clear.getchannel("A")))
-    is_light = (grey * alpha).sum() > 127.5 * alpha.sum()
-    paper = Image.new("RGBA", clear.size, "black" if is_light else "white")
-    return Image.alpha_composite(paper, clear)
-
-
-def is_light_outside(image: Image.Image) -> bool:
-    """Whether the outermost pixels are light, on the average."""
-    pixels = np.asarray(image.convert("L"), dtype=float)
-    border = np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])
-    return bool(border.mean() > 127.5)
 
 
 if __name__ == "__main__":

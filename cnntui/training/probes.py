@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from cnntui.core.shading import scale_of, shade
 from cnntui.runs.events import MOST_CLASSES, Classes, Probe
 from cnntui.runs.files import clear_leftovers, write_atomic
+from cnntui.training.checkpoints import plain
 from cnntui.training.data import DataSet, Fitting
 from cnntui.training.examine import Tested
 from cnntui.training.model import Net
@@ -22,12 +24,14 @@ MAX_CELLS = 32  # a larger map is averaged down to this height and width
 MAX_LAYERS = 16  # beyond, a choice of the layers, spread evenly; the others are written when asked for
 MAX_ASKED = 4  # pictures, and layers, that viewers asked for
 KEEP = 2
+MOST_WEIGHTS = 8 << 20  # bytes of weights that are written with every probe: of a larger net there are snapshots alone
 
 
 class Prober:
     """Runs a test picture of each class through the net and writes what layers make of them to `maps/<step>-<layer>.npy`.
 
-    `layers`: those that make maps, in order.
+    Beside them, unless they are many, the weights of this moment to `maps/<step>-weights.safetensors`. `layers`: those that
+    make maps, in order.
     """
 
     def __init__(self, run: Path, data: DataSet, fit: Fitting, layers: list[str]) -> None:
@@ -45,7 +49,7 @@ class Prober:
         self._chosen = {layers[i] for i in spread}
         self._asked_pictures: list[int] = []
         self._asked_layers: list[str] = []
-        before = (re.fullmatch(r"(\d+-).*\.npy", path.name) for path in self.directory.iterdir())
+        before = (re.fullmatch(r"(\d+-).*\.(npy|safetensors)", path.name) for path in self.directory.iterdir())
         self._written = sorted({match[1] for match in before if match})  # by attempts before this one
 
     def ask_picture(self, number: int) -> None:
@@ -102,6 +106,7 @@ class Prober:
         if filters is not None:  # as they are: their numbers are read
             weights = filters.float().cpu().numpy()
             file, scale = self.keep(f"{step}-filters.npy", weights), scale_of(weights)
+        live = self._write_weights(f"{step}-weights.safetensors", model)
         self._forget(f"{step}-")
         return Probe(
             step=step,
@@ -114,6 +119,7 @@ class Prober:
             filters=file,
             filters_layer=layer,
             filters_scale=scale,
+            weights=live,
         )
 
     def classes(self, tested: Tested, step: int, epoch: int, count: int) -> Classes:
@@ -147,6 +153,13 @@ class Prober:
         scale = scale_of(values)
         return self.keep(name, shade(values, scale)), scale
 
+    def _write_weights(self, name: str, model: Net) -> str | None:
+        tensors = model.state_dict()
+        if sum(tensor.nbytes for tensor in tensors.values()) > MOST_WEIGHTS:
+            return None
+        write_atomic(self.directory / name, save(plain(tensors)))
+        return name
+
     def keep(self, name: str, array: np.ndarray) -> str:
         """Write pictures of uint8, or weights of float32, (N, C, H, W) for viewers; returns the file's name.
 
@@ -162,7 +175,7 @@ class Prober:
         """Keep the last few steps: a viewer may still be reading the one before."""
         self._written = [*(written for written in self._written if written != beginning), beginning]
         while len(self._written) > KEEP:
-            for path in self.directory.glob(f"{self._written.pop(0)}*.npy"):
+            for path in self.directory.glob(f"{self._written.pop(0)}*"):
                 path.unlink(missing_ok=True)
 
 

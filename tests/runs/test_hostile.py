@@ -17,6 +17,7 @@ import pytest
 from cnntui.core.nets import load_net
 from cnntui.runs import events, listing
 from cnntui.runs.events import Classes, Event, EventReader, Misread, Phase, Resume, Snapshot
+from cnntui.runs.excited import read_excited
 from cnntui.runs.launch import create
 from cnntui.runs.reader import RunReader, RunView
 from cnntui.runs.spec import Settings, Status, boot_id, new_spec, process_facts
@@ -33,8 +34,9 @@ ONE_OF_EACH: list[Event] = [
     Snapshot(step=1, epoch=1, file="step-1.safetensors"),
     events.Probe(
         step=1, pictures=[1], labels=[0], probabilities=[[0.5, 0.5]], maps={"conv1": "1-conv1.npy"},
-        scales={"conv1": 1.0}, channels={"conv1": 1},
+        scales={"conv1": 1.0}, channels={"conv1": 1}, weights="1-weights.safetensors",
     ),
+    events.Excited(step=1, epoch=1, file="excited-1.safetensors", count=9),
     events.Checkpoint(step=1, directory="step-1", epoch=1),
     events.Answer(step=1, id="a", command="stop", accepted=True, message=""),
     Resume(step=1, checkpoint="step-1"),
@@ -64,6 +66,8 @@ def look(view: RunView) -> None:
         assert len(view.probe.probabilities) == len(view.probe.pictures) == len(view.probe.labels)
         for layer in view.probe.maps:
             view.maps(layer)
+        assert view.weights is None
+    assert read_excited(view) is None
 
 
 @KINDS

@@ -18,11 +18,11 @@ from cnntui.core.notation import parse
 from cnntui.runs import events
 from cnntui.runs.checkpoints import State
 from cnntui.runs.events import EventReader
+from cnntui.runs.picture_files import PictureError, is_light_outside, opened
 from cnntui.runs.predict import PredictError, Predictions, predict
 from cnntui.runs.spec import Settings, new_spec
-from cnntui.training.answers import RefusedError
 from cnntui.training.data import DataSet, Fitting, digits, from_folder, from_torchvision
-from cnntui.training.predictor import Kind, is_light_outside, opened
+from cnntui.training.predictor import Kind
 from tests.training.saved import make_run, save
 
 COUNT = 100
@@ -154,7 +154,8 @@ def test_a_picture_keeps_its_proportions(tmp_path: Path) -> None:
 def test_pictures_of_a_directory_fill_their_frame_as_in_training(tmp_path: Path) -> None:
     stripes = np.zeros((28, 84))
     stripes[:, 28:56] = 200
-    of_folder = replace(kind("cifar10", (1, 28, 28)), background=None)
+    of_data = kind("cifar10", (1, 28, 28))
+    of_folder = replace(of_data, how=replace(of_data.how, from_files=True))
     got, flipped = of_folder.picture(saved(tmp_path / "wide.png", stripes), None)
     assert (got[0, :, 2:-2] == 200).all(), "the middle"
     assert not flipped
@@ -203,7 +204,7 @@ def test_what_is_no_picture_is_told_in_one_line(tmp_path: Path) -> None:
         (".", r": Is a directory$"),
         ("half.png", r"half\.png: image file is truncated"),
     ):
-        with pytest.raises(RefusedError, match=message):
+        with pytest.raises(PictureError, match=message):
             opened(tmp_path / name, "L")
 
 

@@ -29,11 +29,10 @@ from torch import Tensor
 
 from cnntui.core.layers import Shape
 from cnntui.core.notation import printable
+from cnntui.runs.picture_files import FORMATS
 from cnntui.training.data.downloads import TELL_SECONDS, Progress, quiet
 from cnntui.training.data.sets import DataError, DataSet
 
-# Named, so that no decoder runs that starts another program (EPS) or that nobody would miss.
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 TEST_FOLDERS = ("test", "val", "valid", "validation")
 TEST_SHARE = 6  # one in six
