@@ -11,7 +11,7 @@ from cnntui.core.arithmetic import Equation, mean, plain_sum, weighted_sum
 from cnntui.core.forward import Trace
 from cnntui.core.network import INPUT
 from cnntui.core.reads import bare_step, checked, users
-from cnntui.core.sight import Sight, sight
+from cnntui.core.sight import Sight, unit_sight
 from cnntui.core.steps import Source, Step, Term, Unit, taps, written
 
 __all__ = ["Explanation", "Rest", "Source", "Step", "Term", "Unit", "explain", "largest", "step", "uses"]
@@ -72,20 +72,17 @@ def explain(trace: Trace, node: str, unit: Unit) -> Explanation:
     unit = checked(trace, node, unit)
     rows = {row.node.name: (index, row) for index, row in enumerate(trace.analysis.rows)}
     steps: list[Step] = []
-    seen = source = Source(node, unit)  # `seen` is the last one in a map: a flattened one has lost its place
+    source = Source(node, unit)
     while source.node != INPUT:
         made = bare_step(trace, rows[source.node][1], source.unit)
         steps.append(made)
         if made.op not in NUMBER_BY_NUMBER or not made.terms or made.terms[0].source is None:
             break
         source = made.terms[0].source
-        if len(seen.unit) == 1:
-            seen = source
-    if seen.node == INPUT:
-        pixels: Sight | None = Sight(((frozenset(seen.unit[1:2]), frozenset(seen.unit[2:])),))
+    if node == INPUT:
+        pixels: Sight | None = Sight(((frozenset({unit[1]}), frozenset({unit[2]})),))
     else:
-        at = (seen.unit[1], seen.unit[2]) if len(seen.unit) == 3 else None
-        pixels = sight(trace.analysis, rows[seen.node][0], at)
+        pixels = unit_sight(trace.analysis, rows[node][0], unit)
     return Explanation(node, unit, float(trace.values[node][unit]), written(steps), pixels)
 
 

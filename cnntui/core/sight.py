@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from cnntui.core.analysis import Analysis, Row
 from cnntui.core.axis import AnyAxis
-from cnntui.core.layers import Shape
-from cnntui.core.merges import Mul
+from cnntui.core.layers import Conv, Flatten, Layer, Shape, Table, TransposedConv
+from cnntui.core.merges import Cat, Merge, Mul
 from cnntui.core.network import INPUT
+from cnntui.core.pointwise import LocalResponseNorm, Softmax
 
 Indices = frozenset[int]
 Box = tuple[Indices, Indices]
 """Rows and columns: every cell that is in one of each."""
+Channels = int
+"""A bit for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class Sight:
 
 
 def sight(analysis: Analysis, index: int, unit: tuple[int, int] | None = None) -> Sight | None:
-    """What the unit (row, column) of layer `index` sees of the input; the middle one by default.
+    """What the units (row, column) of layer `index`, in all channels, see of the input; the middle ones by default.
 
     None: the whole image, or the layer has no output. A gate that sees everything is left out, as in `Row.gated`.
 
@@ -64,29 +67,96 @@ def sight(analysis: Analysis, index: int, unit: tuple[int, int] | None = None) -
     row = analysis.rows[index]
     if row.field is None or row.output is None:
         return None
-    _, height, width = row.output
+    channels, height, width = row.output
     y, x = unit or (height // 2, width // 2)
     if not (0 <= y < height and 0 <= x < width):
         raise IndexError(f"unit {y},{x} is not in {height}×{width}")
-    reached: dict[str, list[Box]] = {row.node.name: [(frozenset({y}), frozenset({x}))]}
+    return _walked_back(analysis, index, _all(channels), (frozenset({y}), frozenset({x})))
+
+
+def unit_sight(analysis: Analysis, index: int, unit: tuple[int, ...]) -> Sight | None:
+    """What one unit, (channel, row, column) or (n,), of layer `index` sees: of each layer just the channels that reach it.
+
+    None: the whole image. That is also said of what reads all of a vector, and gates are left out, both as in `sight`.
+    """
+    channel, y, x = unit if len(unit) == 3 else (*unit, 0, 0)
+    return _walked_back(analysis, index, 1 << channel, (frozenset({y}), frozenset({x})))
+
+
+def _all(channels: int) -> Channels:
+    return (1 << channels) - 1
+
+
+def _walked_back(analysis: Analysis, index: int, channels: Channels, box: Box) -> Sight | None:
+    """What the cells of a box in these channels see. Where two layers read different channels, each goes its own way."""
+    reached: dict[str, dict[Channels, list[Box]]] = {analysis.rows[index].node.name: {channels: [box]}}
     fields = {other.node.name: other.field for other in analysis.rows[: index + 1]}
-    for other in reversed(analysis.rows[: index + 1]):
-        boxes = reached.pop(other.node.name, None)
-        if boxes is None:
-            continue
-        back = _before(other, boxes)
-        for name, shape in _followed(other, fields):
-            reached[name] = _joined([*reached.get(name, ()), *_stretched(back, shape)])
-    return Sight(tuple(reached.get(INPUT, ())))
+    for row in reversed(analysis.rows[: index + 1]):
+        for mask, boxes in reached.pop(row.node.name, {}).items():
+            if boxes and _reads_everything(row):
+                return None
+            for name, read, back in _before(row, mask, boxes, fields):
+                of_node = reached.setdefault(name, {})
+                of_node[read] = _joined([*of_node.get(read, ()), *back])
+    ends = list(reached.get(INPUT, {}).values())
+    return Sight(tuple(ends[0] if len(ends) == 1 else _joined([box for boxes in ends for box in boxes])))
 
 
-def _before(row: Row, boxes: list[Box]) -> list[Box]:
-    """What the boxes of a layer's output read of its input."""
-    window = row.node.layer.window(row.inputs[0]) if row.inputs and len(row.node.inputs) == 1 else None
-    if window is None:
-        return boxes
-    read = [(_reads(window[0], rows), _reads(window[1], columns)) for rows, columns in boxes]
-    return [box for box in read if box[0] and box[1]]
+def _reads_everything(row: Row) -> bool:
+    layer = row.node.layer
+    return layer.sees_everything() or (isinstance(layer, Softmax) and len(row.output or ()) == 1)
+
+
+def _before(
+    row: Row, mask: Channels, boxes: list[Box], fields: Mapping[str, object]
+) -> Iterator[tuple[str, Channels, list[Box]]]:
+    """What the boxes of a layer's output read of its inputs: by name, in which channels, where."""
+    layer, (name, *_), shapes = row.node.layer, row.node.inputs, row.inputs or ()
+    if isinstance(layer, Flatten) and len(shapes[0]) == 3:
+        yield from ((name, read, back) for read, back in _unflattened(mask, shapes[0]))
+    elif isinstance(layer, Cat):
+        first = 0
+        for other, shape in zip(row.node.inputs, shapes, strict=True):
+            if part := mask >> first & _all(shape[0]):
+                yield other, part, boxes
+            first += shape[0]
+    elif isinstance(layer, Merge):
+        for other, shape in _followed(row, fields):
+            yield other, 1 if shape[0] == 1 else mask, _stretched(boxes, shape)
+    else:
+        window = layer.window(shapes[0]) if len(shapes[0]) == 3 else None
+        if window:
+            read_ = [(_reads(window[0], rows), _reads(window[1], columns)) for rows, columns in boxes]
+            boxes = [box for box in read_ if box[0] and box[1]]
+        yield name, _channels(layer, mask, shapes[0][0]), boxes
+
+
+def _channels(layer: Layer, mask: Channels, inputs: int) -> Channels:
+    """The input channels from which these output channels are made."""
+    match layer:
+        case Conv(table=Table() as table):
+            seen = {channel for output, row in enumerate(table.inputs) if mask >> output & 1 for channel in row}
+            return sum(1 << channel for channel in seen)
+        case Conv() | TransposedConv():
+            made, read = layer.out_channels // layer.groups, inputs // layer.groups
+            groups = (group for group in range(layer.groups) if mask >> group * made & _all(made))
+            return sum(_all(read) << group * read for group in groups)
+        case Softmax():
+            return _all(inputs)
+        case LocalResponseNorm():
+            return (mask >> 2 | mask >> 1 | mask | mask << 1 | mask << 2) & _all(inputs)
+    return mask
+
+
+def _unflattened(mask: Channels, shape: Shape) -> Iterator[tuple[Channels, list[Box]]]:
+    channels, height, width = shape
+    if mask == _all(channels * height * width):
+        yield _all(channels), [(frozenset(range(height)), frozenset(range(width)))]
+        return
+    for n in range(mask.bit_length()):
+        if mask >> n & 1:
+            cell = n % (height * width)
+            yield 1 << n // (height * width), [(frozenset({cell // width}), frozenset({cell % width}))]
 
 
 @lru_cache(maxsize=4096)
@@ -97,7 +167,7 @@ def _reads(axis: AnyAxis, outputs: Indices) -> Indices:
 def _stretched(boxes: list[Box], shape: Shape) -> list[Box]:
     """The boxes in a map whose single row or column was stretched."""
     one = frozenset({0})
-    _, height, width = shape
+    _, height, width = shape if len(shape) == 3 else (*shape, 1, 1)
     return [(one if height == 1 else rows, one if width == 1 else columns) for rows, columns in boxes]
 
 
