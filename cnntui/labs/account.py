@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -76,31 +76,39 @@ def written(
     At most `height` lines; what is folded away is counted, and `hint` says where it is.
     """
     longest = max(len(part.name) for part in parts)
-    pairs = [(part, f"{part.name:>{longest}} ") for part in parts]
-    blocks = [_part(part, across, label, width, height) for part, label in pairs]
+    labels = [f"{part.name:>{longest}} " for part in parts]
+
+    def block(index: int, room: int | None) -> list[Line]:
+        return _part(parts[index], across, labels[index], width, room)
+
+    blocks = [block(index, height) for index in range(len(parts))]
     if height is not None and len(parts) > 1 and sum(map(len, blocks)) > height:
-        short = [_part(part, across, label, width, 1) for part, label in pairs]
-        blocks = _folded_blocks(blocks, short, parts, height, hint)
-    return [line for block in blocks for line in block]
+        blocks = _folded_blocks(blocks, block, parts, height, hint)
+    return [line for lines in blocks for line in lines]
 
 
 def _folded_blocks(
-    whole: list[list[Line]], short: list[list[Line]], parts: Sequence[Part], height: int, hint: str
+    whole: list[list[Line]],
+    block: Callable[[int, int], list[Line]],
+    parts: Sequence[Part],
+    height: int,
+    hint: str,
 ) -> list[list[Line]]:
-    """A line each, whole where lines are left over; where even that is too much, fewer of them, the last ones always."""
-    over = len(short) - height
+    """A line each, more where lines are left over; where even that is too much, fewer of them, the last ones always."""
+    over = len(parts) - height
     if over <= 0:
-        spare = -over
-        for i, lines in enumerate(whole):
-            if len(lines) - 1 <= spare:
-                short[i], spare = lines, spare - len(lines) + 1
-        return short
+        spare, blocks = -over, []
+        for index, lines in enumerate(whole):
+            blocks.append(lines if len(lines) - 1 <= spare else block(index, 1 + spare))
+            spare -= len(blocks[-1]) - 1
+        return blocks
+    short = [block(index, 1) for index in range(len(parts))]
     ends = 0
     while ends < len(parts) and not parts[-1 - ends].taps:
         ends += 1
     ends = max(1, min(ends, height - 1))
     keep = max(0, height - ends - 1)
-    more: list[Line] = [[Piece(f"{'… ':>12}{len(short) - ends - keep} more lines{hint}", "dim")]]
+    more: list[Line] = [[Piece(f"{'… ':>12}{over + 1} more lines{hint}", "dim")]]
     return [*short[:keep], *([more] if height > ends else []), *short[len(short) - ends :]]
 
 

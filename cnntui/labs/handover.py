@@ -26,6 +26,7 @@ from cnntui.core.layers import (
 from cnntui.core.network import INPUT
 from cnntui.core.operation import Operation
 from cnntui.core.parameters import kernel
+from cnntui.core.reads import channels_seen
 from cnntui.core.windows import Array
 from cnntui.labs.convolve import MOST_CELLS, MOST_CHANNELS, ConvolveState
 from cnntui.labs.explore import PASSING, ExploreState, MoveError
@@ -39,9 +40,9 @@ def as_convolution(state: ExploreState) -> ConvolveState:
     Raises:
         MoveError: when no window makes the number, or what would slide is too large for the lab.
     """
-    step = state.explanation.steps[-1]
-    if step.node == INPUT:
+    if not state.explanation.steps:
         raise MoveError("a pixel is made of nothing else: step up to a layer that reads it")
+    step = state.explanation.steps[-1]
     row = state.rows[step.node]
     layer, unit = row.node.layer, step.unit
     name = row.node.inputs[0]
@@ -67,18 +68,6 @@ def as_convolution(state: ExploreState) -> ConvolveState:
     return ConvolveState(operation, name=title, cell=made.cell).settled()
 
 
-def channels_read(layer: Layer, output: int, channels: int) -> tuple[int, ...]:
-    """The maps, of so many, that a layer's output channel is made of: all, its group's, its table's, or the one."""
-    match layer:
-        case Conv(table=None) | TransposedConv():
-            group = output // (layer.out_channels // layer.groups)
-            each = channels // layer.groups
-            return tuple(range(group * each, (group + 1) * each))
-        case Conv():
-            return layer.table.inputs[output] if layer.table else ()
-    return (output,)
-
-
 @dataclass(frozen=True, eq=False)
 class _Carried:
     """What becomes an `Operation`: the channels read, the weights of one filter, and the cell looked at."""
@@ -95,7 +84,9 @@ def _carried(layer: Layer, tensors: Mapping[str, Array], x: Array, unit: tuple[i
     if x.ndim != 3:
         return None
     output, cell = unit[0], (unit[1], unit[2]) if len(unit) == 3 else (0, 0)
-    read = channels_read(layer, output, len(x))
+    read: tuple[int, ...] = (output,)
+    if isinstance(layer, Conv | DepthwiseConv | TransposedConv):
+        read = tuple(channels_seen(layer, output, len(x)))
     bias = float(tensors["bias"][output]) if "bias" in tensors else None
     match layer:
         case DepthwiseConv():
@@ -165,7 +156,9 @@ def _refuse_large(node: str, channels: int, shape: tuple[int, ...], weight: Arra
     if channels > MOST_CHANNELS:
         raise MoveError(f"{node} reads {channels} maps > {MOST_CHANNELS}, the most that Convolve takes")
     if max(shape[1:]) > MOST_CELLS:
-        raise MoveError(f"{node} reads maps of {max(shape[1:])} cells a side > {MOST_CELLS}, the most that Convolve takes")
+        raise MoveError(
+            f"{node} reads maps of {max(shape[1:])} cells a side > {MOST_CELLS}, the most that Convolve takes"
+        )
     if max(weight.shape[2:]) > MOST_TAPS:
         raise MoveError(
             f"{node} has a kernel of {max(weight.shape[2:])} cells a side > {MOST_TAPS}, the most that Convolve takes"
