@@ -30,7 +30,7 @@ Unit = tuple[int, ...]
 """(channel, row, column) in a map, (n,) in a vector."""
 Kind = Literal["sum", "mean", "max", "function", "norm", "softmax", "copy", "product"]
 FEW = 16  # products that are added up in one line
-MOST_EXTRA = 8  # digits that an inner result gets so that the outer one re-adds
+MOST_EXTRA = 5  # digits that a result gets, each step back, so that what is made of it re-adds
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,25 +111,27 @@ class Step:
 def written(steps: Sequence[Step]) -> tuple[Step, ...]:
     """Steps with their equations, the outermost first: each one's result, as printed, is what the one before it reads.
 
-    A result gets digits until what is made of it re-adds as well.
+    A result gets digits until what is made of it re-adds as well: each step back as many more, since a norm multiplies
+    the rounding of what it reads.
     """
-    extra = 0
-    while True:
+    for extra in range(MOST_EXTRA + 1):
         made: list[Step] = []
         argument: str | None = None
-        for depth, step in enumerate(reversed(steps)):
-            outermost = depth == len(steps) - 1
-            equations = _equations(step, argument, 0 if outermost else extra, extra)
+        for outside in range(len(steps) - 1, -1, -1):
+            equations = _equations(steps[outside], argument, outside * extra, (outside + 1) * extra)
             argument = equations[-1].result
-            made.append(replace(step, equations=equations))
+            made.append(replace(steps[outside], equations=equations))
         following = (step.equations[-1] for step in made if step.kind in ("function", "norm"))
-        if extra == MOST_EXTRA or all(equation.relation == "=" for equation in following):
-            return tuple(reversed(made))
-        extra += 1
+        if all(equation.relation == "=" for equation in following):
+            break
+    return tuple(reversed(made))
 
 
 def _equations(step: Step, argument: str | None, extra: int, digits: int) -> tuple[Equation, ...]:
-    """The lines of one step. Its argument is what the step before has printed; None: it is printed here."""
+    """The lines of one step, its result with `extra` digits more than four.
+
+    Its argument is what the step behind it has printed; None: it is printed here, with so many `digits` more.
+    """
     numbers = (
         step.value,
         step.bias,

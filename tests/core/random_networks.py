@@ -345,14 +345,14 @@ def _macs(part: nn.Module, read: Tensor, made: Tensor) -> int:
     return 0
 
 
-def _everything(analysis: Analysis) -> dict[str, bool]:
+def everything_of(analysis: Analysis) -> dict[str, bool]:
     """Of each node, whether its units see the whole image, gates left out."""
     seen = {INPUT: False}
     for row in analysis.rows:
         reads = [seen[name] for name in row.node.inputs]
         if isinstance(row.node.layer, merges.Mul):
             reads = [
-                everything for everything, gate in zip(reads, _gates(row), strict=True) if not (everything and gate)
+                everything for everything, gate in zip(reads, gates_of(row), strict=True) if not (everything and gate)
             ]
         one_cell = isinstance(row.node.layer, layers.AdaptiveAvgPool) and row.node.layer.output_size == (1, 1)
         whole = (
@@ -362,11 +362,11 @@ def _everything(analysis: Analysis) -> dict[str, bool]:
     return seen
 
 
-def _gates(row: Row) -> list[bool]:
+def gates_of(row: Row) -> list[bool]:
     return [shape != row.output for shape in row.inputs or ()]
 
 
-def _stand_in(row: Row) -> nn.Module:
+def stand_in(row: Row) -> nn.Module:
     """A layer that reads the same cells and lets no gradient vanish: weights of 1, means for maxima, no bends."""
     layer, shape = row.node.layer, row.input or ()
     match layer:
@@ -384,7 +384,7 @@ def _stand_in(row: Row) -> nn.Module:
 def sees_where_its_gradient_is(network: Network, rng: random.Random, units: int = 6) -> int:
     """What random units see is where the gradient of their stand-ins is not zero. Returns how many were looked at."""
     analysis = analyse(network)
-    everything = _everything(analysis)
+    everything = everything_of(analysis)
     x = torch.ones(1, *network.input, dtype=torch.float64, requires_grad=True)
     values = {INPUT: x}
     candidates = []
@@ -396,13 +396,13 @@ def sees_where_its_gradient_is(network: Network, rng: random.Random, units: int 
                 values[name] = torch.cat(reads, 1)
             case merges.Merge():
                 # The product as a sum: its gradient vanishes nowhere. Gates over the whole image are left out.
-                gates = [gate and everything[each] for each, gate in zip(row.node.inputs, _gates(row), strict=True)]
+                gates = [gate and everything[each] for each, gate in zip(row.node.inputs, gates_of(row), strict=True)]
                 assert row.gated or row.field is None or not any(gates), f"{name}: a gate is forgotten"
                 counted = [read for read, gate in zip(reads, gates, strict=True) if not gate]
                 start = torch.zeros(1, *(row.output or ()), dtype=torch.float64)
                 values[name] = sum(counted, start)
             case _:
-                values[name] = _stand_in(row)(reads[0])
+                values[name] = stand_in(row)(reads[0])
         if everything[name]:
             assert sight(analysis, index) is None, f"{name} sees everything"
         else:
@@ -439,7 +439,7 @@ def the_recursion_is_exact_far_from_borders(network: Network) -> None:
         if row.output is None:  # it was made for another size
             break
         grows = isinstance(row.node.layer, layers.TransposedConv | layers.Upsample | layers.AdaptiveAvgPool)
-        gate = isinstance(row.node.layer, merges.Merge) and any(_gates(row))
+        gate = isinstance(row.node.layer, merges.Merge) and any(gates_of(row))
         exact[row.node.name] = all(exact[name] for name in row.node.inputs) and not grows and not gate
         if not exact[row.node.name] or row.field is None:
             continue

@@ -36,7 +36,21 @@ def test_random_sums_readd(seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["(0.45×2) = 1", "(0.4×1) + (0.05×1) = 0", "max(1, 2) = 1", "relu(−1) = 1", "√(1² + 1²) = 2"]
+    "text",
+    [
+        "(0.45×2) = 1",
+        "(0.4×1) + (0.05×1) = 0",
+        "max(1, 2) = 1",
+        "relu(−1) = 1",
+        "√(1² + 1²) = 2",
+        "(1 + 2) / 3 × 2 + 1 = 2",
+        "(3 − 1) / √(4 + 0.00001) × 2 + −1 = 2",
+        "(3 − 1) / √(4 + 0.00001) = 2",
+        "e^1 / (e^1 + e^0) = 0.5",
+        "padding = 1",
+        "2 / (1 + 0.5 × (2² + (−2)²))^0.5 = 1",
+        "1.5 + 2 = 3",
+    ],
 )
 def test_what_does_not_readd_is_noticed(text: str) -> None:
     """The judge can say no."""
