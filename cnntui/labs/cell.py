@@ -12,7 +12,7 @@ import numpy as np
 from cnntui.core.activations import ACTIVATIONS
 from cnntui.core.arithmetic import MINUS, TIMES, Equation, brief, number, plain_sum, sum_decimals, weighted_sum
 from cnntui.core.explanation import Source, Step, Term, largest
-from cnntui.core.forward import window
+from cnntui.core.forward import softmax, window
 from cnntui.core.layers import GlobalAvgPool, Pair
 from cnntui.core.network import INPUT
 from cnntui.core.operation import Part
@@ -54,7 +54,6 @@ class Partial:
 
     name: str
     value: float
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ class Listing:
         term, own = self.step.terms[at], _contribution(self.step, self.step.terms[at])
         if self.step.kind == "softmax":
             cells = (brief(term.value), brief(exp(term.value - self._highest)), _percent(self._shares[at]))
-            return Entry(self.names[at], cells, term.value, float(self._shares[at]))
+            return Entry(self.names[at], cells, term.value, float(np.nan_to_num(self._shares[at])))
         share = own / self.scale if isfinite(own) else 0.0
         return Entry(self.names[at], _product(term) if self.weighed else (brief(term.value),), own, share)
 
@@ -117,8 +116,8 @@ class Listing:
 
     @cached_property
     def _shares(self) -> Array:
-        powers = np.exp(np.array([term.value for term in self.step.terms]) - self._highest)
-        return np.asarray(powers / powers.sum())
+        with np.errstate(invalid="ignore"):
+            return softmax(np.array([term.value for term in self.step.terms]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -342,28 +341,23 @@ def _channel_name(state: ExploreState, step: Step, at: int, read: str) -> str:
 def _channel_parts(state: ExploreState, step: Step, at: int) -> tuple[tuple[Part, ...], tuple[Partial, ...]]:
     """The equation of the channel shown and that of them all; and what each channel adds."""
     channels = step.channels
-    if len(step.equations) == 1:
-        whole = _part(step.node, step.equations[0], step.terms)
-        if len(channels) == 1:
-            return (whole,), ()
-        sums = [weighted_sum(taps(terms)) for terms in channels]
-    else:
-        sums = list(step.equations[:-1])
-        whole = _part(step.node, step.equations[-1])
     read = state.origin(Source(state.rows[step.node].node.inputs[0], (0,) * 3)).node
     names = [_channel_name(state, step, i, read) for i in range(len(channels))]
     partials = tuple(
-        Partial(name.removeprefix(read).strip("[]") or name, sum(term.product for term in terms), equation.result)
-        for name, terms, equation in zip(names, channels, sums, strict=True)
+        Partial(name.removeprefix(read).strip("[]") or name, sum(term.product for term in terms))
+        for name, terms in zip(names, channels, strict=True)
     )
     if len(step.equations) == 1:
-        return (whole,), partials
-    return (_part(names[at], sums[at], channels[at]), whole), partials
+        return (_part(step.node, step.equations[0], step.terms),), partials if len(partials) > 1 else ()
+    whole = _part(step.node, step.equations[-1])
+    return (_part(names[at], step.equations[at], channels[at]), whole), partials
 
 
 def _summed_up(step: Step) -> Part:
     """A list's equation; of a long sum the largest terms, and the rest as one."""
     wanted = step.equations[-1].result
+    if step.equations[-1].function:  # not finite: there is nothing to add up
+        return _part(step.node, step.equations[-1], step.terms)
     shown, rest = largest(step, FEW)
     if rest is None:
         return _part(step.node, step.equations[-1], step.terms)
@@ -381,10 +375,12 @@ def _summed_up(step: Step) -> Part:
 def _note(step: Step, part: Part) -> str:
     """Which terms of a sum are something else: the rest of the products, the bias."""
     terms, shown = list(part.equation.terms), len(part.taps)
-    said = []
-    if step.bias and step.kind == "sum":
+    said: list[str] = []
+    if step.kind != "sum" or part.equation.function:
+        return ""
+    if step.bias:
         said.append(f"{terms.pop()} is the bias")
-    if shown and len(terms) > shown and step.kind == "sum":
+    if shown and len(terms) > shown:
         said.insert(0, f"{terms[-1]} are the {len(step.terms) - shown:,} smaller terms together")
     return ", ".join(said)
 
@@ -405,7 +401,7 @@ def _chosen(state: ExploreState, step: Step, index: int) -> str:
     if step.kind == "max":
         return f"{value}, {'the largest' if index == step.winner else 'which does not win'}, from {name}"
     if step.kind == "mean":
-        return f"{value}, one of {int(step.divisor)} of the mean, from {name}"
+        return f"{value}, one of {int(step.divisor)} averaged, from {name}"
     if step.kind != "sum" or step.op == "add":
         return f"{value}, from {name}"
     if term.source is None:
@@ -518,6 +514,4 @@ def _effects(steps: Sequence[Step]) -> list[str]:
 
 
 def _percent(share: float) -> str:
-    return (
-        f"{100 * float(share):.1f} %" if 0.0005 <= share <= 0.9995 or share in (0, 1) else f"{100 * float(share):.3g} %"
-    )
+    return f"{100 * share:.1f} %" if share >= 0.01 or not share else f"{100 * share:.3g} %"

@@ -8,8 +8,8 @@ from textwrap import wrap
 import numpy as np
 from rich.style import Style
 
-from cnntui.core.arithmetic import TIMES, short
-from cnntui.core.shading import glyphs, shade
+from cnntui.core.arithmetic import MINUS, TIMES, number, short
+from cnntui.core.shading import shade
 from cnntui.core.windows import Array
 from cnntui.labs.account import written
 from cnntui.labs.cell import Anatomy, Grid, Listing
@@ -56,8 +56,10 @@ class CellPanel(PaintedState[CellView]):
         if whole.chosen:
             x = canvas.put(0, y, "▸ ", ink(colors.accent, bold=True))
             x = canvas.put(x, y, whole.chosen, ink(colors.text, bold=True))
-            if whole.enters and x + 12 <= canvas.width:
-                canvas.put(x + 3, y, "⏎ step in" if not self.state.plain else "enter steps in", ink(colors.dim))
+            hints = ("enter steps in", "enter") if self.state.plain else ("⏎ step in", "⏎")
+            fitting = [hint for hint in hints if x + 1 + len(hint) <= canvas.width]
+            if whole.enters and fitting:
+                canvas.put(min(x + 3, canvas.width - len(fitting[0])), y, fitting[0], ink(colors.dim))
             y += 1
         if whole.partials:
             y = self._put_partials(canvas, y + air, whole)
@@ -93,11 +95,10 @@ class CellPanel(PaintedState[CellView]):
         planes = [(grid.name, grid.values, grid.scales[0])]
         if grid.weights is not None and grid.products is not None:
             planes += [("weights", grid.weights, grid.scales[1]), ("products", grid.products, grid.scales[2])]
-        across = grid.values.shape[1]
+        across = int(grid.values.shape[1])
 
         def fitting(count: int) -> int:
-            room: int = canvas.width - (count - 1) * JOINT
-            return room // (count * across)
+            return (canvas.width - (count - 1) * JOINT) // (count * across)
 
         if len(planes) == 3 and fitting(3) < CELL:
             planes.pop()
@@ -150,15 +151,13 @@ class CellPanel(PaintedState[CellView]):
         (left, top), (cell, tall), colors, plain = corner, size, self.palette, self.state.plain
         seen = values[part]
         shades = shade(seen, scale)
-        signs = glyphs(shades)
         inset = " " * (max(0, cell - 1 - NUMBER) // 2 + 1 if tall > 1 and cell > NUMBER + 1 else 0)
         for i, j in np.ndindex(*seen.shape):
             place = (part[0].start + i, part[1].start + j)
             padding = bool(grid.padding[place]) and not weights
             value = float(seen[i, j])
-            text = "·" if padding else short(value, cell - 1) if np.isfinite(value) else str(value).replace("-", "−")
-            text = (text or signs[i][j])[: cell - 1]
-            text = (text + inset).rjust(cell - 1)[: cell - 1]
+            text = ("·" if padding else _fitted(value, cell - 1)) + inset
+            text = text.rjust(cell - 1)
             ground = colors.background if plain or padding else heat(int(shades[i, j]), colors)
             color = readable_on(ground) if ground != colors.background else colors.dim if padding else colors.text
             chosen, wins = place == grid.cursor, place == grid.winner
@@ -183,7 +182,7 @@ class CellPanel(PaintedState[CellView]):
     def _put_partials(self, canvas: Canvas, y: int, whole: Anatomy) -> int:
         """What each channel adds, the one shown in the accent: a line or a few, round it where there are very many."""
         colors = self.palette
-        texts = [f"{partial.name}: {short(partial.value, 6) or partial.text}" for partial in whole.partials]
+        texts = [f"{partial.name}: {_fitted(partial.value, 6)}" for partial in whole.partials]
         width = max(map(len, texts)) + 2
         said = ["each channel adds"]
         per_line = max(1, (canvas.width - len(said[0]) - 2) // width)
@@ -252,6 +251,14 @@ def _sentences(told: tuple[str, ...], width: int, most: int) -> list[str]:
         if len(longer) <= most or not lines:
             lines = longer[:most]
     return lines
+
+
+def _fitted(value: float, room: int) -> str:
+    """A number in so few columns; what is too small for them is about 0, with its sign, what is too large far from it."""
+    if not np.isfinite(value):
+        return number(value)
+    small = "≈0" if value > 0 else f"≈{MINUS}0"
+    return short(value, room) or (small if abs(value) < 1 else "≫0" if value > 0 else "≪0")
 
 
 def _page(cursor: int, shown: int, count: int) -> int:
