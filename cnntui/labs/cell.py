@@ -232,7 +232,8 @@ def source(state: ExploreState, index: int) -> Source:
     if step is None:
         if state.node == INPUT:
             raise MoveError("a pixel is made of nothing else: this is where it begins")
-        raise MoveError(f"{state.node} channel {state.unit[0]} is silenced: it is 0, whatever it reads")
+        off = state.explanation.steps[-1]
+        raise MoveError(f"{off.node} channel {off.unit[0]} is silenced: it is 0, whatever it reads")
     found = step.terms[index].source
     if found is None:
         raise MoveError("this cell is padding: a 0 beyond the border that no layer made")
