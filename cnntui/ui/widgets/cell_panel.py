@@ -227,6 +227,7 @@ class CellPanel(PaintedState[CellView]):
             style = ink(colors.on_accent if ground else colors.text, ground, bold=chosen)
             canvas.put(0, y, ("▸ " if not plain else "> ") if chosen else "  ", ink(colors.accent, bold=True))
             x = canvas.put(2, y, entry.name[:name].ljust(name), style)
+            style = ink(colors.text, bold=chosen)
             for i, cell in enumerate(entry.cells):
                 x = canvas.put(x, y, joints[i], style)
                 canvas.put(x, y, " " * (widths[i] - len(cell)), style)
