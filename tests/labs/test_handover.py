@@ -13,9 +13,9 @@ from cnntui.core.forward import forward
 from cnntui.core.network import Network
 from cnntui.core.notation import parse
 from cnntui.labs.convolve import MOST_CHANNELS
-from cnntui.labs.explore import CELL, ExploreState, MoveError, Picture
+from cnntui.labs.explore import CELL, ExploreState, MoveError
 from cnntui.labs.handover import as_convolution
-from cnntui.labs.opened import of_network
+from cnntui.labs.opened import Picture, open_net
 from tests.core.random_networks import random_network
 
 NETWORKS, UNITS = 150, 12
@@ -23,7 +23,7 @@ NETWORKS, UNITS = 150, 12
 
 def opened(network: Network, seed: int = 0, **settings: object) -> ExploreState:
     """A network with random weights and statistics on a random picture."""
-    model = of_network(network, seed)
+    model = open_net(network, seed=seed)
     rng = np.random.default_rng(seed)
     for tensors in model.parameters.values():
         for name, tensor in tensors.items():
