@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from cnntui.core.arithmetic import TIMES, Equation, brief, number, weighted_sum
@@ -61,48 +61,65 @@ def _at(place: Sequence[int]) -> str:
 
 
 def _made_of(state: ConvolveState, width: int, height: int | None) -> list[Line]:
-    parts = state.parts
-    title = f"output {_at(state.cell)} = "
-    if len(parts) == 1:
-        return _part(state, parts[0], title, width, height)
     plain = {"max": "max", "avg": "mean"}.get(state.operation.op.removeprefix("adaptive-"), "sum")
-    names = [*(part.name or plain for part in parts[:-1]), title.rstrip()]
-    labels = [f"{name:>{max(map(len, names))}} " for name in names]
-    pairs = list(zip(parts, labels, strict=True))
-    blocks = [_part(state, part, label, width, height) for part, label in pairs]
-    if height is not None and sum(map(len, blocks)) > height:
-        blocks = _folded_blocks(blocks, [_part(state, part, label, width, 1) for part, label in pairs], parts, height)
-    return [line for block in blocks for line in block]
+    *parts, last = state.parts
+    named = [replace(part, name=part.name or plain) for part in parts]
+    last = replace(last, name=f"output {_at(state.cell)} =")
+    return written([*named, last], state.operation.kernel_size[1], width, height)
+
+
+def written(
+    parts: Sequence[Part], across: int, width: int, height: int | None = None, hint: str = " (enter shows all)"
+) -> list[Line]:
+    """Equations one under another, each behind its name; `across` terms a line where that fits, a row of the kernel.
+
+    At most `height` lines; what is folded away is counted, and `hint` says where it is.
+    """
+    longest = max(len(part.name) for part in parts)
+    labels = [f"{part.name:>{longest}} " for part in parts]
+
+    def block(index: int, room: int | None) -> list[Line]:
+        return _part(parts[index], across, labels[index], width, room)
+
+    blocks = [block(index, height) for index in range(len(parts))]
+    if height is not None and len(parts) > 1 and sum(map(len, blocks)) > height:
+        blocks = _folded_blocks(blocks, block, parts, height, hint)
+    return [line for lines in blocks for line in lines]
 
 
 def _folded_blocks(
-    whole: list[list[Line]], short: list[list[Line]], parts: Sequence[Part], height: int
+    whole: list[list[Line]],
+    block: Callable[[int, int], list[Line]],
+    parts: Sequence[Part],
+    height: int,
+    hint: str,
 ) -> list[list[Line]]:
-    """A line each, whole where lines are left over; where even that is too much, fewer of them, the last ones always."""
-    over = len(short) - height
+    """A line each, more where lines are left over; where even that is too much, fewer of them, the last ones always."""
+    over = len(parts) - height
     if over <= 0:
-        spare = -over
-        for i, lines in enumerate(whole):
-            if len(lines) - 1 <= spare:
-                short[i], spare = lines, spare - len(lines) + 1
-        return short
+        spare, blocks = -over, []
+        for index, lines in enumerate(whole):
+            blocks.append(lines if len(lines) - 1 <= spare else block(index, 1 + spare))
+            spare -= len(blocks[-1]) - 1
+        return blocks
+    short = [block(index, 1) for index in range(len(parts))]
     ends = 0
     while ends < len(parts) and not parts[-1 - ends].taps:
         ends += 1
     ends = max(1, min(ends, height - 1))
     keep = max(0, height - ends - 1)
-    more: list[Line] = [[Piece(f"{'… ':>12}{len(short) - ends - keep} more lines (enter shows all)", "dim")]]
+    more: list[Line] = [[Piece(f"{'… ':>12}{over + 1} more lines{hint}", "dim")]]
     return [*short[:keep], *([more] if height > ends else []), *short[len(short) - ends :]]
 
 
-def _part(state: ConvolveState, part: Part, label: str, width: int, height: int | None) -> list[Line]:
+def _part(part: Part, across: int, label: str, width: int, height: int | None) -> list[Line]:
     """One equation, wrapped: a row of the kernel a line where that fits."""
     equation = part.equation
     opening, closing = equation.brackets
     terms = [_term(equation, part.taps, i) for i in range(len(equation.terms))]
     result = f" {equation.relation} {equation.result} "
     indent = len(label) + len(opening)
-    rows = _rows(terms, state, part, width - indent, height)
+    rows = _rows(terms, across, part, width - indent, height)
     widths = [max(len(row[i].text) for row in rows if i < len(row)) for i in range(max(map(len, rows)))]
     shown = rows if height is None else rows[: max(1, height)]
     hidden = sum(map(len, rows[len(shown) :]))
@@ -167,12 +184,11 @@ def _term(equation: Equation, taps: Sequence[Tap], index: int) -> Piece:
     return Piece(text, "zero" if tap.product == 0 else "positive" if tap.product > 0 else "negative")
 
 
-def _rows(terms: list[Piece], state: ConvolveState, part: Part, room: int, height: int | None) -> list[list[Piece]]:
+def _rows(terms: list[Piece], across: int, part: Part, room: int, height: int | None) -> list[list[Piece]]:
     joint = len(part.equation.joint)
     longest = max((len(term.text) for term in terms), default=1)
     commas = part.equation.joint == ", "  # one stands at the end of each line but the last
     fitting = max(1, (room + joint - commas) // (longest + joint))
-    across = state.operation.kernel_size[1]
     whole = part.taps and across <= fitting and (height is None or -(-len(terms) // across) < max(2, height))
     per_line = across if whole and height != 1 else fitting
     return [terms[i : i + per_line] for i in range(0, len(terms), per_line)] or [[]]

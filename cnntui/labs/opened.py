@@ -23,7 +23,7 @@ from cnntui.runs.picture_files import PictureError, picture_for
 from cnntui.runs.preparation import Preparation
 from cnntui.runs.reader import RunReader, UnreadableRunError
 from cnntui.runs.spec import Spec, read_json
-from cnntui.runs.test_pictures import GalleryError, ask_gallery_of
+from cnntui.runs.test_pictures import Gallery, GalleryError, ask_gallery_of
 from cnntui.runs.weights import Moment, WeightsError, moments, read_weights
 
 TEST = re.compile(r"test:(\d{1,9})")
@@ -47,6 +47,7 @@ class Opened:
         run: its directory, if it has one.
         moment: whose numbers they are: `best checkpoint, step 4,690`; `untrained, seed 0`.
         notes: what is to be told besides, a line each.
+        step: of the training, after which they were so; None where that is not known.
     """
 
     title: str
@@ -57,16 +58,22 @@ class Opened:
     run: Path | None
     moment: str
     notes: tuple[str, ...] = ()
+    step: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """An input (C, H, W) of a net, and the picture of 0..255 that it was made of; `label` is known of test pictures."""
+    """What goes in: pixels (C, h, w) of 0..255, and where they are from.
 
-    name: str
-    input: Array
+    Of test pictures the label, what they show, is known, and their number in the test set. `shift` says what was shifted, and
+    by how many rows and columns.
+    """
+
     pixels: Array
+    title: str
     label: int | None = None
+    number: int | None = None
+    shift: tuple[str, int, int] | None = None
 
 
 def open_model(word: str, weights: Path | None = None, shape: Shape | None = None, seed: int = 0) -> Opened:
@@ -120,17 +127,18 @@ def open_run(run: Path, weights: Path | None = None, seed: int = 0) -> Opened:
         tensors = read_weights(found.path)
     except (CheckpointError, WeightsError) as error:
         raise OpenError(str(error)) from None
-    bare = _of_run(run, found.path)
+    bare, step = _of_run(run, found.path), int(found.path.name.removeprefix("step-"))
     return replace(
         bare,
         parameters=_named(bare.analysis, tensors, found.path),
-        moment=f"best checkpoint, step {int(found.path.name.removeprefix('step-')):,}",
+        moment=f"best checkpoint, step {step:,}",
+        step=step,
         notes=tuple(f"passed over {line}" for line in found.refused),
     )
 
 
 def _of_run(run: Path, weights: Path) -> Opened:
-    """A run without its numbers yet; what its data is like is told by the checkpoint, by the log, or by the best one."""
+    """A run without its numbers yet; what its data is like, the checkpoint tells, the log, or the best checkpoint."""
     spec = read_json(run / "spec.json", Spec)
     if spec is None:
         raise OpenError(f"{run} holds no readable spec.json")
@@ -153,7 +161,8 @@ def at_moment(opened: Opened, moment: Moment) -> Opened:
     except WeightsError as error:
         raise OpenError(str(error)) from None
     parameters = _named(opened.analysis, tensors, moment.path)
-    return replace(opened, parameters=parameters, moment=f"{kind}, step {moment.step:,}", notes=())
+    words = f"{kind}, step {moment.step:,}"
+    return replace(opened, parameters=parameters, moment=words, notes=(), step=moment.step)
 
 
 def _newest(opened: Opened, seed: int) -> Opened:
@@ -236,24 +245,46 @@ def _classes(analysis: Analysis, state: State) -> tuple[str, ...]:
 
 
 def open_picture(opened: Opened, word: str | None = None) -> Picture:
-    """A picture file, or `test:N` of a run's test set, as an input; None: test:0 of a run, else a hand-drawn seven.
+    """A picture file, or `test:N` of a run's test set; None: test:0 of a run, else a hand-drawn seven.
 
     Raises:
         OpenError: when it is no picture, or how it becomes an input is not known.
     """
-    how = opened.preparation
-    label: int | None = None
     try:
         if word is None and opened.run is None:
-            _, height, width = how.input
-            word, pixels = "a drawn seven", np.broadcast_to(drawn("seven", (height, width)) * 255 / 9, how.input)
-        elif match := TEST.fullmatch(word := word or "test:0"):
+            return seven(opened)
+        if match := TEST.fullmatch(word := word or "test:0"):
             if opened.run is None:
                 raise OpenError(f"{word}: a net that belongs to no run has no test pictures: give a picture file")
-            gallery = ask_gallery_of(opened.run)
-            pixels, label = gallery.picture(int(match[1])), gallery.label(int(match[1]))
+            picture = test_picture(ask_gallery_of(opened.run), int(match[1]))
         else:
-            pixels, _ = picture_for(how, Path(word))
-        return Picture(word, how.prepared(pixels), pixels, label)
+            picture = file_picture(opened, Path(word))
+        opened.preparation.prepared(picture.pixels)
     except (PictureError, GalleryError, ValueError) as error:
         raise OpenError(str(error)) from None
+    return picture
+
+
+def test_picture(gallery: Gallery, number: int) -> Picture:
+    """A picture of the test set.
+
+    Raises:
+        GalleryError: when there is none of that number.
+    """
+    return Picture(gallery.picture(number).astype(float), f"test:{number}", gallery.label(number), number)
+
+
+def file_picture(opened: Opened, path: Path) -> Picture:
+    """A picture file, made what the net's pictures are.
+
+    Raises:
+        PictureError: when it cannot be read.
+    """
+    pixels, _ = picture_for(opened.preparation, path)
+    return Picture(pixels.astype(float), str(path))
+
+
+def seven(opened: Opened) -> Picture:
+    """A hand-drawn 7, as large as the net's pictures are."""
+    shape = opened.preparation.picture or opened.preparation.input
+    return Picture(np.broadcast_to(drawn("seven", (shape[1], shape[2])) * (255 / 9), shape), "a drawn seven")

@@ -18,7 +18,7 @@ from cnntui.core.forward import forward
 from cnntui.core.network import INPUT
 from cnntui.core.notation import parse
 from cnntui.core.vocabulary import NotationError
-from cnntui.labs.opened import OpenError, at_moment, open_model, open_picture
+from cnntui.labs.opened import Opened, OpenError, Picture, at_moment, open_model, open_picture
 from cnntui.runs.places import runs_root
 from cnntui.runs.reader import RunReader
 from cnntui.runs.spec import Settings, new_spec
@@ -31,6 +31,10 @@ from tests.training.saved import SMALL, make_run, save
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 NET = parse("conv 4 same; bn; relu; [ conv 4 same; tanh | id ] add; maxpool 2; flatten; linear 10", (1, 8, 8), "tiny")
+
+
+def input_of(opened: Opened, picture: Picture) -> np.ndarray:
+    return opened.preparation.prepared(picture.pixels)
 
 
 def _cache_in(place: str) -> None:
@@ -53,10 +57,10 @@ def test_a_run_that_was_trained() -> None:
     assert gallery is not None
     assert picture.label == gallery.label(3)
     assert (picture.pixels == gallery.picture(3)).all()
-    trace = forward(opened.analysis, opened.parameters, picture.input)
+    trace = forward(opened.analysis, opened.parameters, input_of(opened, picture))
     model = build(NET).double().eval()
     model.load_state_dict(load_file(run / "checkpoints" / best / "model.safetensors"))
-    x = torch.tensor(picture.input)[None]
+    x = torch.tensor(input_of(opened, picture))[None]
     with torch.no_grad():
         values = {INPUT: x, **dict(model.trace(x))}
     for node, value in values.items():
@@ -93,9 +97,9 @@ def test_which_weights() -> None:
     assert np.allclose(opened.parameters["conv1"]["weight"], model.state_dict()["conv1.weight"].numpy())
     assert opened.classes == ("a", "b", "c")
     picture = open_picture(opened, str(_digit(run)))
-    assert picture.input.shape == (1, 12, 12)
+    assert input_of(opened, picture).shape == (1, 12, 12)
     assert picture.label is None
-    assert picture.input.max() == pytest.approx((200 / 255 - 0.25) / 0.5)
+    assert input_of(opened, picture).max() == pytest.approx((200 / 255 - 0.25) / 0.5)
     (run / "checkpoints" / "step-5" / "model.safetensors").write_bytes(b"torn")
     torn = open_model("last")
     assert torn.moment == "best checkpoint, step 10"
@@ -129,11 +133,12 @@ def test_a_net_without_a_run(tmp_path: Path) -> None:
         "pictures are scaled to 0..1 and no more: how others were prepared is known of runs alone",
     )
     seven = open_picture(opened)
-    assert (seven.input.shape, seven.input.min(), seven.input.max()) == ((1, 32, 32), 0, 1)
-    assert np.allclose(open_picture(opened, str(_digit(tmp_path))).input.max(), 200 / 255)
+    x = input_of(opened, seven)
+    assert (x.shape, x.min(), x.max()) == ((1, 32, 32), 0, 1)
+    assert np.allclose(input_of(opened, open_picture(opened, str(_digit(tmp_path)))).max(), 200 / 255)
     assert open_model("conv 2; relu", shape=(3, 5, 5)).classes == ()
     coloured = open_model("conv 2; relu", shape=(3, 5, 5))
-    assert open_picture(coloured).input.shape == (3, 5, 5)
+    assert input_of(coloured, open_picture(coloured)).shape == (3, 5, 5)
 
 
 @pytest.mark.parametrize(

@@ -104,3 +104,22 @@ def _span(indices: range) -> str:
 
 def _cut(text: str, room: int) -> str:
     return text if len(text) <= room else f"{text[: max(0, room - 1)]}…"
+
+
+class ClassColumn(PaintedState[ExploreState]):
+    """The class bars alone, beside the pad."""
+
+    DEFAULT_CSS = "ClassColumn { height: 1fr; }"
+
+    def __init__(self, state: ExploreState) -> None:
+        super().__init__(state)
+        self.plain = False
+
+    def show(self, state: ExploreState, plain: bool = False) -> None:
+        """Show another state."""
+        self.plain = plain
+        super().show(state)
+
+    def paint(self, canvas: Canvas) -> None:
+        """From the top."""
+        put_class_bars(canvas, 0, 1, canvas.width, canvas.height - 1, self.state, self.palette, self.plain)
