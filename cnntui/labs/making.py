@@ -128,7 +128,7 @@ class Making:
         steps: from the sum to the activation and the pool that follow; `looked` is the one of `node`.
         bias: what is added to the sum, if anything is.
         value_scale, weight_scale, partial_scale: what full colour stands for in all maps that are read, in all weights,
-            and in all partial maps and their sum.
+            in all partial maps.
         window: what is slid over the maps.
     """
 
@@ -152,6 +152,11 @@ class Making:
     def is_sum(self) -> bool:
         """Whether its ingredients are added up."""
         return self.kind in (Kind.KERNELS, Kind.PRODUCTS, Kind.TERMS)
+
+    @property
+    def decimals(self) -> int:
+        """Of the number that comes out: what is added up has two more."""
+        return decimals(self.steps[0].scale)
 
     def is_of(self, state: ExploreState) -> bool:
         """Whether that is what the state looks at."""
@@ -210,7 +215,9 @@ def making(state: ExploreState, last: Making | None = None) -> Making:
         total = np.asarray(sum(partial.sum() for partial in summed))
     elif summed:
         total = np.sum(summed, axis=0)
-    sum_scale = scale_of(np.concatenate([each.reshape(-1) for each in (*summed, total)])) if total is not None else 1.0
+    sum_scale = 1.0
+    if row is not None and total is not None:
+        sum_scale = scale_of(np.append(total, state.trace.values[row.node.name][state.channel]))
     bias = _bias(state, row)
     first = _first(state, row, total, bias, sum_scale)
     after = [_step(state, each) for each in (*rows[1:], *_after(state))]
@@ -230,7 +237,7 @@ def making(state: ExploreState, last: Making | None = None) -> Making:
         bias=bias,
         value_scale=max((state.scale(each.node) for each in ingredients), default=1.0),
         weight_scale=scale_of(np.concatenate(weights)) if weights else 1.0,
-        partial_scale=sum_scale,
+        partial_scale=scale_of(np.concatenate([each.reshape(-1) for each in summed])) if summed else 1.0,
         window=window_,
     )
 
@@ -437,14 +444,14 @@ def printed(making: Making, place: Place | None) -> Printed:
 
     Parts have two digits more than the map, the sum one.
     """
-    own = decimals(making.partial_scale)
+    own = making.decimals
     added = [making.added(each, place) for each in making.ingredients]
     parts = [None if value is None else told_as(value, own + 2) for value in added]
     steps: list[tuple[str, str]] = []
     before: float | None = sum(value for value in parts if value is not None) if making.is_sum else None
     for index, step in enumerate(making.steps):
         at = making.at(index, place)
-        digits = decimals(step.scale) + (index == 0 and making.is_sum)
+        digits = max(own, decimals(step.scale)) + (index == 0 and making.is_sum)
         if step.values.ndim and at is None:
             steps.append(("", ""))
             continue

@@ -24,29 +24,23 @@ from cnntui.core.vocabulary import layer_text
 from cnntui.labs.making import Kind, Making
 
 
-def heading(making: Making) -> str:
-    """conv2 · channel 4 of 0–15 · 5×5 kernels over 6 maps, stride 1 · 150 weights, 1 bias."""
+def heading(making: Making) -> list[str]:
+    """In parts: conv2, channel 4 of 0–15, 5×5 kernels over 6 maps, 150 weights and a bias."""
     values = making.trace.values[making.node]
     last = len(values) - 1
     what = "channel" if values.ndim > 1 else "unit"
-    parts = [f"{making.node} · {what} {making.channel}" + (f" of 0–{last}" if last else "")]
+    parts = [making.node, f"{what} {making.channel}" + (f" of 0–{last}" if last else "")]
     if making.row is None:
-        return f"{parts[0]} · what the net is given"
+        return [*parts, "what the net is given"]
     of = "" if making.row.node.name == making.node else f"of {making.row.node.name}: "
     parts.append(of + doing(making))
     weights = sum(each.weights.size for each in making.ingredients if each.weights is not None)
     if isinstance(making.row.node.layer, Subsample):
         weights = 1
     if weights:
-        parts.append(
-            f"{weights:,} {'weight' if weights == 1 else 'weights'}" + (", 1 bias" if has_bias(making) else "")
-        )
-    return " · ".join(parts)
-
-
-def has_bias(making: Making) -> bool:
-    """Whether something is added to the sum."""
-    return making.bias is not None
+        bias = "" if making.bias is None else " and a bias"
+        parts.append(f"{weights:,} {'weight' if weights == 1 else 'weights'}{bias}")
+    return parts
 
 
 def doing(making: Making) -> str:
@@ -93,9 +87,9 @@ def doing(making: Making) -> str:
 
 
 def _settings(layer: Conv | DepthwiseConv | TransposedConv) -> str:
-    text = f", stride {_each(layer.stride)}"
+    text = f", stride {_each(layer.stride)}" if max(layer.stride) > 1 else ""
     if layer.padding == "same" or (isinstance(layer.padding, tuple) and any(layer.padding)):
-        text += ", zeros around" if layer.padding == "same" else f", {_each(layer.padding)} zeros around"
+        text += ", padded"
     return text + (f", dilation {_each(layer.dilation)}" if max(layer.dilation) > 1 else "")
 
 

@@ -55,7 +55,7 @@ def put_class_bars(
         color = colors.accent if i == state.target else colors.text
         text = name if len(name) <= widest else name[: widest - 1] + "…"
         end = canvas.put(x, y + line, f"{text:>{widest}} ", ink(color, bold=is_read))
-        _put_bar(canvas, end, y + line, room, odds[i], None if was is None else was[i], colors, plain, is_read)
+        _put_bar(canvas, end, y + line, room, odds[i], None if was is None else was[i], colors, plain)
         end = canvas.put(end + room, y + line, f" {percent(odds[i]):>{PERCENT}}", ink(colors.text, bold=is_read))
         if i == state.picture.label:
             canvas.put(
@@ -79,17 +79,15 @@ def _put_bar(
     was: float | None,
     colors: Palette,
     plain: bool,
-    is_read: bool,
 ) -> None:
     """To an eighth of a column; what was before goes on behind it, or is a mark in it."""
-    color = colors.positive if is_read else colors.negative
     length = float(np.clip(odds, 0, 1)) * room
     whole, part = int(length), round((length % 1) * 8)
-    canvas.put(x, y, ("#" if plain else "█") * whole, ink(color))
+    canvas.put(x, y, ("#" if plain else "█") * whole, ink(colors.accent))
     if part and whole < room and not plain:
-        canvas.put(x + whole, y, "█" if part == 8 else EIGHTHS[part], ink(color))
+        canvas.put(x + whole, y, "█" if part == 8 else EIGHTHS[part], ink(colors.accent))
     elif part >= 4 and whole < room:
-        canvas.put(x + whole, y, "-", ink(color))
+        canvas.put(x + whole, y, "-", ink(colors.accent))
     if was is None:
         return
     reached = round(float(np.clip(was, 0, 1)) * room)
@@ -97,7 +95,7 @@ def _put_bar(
     if reached > first:
         canvas.put(x + first, y, ("." if plain else "░") * (reached - first), ink(colors.dim))
     elif reached < whole:
-        canvas.put(x + reached, y, "|" if plain else "▏", ink(colors.background, color))
+        canvas.put(x + reached, y, "|" if plain else "▏", ink(colors.background, colors.accent))
 
 
 def percent(share: float) -> str:

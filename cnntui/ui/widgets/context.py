@@ -34,7 +34,7 @@ class ContextColumn(PaintedState[ExploreState]):
         """Two lines of title, the picture, its scale; what it is read as, and the bars."""
         state, colors = self.state, self.palette
         seen = state.sight
-        first, second = sight_words(seen, state.input.shape)
+        first, second = sight_words(seen, state.input.shape, canvas.width < 24)
         canvas.put(0, 0, first[: canvas.width], ink(colors.text, bold=True))
         canvas.put(0, 1, second[: canvas.width], ink(colors.dim))
         picture, which = flat(state)
@@ -76,15 +76,16 @@ def reading(state: ExploreState) -> str:
     return words if was is None else f"{words}, was {state.class_name(int(was.argmax()))}"
 
 
-def sight_words(seen: Sight | None, shape: tuple[int, ...]) -> tuple[str, str]:
-    """sees 5×5 pixels / rows 3–7, columns 8–12."""
+def sight_words(seen: Sight | None, shape: tuple[int, ...], narrow: bool) -> tuple[str, str]:
+    """sees 5×5 pixels / rows 3–7, columns 8–12; where it is narrow y 3–7, x 8–12."""
     height, width = shape[1:]
     if seen is None:
         return f"sees all {height}×{width} pixels", ""
     rows, columns = seen.hull
     if not rows:
         return "sees no pixel", "padding alone"
-    where = f"rows {_span(rows)}, columns {_span(columns)}"
+    down, across = ("y", "x") if narrow else ("rows", "columns")
+    where = f"{down} {_span(rows)}, {across} {_span(columns)}"
     if not seen.gaps:
         return f"sees {len(rows)}×{len(columns)} pixel{'s' if len(rows) * len(columns) > 1 else ''}", where
     return f"sees {len(_cells(seen))} pixels", where

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from rich.style import Style
 
-from cnntui.core.arithmetic import short
+from cnntui.core.arithmetic import MINUS, short
 from cnntui.core.shading import glyphs, shade
 from cnntui.core.windows import Array
 from cnntui.labs.explore import ExploreState
-from cnntui.labs.making import Ingredient, Kind, Making, Place, Printed, decimals, fixed, making, printed, told_as
+from cnntui.labs.making import Ingredient, Kind, Making, Place, Printed, fixed, making, printed, told_as
 from cnntui.labs.making_words import heading
 from cnntui.ui.theme import Palette, heat, ink, readable_on
 from cnntui.ui.widgets.maps import Marked, as_map, extent, put_map, put_scale_text
@@ -19,11 +20,12 @@ from cnntui.ui.widgets.painted import Canvas, PaintedState
 ROOMY = 24  # lines from which on there is air between the parts
 RESULT = 28  # columns of the result at most
 NUMBERS = 20  # columns of a result that is a number
-BRACE = 4  # columns between the ingredients and the result
+BRACE = 3  # columns between the ingredients and the result
 ROWS = 3  # ingredients that are to be seen at once, if need be smaller
 TALLEST = 16  # lines of an ingredient
+SMALL, LEAST = 7, 3  # lines of the maps beside the one looked at, at most and at least
 UNDER = Style(underline=True)
-WEIGHT_CELLS = ((5, 4), (4, 3), (2, 0))  # columns of a weight, and of the number in it
+WEIGHT_CELLS = ((8, 6), (6, 5), (5, 4), (4, 3), (2, 0))  # columns of a weight, and of the number in it
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,11 @@ class Tile:
     tall: int
     wide: int
     rows: int
+
+    @property
+    def maps(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """How large the maps are."""
+        return self.values[1:], self.partial[1:]
 
 
 class LayerPanel(PaintedState[ExploreState]):
@@ -76,10 +83,13 @@ class LayerPanel(PaintedState[ExploreState]):
         unit = self.state.unit
         place = (unit[1], unit[2]) if len(unit) == 3 else None
         told = printed(made, place)
-        name, _, rest = heading(made).partition(" · ")
-        end = canvas.put(0, 0, name, ink(colors.accent, bold=True))
-        canvas.put(end, 0, f" · {rest}"[: max(0, canvas.width - end)], ink(colors.text))
         top = 2 if canvas.height >= ROOMY else 1
+        x, y = 0, 0
+        for index, part in enumerate(heading(made)):
+            text = f" · {part}" if x else part
+            if x and x + len(text) > canvas.width and y + 1 < top:
+                x, y, text = 0, y + 1, part
+            x = canvas.put(x, y, text, ink(colors.text) if index else ink(colors.accent, bold=True))
         wide = self._result_width(canvas, made)
         left = canvas.width - wide - BRACE
         if made.ingredients:
@@ -120,64 +130,53 @@ class LayerPanel(PaintedState[ExploreState]):
         return top + 1, y + tile.tall - 1
 
     def _tile(self, made: Making, wide: int, lines: int) -> Tile:
-        """The largest rows of which enough have room."""
-        count = len(made.ingredients)
-        wanted = min(count, ROWS)
+        """The largest rows of which enough have room; in them the largest weights that leave the maps as they are."""
+        wanted = min(len(made.ingredients), ROWS)
         for tall in range(min(TALLEST, lines), 0, -1):
-            tile = self._fitted(made, wide, tall, lines)
-            if tile.rows >= wanted:
+            smallest = self._fitted(made, wide, tall, lines, WEIGHT_CELLS[-1][0])
+            if smallest.rows >= wanted:
+                break
+        for cell, _ in WEIGHT_CELLS:
+            tile = self._fitted(made, wide, tall, lines, cell)
+            if tile.wide <= wide and tile.rows == smallest.rows and tile.maps == smallest.maps:
                 return tile
-        return tile
+        return smallest
 
-    def _fitted(self, made: Making, wide: int, tall: int, lines: int) -> Tile:
-        """Rows of at most so many lines."""
-        one = made.ingredients[0]
-        count = len(made.ingredients)
-        label = max(len(self._label(each, count)) for each in made.ingredients) + 1 if count > 1 else 0
-        number = 1 + max(6, decimals(made.partial_scale) + 6) if made.is_sum and count > 1 else 0
-        shows = made.is_sum and (count > 1 or made.kind is Kind.PRODUCTS) and made.kind is not Kind.TERMS
-        room = wide - label - number
-        shape = max((as_map(each.values).shape for each in made.ingredients), key=lambda s: s[0] * s[1])
-        cell, weights = 0, (0, 0)
-        if one.weights is not None and made.kind is Kind.KERNELS:
-            cell, weights = self._kernel(one.weights.shape, room // 3, tall)
-            room -= 3 + weights[0]
+    def _fitted(self, made: Making, wide: int, tall: int, lines: int, cell: int) -> Tile:
+        """Rows of at most so many lines, with so many columns a weight."""
+        one, count = made.ingredients[0], len(made.ingredients)
+        slides = made.kind is Kind.KERNELS and one.weights is not None
+        label = max(len(self._label(each)) for each in made.ingredients) + 1 if count > 1 else 0
+        number = 6 + made.decimals if made.is_sum and count > 1 else 0
+        shows = (slides and count > 1) or made.kind is Kind.PRODUCTS
+        weights = self._kernel(one.weights.shape, cell, tall) if slides and one.weights is not None else (0, 0)
         parts = 1 + shows + (made.kind is Kind.PRODUCTS)
-        each = max(1, (room - 3 * (parts - 1)) // parts)
+        room = wide - label - number - 3 * (parts - 1) - (3 + weights[0] if slides else 0)
+        each = max(1, room // parts)
+        shape = max((as_map(each.values).shape for each in made.ingredients), key=prod)
         values = extent(shape, each, tall, self.plain)
         if made.kind is Kind.PRODUCTS:
             weights = values
         partial = (0, 0)
         if shows and one.partial is not None:
             partial = extent(as_map(one.partial).shape, each, tall, self.plain)
-        x = label
-        at_values, x = x, x + values[0] + 3
-        at_weights, x = x, x + (weights[0] + 3 if weights[0] else 0)
-        at_partial, x = x, x + (partial[0] + 3 if partial[0] else 0)
-        end = x - 3
-        tallest = max(values[1], weights[1], partial[1], 1)
+        columns, x = [], label
+        for size in (values, weights, partial):
+            columns.append((x, *size))
+            x += size[0] + 3 if size[0] else 0
+        tallest = max(values[1], weights[1], partial[1])
+        end = x - 3 + number
+        at_values, at_weights, at_partial = columns
         rows = max(1, (lines + 1) // (tallest + 1))
-        return Tile(
-            (at_values, *values),
-            (at_weights, *weights),
-            (at_partial, *partial),
-            end + number,
-            cell,
-            tallest,
-            end + number,
-            rows,
-        )
+        return Tile(at_values, at_weights, at_partial, end, cell if slides else 0, tallest, end, rows)
 
     @staticmethod
-    def _kernel(shape: tuple[int, ...], wide: int, tall: int) -> tuple[int, tuple[int, int]]:
-        """Columns of a weight: for a number where there is room, else for a shade."""
+    def _kernel(shape: tuple[int, ...], cell: int, tall: int) -> tuple[int, int]:
+        """Columns and lines of a slice of the kernel."""
         height, width = shape
-        for cell, _ in WEIGHT_CELLS:
-            if cell * width <= max(wide, 12) and height <= tall:
-                return cell, (cell * width, height * max(1, min(2 if cell > 2 else 1, tall // height)))
-        return 1, (min(width, wide), min(height, tall))
+        return cell * width, height * max(1, min(cell // 2, tall // height)) if height <= tall else tall
 
-    def _label(self, each: Ingredient, count: int) -> str:
+    def _label(self, each: Ingredient) -> str:
         """Its number; the whole name where they are of several layers, as at a merge."""
         return each.name if self.making.kind in (Kind.TERMS, Kind.FACTORS) else str(each.channel)
 
@@ -212,26 +211,27 @@ class LayerPanel(PaintedState[ExploreState]):
         colors, each, middle = self.palette, made.ingredients[index], y + (tile.tall - 1) // 2
         if len(made.ingredients) > 1:
             style = ink(colors.accent, bold=True) if is_highlighted else ink(colors.dim)
-            canvas.put(0, middle, f"{self._label(each, 0):>{tile.values[0] - 1}}", style)
+            canvas.put(0, middle, f"{self._label(each):>{tile.values[0] - 1}}", style)
         x, wide, tall = tile.values
         values = as_map(each.values)
-        marked = Marked(None, seen if values.shape == each.values.shape else None)
-        put_map(canvas, x, y, values, made.value_scale, wide, tall, colors, self.plain, marked)
+        marked = Marked(None, seen if values.shape == each.values.shape else None, dims=False)
+        y_of = {tall: y + (tile.tall - tall) // 2 for _, _, tall in (tile.values, tile.weights, tile.partial)}
+        put_map(canvas, x, y_of[tall], values, made.value_scale, wide, tall, colors, self.plain, marked)
         x, wide, tall = tile.weights
         if tall and each.weights is not None:
             canvas.put(x - 2, middle, "∗" if tile.cell else "×", ink(colors.dim))
             if tile.cell:
-                self._put_weights(canvas, x, y, tile, each.weights, made.weight_scale)
+                self._put_weights(canvas, x, y_of[tall], tile, each.weights, made.weight_scale)
             else:
-                _, tall = put_map(canvas, x, y, as_map(each.weights), made.weight_scale, wide, tall, colors, self.plain)
-                _underline(canvas, x, y + tall - 1, wide)
+                weights = as_map(each.weights)
+                put_map(canvas, x, y_of[tall], weights, made.weight_scale, wide, tall, colors, self.plain)
+                _underline(canvas, x, y_of[tall] + tall - 1, wide)
         x, wide, tall = tile.partial
         if tall and each.partial is not None:
             canvas.put(x - 2, middle, "=", ink(colors.dim))
-            cursor = place if each.partial.ndim == 2 and made.kind is not Kind.PRODUCTS else None
-            put_map(
-                canvas, x, y, as_map(each.partial), made.partial_scale, wide, tall, colors, self.plain, Marked(cursor)
-            )
+            marked = Marked(place if each.partial.ndim == 2 and made.kind is Kind.KERNELS else None)
+            partial = as_map(each.partial)
+            put_map(canvas, x, y_of[tall], partial, made.partial_scale, wide, tall, colors, self.plain, marked)
         if told.parts[index] and len(made.ingredients) > 1:
             color = colors.accent if is_highlighted else colors.text
             canvas.put(tile.number - len(told.parts[index]), middle, told.parts[index], ink(color))
@@ -257,15 +257,17 @@ class LayerPanel(PaintedState[ExploreState]):
     def _put_rest(self, canvas: Canvas, y: int, tile: Tile, made: Making, page: range, told: Printed) -> None:
         """How many more there are, and what they add up to."""
         colors, count = self.palette, len(made.ingredients)
-        order = "the strongest first" if made.by_strength else "by number"
-        canvas.put(0, y, f"{page[0] + 1}–{page[-1] + 1} of {count}, {order}"[: tile.wide], ink(colors.dim))
-        if not made.is_sum:
-            return
-        digits = decimals(made.partial_scale) + 2
-        others = [text for index, text in enumerate(told.parts) if index not in page]
-        rest = fixed(told_as(sum(float(text.replace("−", "-")) for text in others), digits), digits)
-        text = f"{len(others)} more {rest}"
-        canvas.put(tile.number - len(text), y, text, ink(colors.dim))
+        words = f"{page[0] + 1}–{page[-1] + 1} of {count}"
+        rest = ""
+        if made.is_sum:
+            digits = made.decimals + 2
+            others = [float(text.replace(MINUS, "-")) for index, text in enumerate(told.parts) if index not in page]
+            rest = f"{len(others)} more {fixed(told_as(sum(others), digits), digits)}"
+        order = ", the strongest first" if made.by_strength else ", by number"
+        if len(words) + len(order) + len(rest) + 1 <= tile.number:
+            words += order
+        canvas.put(0, y, words, ink(colors.dim))
+        canvas.put(tile.number - len(rest), y, rest, ink(colors.dim))
 
     def _put_brace(self, canvas: Canvas, x: int, first: int, last: int, made: Making) -> None:
         """What gathers the ingredients; an arrow where there is only one."""
@@ -275,9 +277,9 @@ class LayerPanel(PaintedState[ExploreState]):
             return
         for y in range(first, last + 1):
             glyph = "╮" if y == first else "╯" if y == last else "├" if y == middle else "│"
-            canvas.put(x, y, glyph, ink(colors.dim))
+            canvas.put(x + 1, y, glyph, ink(colors.dim))
         sign = "Π" if made.kind is Kind.FACTORS else "Σ"
-        canvas.put(x + 1, middle, sign, ink(colors.accent, bold=True))
+        canvas.put(x + 2, middle, sign, ink(colors.accent, bold=True))
 
     # -- what they become
 
@@ -286,12 +288,7 @@ class LayerPanel(PaintedState[ExploreState]):
     ) -> None:
         """From the top down: the map looked at large, the others small, as words alone where there is no room."""
         lines, colors = canvas.height - top, self.palette
-        others = len(made.steps) - 1
-        shape = made.steps[made.looked].values.shape
-        large = extent(shape, wide, max(2, lines - 2 - 3 * others), self.plain)[1] if len(shape) == 2 else 0
-        small = (lines - large - 2) // others - 1 if others else 0
-        if small < 2:
-            small = 0
+        rooms = self._rooms(made, wide, lines)
         y = top
         for index, step in enumerate(made.steps):
             if y >= canvas.height:
@@ -301,7 +298,7 @@ class LayerPanel(PaintedState[ExploreState]):
             style = ink(colors.accent, bold=True) if looked else ink(colors.text)
             scale = put_scale_width(step.scale)
             canvas.put(x, y, step.words[: max(0, wide - scale - 1)], style)
-            room = (large if looked else min(small, 8)) if step.values.ndim == 2 else 0
+            room = rooms[index]
             text = f"{relation or ' '} {value}" if value else ""
             if not room:
                 canvas.put(canvas.width - len(text), y, text, style)
@@ -309,7 +306,18 @@ class LayerPanel(PaintedState[ExploreState]):
                 continue
             put_scale_text(canvas, canvas.width - scale, y, step.scale, colors)
             cursor = Marked(made.at(index, place))
-            across, down = put_map(canvas, x, y + 1, step.values, step.scale, wide, room, colors, self.plain, cursor)
+            across, down = put_map(
+                canvas,
+                x,
+                y + 1,
+                step.values,
+                step.scale,
+                wide if looked else wide - 8,
+                room,
+                colors,
+                self.plain,
+                cursor,
+            )
             if across + 1 + len(text) <= wide:
                 canvas.put(x + across + 1, y + 1 + (down - 1) // 2, text, style)
                 y += 1 + down
@@ -317,6 +325,23 @@ class LayerPanel(PaintedState[ExploreState]):
                 where = f"at {place[0]},{place[1]} " if place else ""
                 canvas.put(x, y + 1 + down, f"{where}{text}"[:wide], style)
                 y += 2 + down
+
+    def _rooms(self, made: Making, wide: int, lines: int) -> list[int]:
+        """Lines for the map of each step: first for the one looked at, then for those behind it, then those before."""
+        rooms = [0] * len(made.steps)
+        looked = made.looked
+        left = lines - len(made.steps)  # a line of words each
+        if made.steps[looked].values.ndim == 2:
+            most = max(lines // 2 - 1, left - 1 - LEAST * (len(made.steps) - 1))
+            rooms[looked] = min(left, extent(made.steps[looked].values.shape, wide, most, self.plain)[1])
+            left -= rooms[looked] + 1
+        others = [i for i in (*range(looked + 1, len(rooms)), *range(looked)) if made.steps[i].values.ndim == 2]
+        for place, index in enumerate(others):
+            room = max(min(SMALL, left // (len(others) - place)), LEAST)
+            if room <= left:
+                rooms[index] = extent(made.steps[index].values.shape, wide - 8, room, self.plain)[1]
+                left -= rooms[index]
+        return rooms
 
 
 def put_scale_width(scale: float) -> int:
