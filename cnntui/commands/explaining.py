@@ -63,7 +63,7 @@ def explain(
         asked = checked_unit(opened.analysis, layer, tuple(map(int, unit.split(","))))
         picture = open_picture(opened, pictures[0] if pictures else None)
         with np.errstate(all="ignore"):  # a net that has diverged is explained as it is
-            trace = forward(opened.analysis, opened.parameters, picture.input)
+            trace = forward(opened.analysis, opened.parameters, opened.preparation.prepared(picture.pixels))
             found = explained(trace, layer, asked)
     except NotationError as error:
         fail(error, f"line {error.line}, column {error.column}:\n{error.excerpt}" if error.excerpt else "")
@@ -103,7 +103,7 @@ def _document(found: Explanation, opened: Opened, picture: Picture, trace: Trace
         "net": opened.analysis.network.name,
         "run": str(opened.run) if opened.run else None,
         "weights": opened.moment,
-        "input": picture.name,
+        "input": picture.title,
         "label": _label(opened, picture),
         "read": {"name": read[0], "probability": read[1]} if read else None,
     }
@@ -153,7 +153,7 @@ def _lines(found: Explanation, opened: Opened, picture: Picture, trace: Trace) -
     yield f"{opened.title}: {opened.moment}"
     label, read = _label(opened, picture), _read_as(opened, trace)
     yield (
-        picture.name
+        picture.title
         + (f", labelled {label}" if label else "")
         + (f", read as {read[0]} ({percent(read[1])})" if read else "")
     )

@@ -7,7 +7,7 @@ from itertools import islice
 from math import fsum
 
 from cnntui.core.activations import ACTIVATIONS
-from cnntui.core.arithmetic import Equation, mean, plain_sum, weighted_sum
+from cnntui.core.arithmetic import Equation, mean, plain_sum, sum_decimals, weighted_sum
 from cnntui.core.forward import Trace
 from cnntui.core.network import INPUT
 from cnntui.core.reads import bare_step, checked_unit, users
@@ -137,12 +137,20 @@ def largest(step: Step, most: int) -> tuple[tuple[Term, ...], Rest | None]:
     shown, others = tuple(ordered[:most]), ordered[most:]
     bare = step.kind == "mean" or step.op == "add"
     total = fsum(term.value if bare else term.product for term in others)
+    extra = _extra(step)
     if step.kind == "mean":
         scale = dict(step.facts).get("weight")
-        equation = mean(taps(shown), int(step.divisor), scale, step.bias, total)
+        equation = mean(taps(shown), int(step.divisor), scale, step.bias, total, extra)
     elif bare:
-        equation = plain_sum([term.value for term in shown], total)
+        equation = plain_sum([term.value for term in shown], total, extra)
     else:
-        equation = weighted_sum(taps(shown), step.bias, rest=total)
+        equation = weighted_sum(taps(shown), step.bias, rest=total, extra=extra)
     printed = equation.terms[len(shown)] if total else "0"
     return shown, Rest(len(others), total, f"… + {len(others):,} smaller terms = {printed}", equation)
+
+
+def _extra(step: Step) -> int:
+    """The digits that its result has beyond the usual ones, because what is made of it needs them."""
+    result = step.equations[-1].result if step.equations else ""
+    decimals = len(result.partition(".")[2]) if "e" not in result else 0
+    return max(0, decimals - sum_decimals(step.value))

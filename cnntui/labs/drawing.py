@@ -186,7 +186,8 @@ class PadState:
     @property
     def unit(self) -> int:
         """Pixels that one move goes: 1, but more in large pictures."""
-        return max(1, int(round(min(self.picture.shape[1:]) / USUAL_SIDE)))
+        side: int = min(self.picture.shape[1:])
+        return max(1, round(side / USUAL_SIDE))
 
     @property
     def radius(self) -> float:

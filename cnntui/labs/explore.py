@@ -22,7 +22,7 @@ from cnntui.core.pointwise import Dropout, Identity
 from cnntui.core.shading import scale_of
 from cnntui.core.sight import Sight
 from cnntui.core.windows import Array
-from cnntui.labs.opened import Opened
+from cnntui.labs.opened import Opened, Picture
 from cnntui.runs.weights import Moment
 
 OVERVIEW, LAYER, CELL = "overview", "layer", "cell"
@@ -36,16 +36,6 @@ HEAVY = 50_000_000  # multiply-accumulates from which on a run through the net i
 
 class MoveError(ValueError):
     """A move that this state does not allow, and why."""
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """What goes in: pixels (C, h, w) of 0..255, where they are from, what they show, and their number in the test set."""
-
-    pixels: Array
-    title: str
-    label: int | None = None
-    number: int | None = None
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,14 @@ from cnntui.core.network import Network
 from cnntui.core.parameters import Parameters, named, untrained
 from cnntui.core.vocabulary import NotationError
 from cnntui.core.windows import Array
-from cnntui.runs.checkpoints import CheckpointError, State, demand, names, read_state
+from cnntui.runs.checkpoints import WEIGHTS, CheckpointError, State, demand, names, read_state, search
 from cnntui.runs.listing import RunError, find_run
 from cnntui.runs.nets import load_any
 from cnntui.runs.picture_files import PictureError, picture_for
 from cnntui.runs.preparation import Preparation
 from cnntui.runs.reader import RunReader, UnreadableRunError
 from cnntui.runs.spec import Spec, read_json
-from cnntui.runs.test_pictures import GalleryError, ask_gallery_of
+from cnntui.runs.test_pictures import Gallery, GalleryError, ask_gallery_of
 from cnntui.runs.weights import Moment, WeightsError, moments, read_weights
 
 TEST = re.compile(r"test:(\d{1,9})")
@@ -63,12 +63,15 @@ class Opened:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """An input (C, H, W) of a net, and the picture of 0..255 that it was made of; `label` is known of test pictures."""
+    """What goes in: pixels (C, h, w) of 0..255, and where they are from.
 
-    name: str
-    input: Array
+    Of test pictures the label, what they show, is known, and their number in the test set.
+    """
+
     pixels: Array
+    title: str
     label: int | None = None
+    number: int | None = None
 
 
 def open_model(word: str, weights: Path | None = None, shape: Shape | None = None, seed: int = 0) -> Opened:
@@ -113,11 +116,10 @@ def open_run(run: Path, weights: Path | None = None, seed: int = 0) -> Opened:
     Raises:
         OpenError: in one line.
     """
-    bare = _of_run(run, run / "checkpoints")  # where no checkpoint tells, the log does
     if weights is not None:
-        return _with_file(bare, weights)
+        return _with_file(_of_run(run, weights), weights)
     if not names(run):
-        return _newest(bare, seed)
+        return _newest(_of_run(run, run), seed)
     try:
         found = demand(run)
         tensors = read_weights(found.path)
@@ -133,12 +135,15 @@ def open_run(run: Path, weights: Path | None = None, seed: int = 0) -> Opened:
     )
 
 
-def _of_run(run: Path, checkpoint: Path) -> Opened:
-    """A run without its numbers yet."""
+def _of_run(run: Path, weights: Path) -> Opened:
+    """A run without its numbers yet. What its data is like is told by the checkpoint, by the log, or by the best checkpoint."""
     spec = read_json(run / "spec.json", Spec)
     if spec is None:
         raise OpenError(f"{run} holds no readable spec.json")
-    analysis, state = _possible(spec.network), read_state(run, checkpoint)
+    analysis = _possible(spec.network)
+    state = read_state(run, weights if weights.is_dir() else weights.parent)
+    if not state.mean and (best := search(run, "best", WEIGHTS)[0]):
+        state = read_state(run, best)
     return Opened(run.name, analysis, {}, Preparation.of(spec, state), _classes(analysis, state), run, "")
 
 
@@ -180,7 +185,7 @@ def open_net(network: Network, weights: Path | None = None, seed: int = 0) -> Op
         OpenError: in one line.
     """
     if weights is not None and (run := _run_of(weights)) is not None:
-        of_run = _of_run(run, run / "checkpoints")
+        of_run = _of_run(run, weights)
         its = of_run.analysis.network
         if (its.input, its.wiring) == (network.input, network.wiring):
             return _with_file(of_run, weights)
@@ -238,24 +243,46 @@ def _classes(analysis: Analysis, state: State) -> tuple[str, ...]:
 
 
 def open_picture(opened: Opened, word: str | None = None) -> Picture:
-    """A picture file, or `test:N` of a run's test set, as an input; None: test:0 of a run, else a hand-drawn seven.
+    """A picture file, or `test:N` of a run's test set; None: test:0 of a run, else a hand-drawn seven.
 
     Raises:
         OpenError: when it is no picture, or how it becomes an input is not known.
     """
-    how = opened.preparation
-    label: int | None = None
     try:
         if word is None and opened.run is None:
-            _, height, width = how.input
-            word, pixels = "a drawn seven", np.broadcast_to(drawn("seven", (height, width)) * 255 / 9, how.input)
-        elif match := TEST.fullmatch(word := word or "test:0"):
+            return seven(opened)
+        if match := TEST.fullmatch(word := word or "test:0"):
             if opened.run is None:
                 raise OpenError(f"{word}: a net that belongs to no run has no test pictures: give a picture file")
-            gallery = ask_gallery_of(opened.run)
-            pixels, label = gallery.picture(int(match[1])), gallery.label(int(match[1]))
+            picture = test_picture(ask_gallery_of(opened.run), int(match[1]))
         else:
-            pixels, _ = picture_for(how, Path(word))
-        return Picture(word, how.prepared(pixels), pixels, label)
+            picture = file_picture(opened, Path(word))
+        opened.preparation.prepared(picture.pixels)
     except (PictureError, GalleryError, ValueError) as error:
         raise OpenError(str(error)) from None
+    return picture
+
+
+def test_picture(gallery: Gallery, number: int) -> Picture:
+    """A picture of the test set.
+
+    Raises:
+        GalleryError: when there is none of that number.
+    """
+    return Picture(gallery.picture(number).astype(float), f"test:{number}", gallery.label(number), number)
+
+
+def file_picture(opened: Opened, path: Path) -> Picture:
+    """A picture file, made what the net's pictures are.
+
+    Raises:
+        PictureError: when it cannot be read.
+    """
+    pixels, _ = picture_for(opened.preparation, path)
+    return Picture(pixels.astype(float), str(path))
+
+
+def seven(opened: Opened) -> Picture:
+    """A hand-drawn 7, as large as the net's pictures are."""
+    shape = opened.preparation.picture or opened.preparation.input
+    return Picture(np.broadcast_to(drawn("seven", (shape[1], shape[2])) * (255 / 9), shape), "a drawn seven")

@@ -8,15 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from cnntui.core.axis import ImpossibleError
-from cnntui.core.images import seven
 from cnntui.core.layers import Shape
 from cnntui.core.network import Network
 from cnntui.core.vocabulary import NotationError
-from cnntui.labs.explore import ExploreState, MoveError, Picture
-from cnntui.labs.opened import Opened, OpenError, open_model, open_net
+from cnntui.labs.explore import ExploreState, MoveError
+from cnntui.labs.opened import Opened, OpenError, Picture, open_model, open_net, open_picture, seven, test_picture
 from cnntui.runs.events import Misread
 from cnntui.runs.listing import run_directories
-from cnntui.runs.picture_files import picture_for
 from cnntui.runs.reader import RunView
 from cnntui.runs.test_pictures import Gallery, GalleryError, ask_gallery_of, gallery_of, kept_gallery
 from cnntui.runs.weights import moments
@@ -26,12 +24,16 @@ FIRST_NET = "mnist-2conv"  # where there is no run yet
 
 @dataclass(frozen=True)
 class Wish:
-    """What somebody wants to explore: RUN or NET as on the command line, or a net of the builder; else the last run."""
+    """What somebody wants to explore: RUN or NET as on the command line, or a net of the builder; else the last run.
+
+    `picture` is a file, or `test:N`; `shape` is (C, H, W) of a NET that is written as layers.
+    """
 
     word: str = ""
     network: Network | None = None
     weights: Path | None = None
     shape: Shape | None = None
+    picture: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,13 +65,18 @@ def open_wish(wish: Wish) -> Opened:
     return model
 
 
-def subject_of(model: Opened, view: RunView | None = None) -> Subject:
-    """What was opened, on its first picture; `view` is of the run, where it is one."""
+def subject_of(model: Opened, view: RunView | None = None, picture: str | None = None) -> Subject:
+    """What was opened, on a picture; `view` is of the run, where it is one.
+
+    Raises:
+        OpenError: when there is no such picture.
+    """
     gallery = gallery_of(model.run) if model.run else kept_gallery("mnist")
     if gallery is not None and not fits(model, gallery.about.shape):
         gallery = None
     misread = tuple(view.classes.misread) if view is not None and view.classes is not None else ()
-    state = ExploreState(model, first_picture(model, gallery))
+    first = open_picture(model, picture) if picture else first_picture(model, gallery)
+    state = ExploreState(model, first)
     return Subject(with_moments(state, view) if view is not None else state, gallery, misread)
 
 
@@ -103,33 +110,7 @@ def fits(model: Opened, shape: Shape) -> bool:
 
 def first_picture(model: Opened, gallery: Gallery | None) -> Picture:
     """The first test picture; where there is none, a seven that comes with the app."""
-    if gallery is not None:
-        return test_picture(gallery, 0)
-    channels, height, width = model.preparation.picture or model.analysis.network.input
-    pixels = np.repeat(seven(height, width) * (255 / 9), channels, axis=0)
-    return Picture(pixels, "a drawn seven")
-
-
-def test_picture(gallery: Gallery, number: int) -> Picture:
-    """A picture of the test set.
-
-    Raises:
-        MoveError: when there is none of that number.
-    """
-    try:
-        return Picture(gallery.picture(number).astype(float), f"test {number:,}", gallery.label(number), number)
-    except GalleryError as error:
-        raise MoveError(str(error)) from None
-
-
-def file_picture(model: Opened, path: Path) -> Picture:
-    """A picture file, made what the net's pictures are.
-
-    Raises:
-        PictureError: when it cannot be read.
-    """
-    pixels, _ = picture_for(model.preparation, path)
-    return Picture(pixels.astype(float), path.name)
+    return test_picture(gallery, 0) if gallery is not None else seven(model)
 
 
 def misread_words(mistake: Misread, classes: tuple[str, ...]) -> tuple[str, str]:

@@ -173,7 +173,7 @@ class ExploreView(ExploreMoves, Widget):
         try:
             model = open_wish(wish)
             reader, view = read_run(model.run)
-            subject = subject_of(model, view)
+            subject = subject_of(model, view, wish.picture)
             if not subject.state.is_heavy:
                 subject.state.probabilities  # noqa: B018 (computed here, not between two keys)
             answer = self.Opened(subject, reader, view, "")

@@ -16,17 +16,15 @@ from textual.worker import get_current_worker
 from cnntui.core.arithmetic import brief
 from cnntui.labs import cell, interventions
 from cnntui.labs.drawing import PadState
-from cnntui.labs.explore import CELL, LAYER, OVERVIEW, ExploreState, MoveError, Picture
+from cnntui.labs.explore import CELL, LAYER, OVERVIEW, ExploreState, MoveError
 from cnntui.labs.handover import as_convolution
 from cnntui.labs.history import History
-from cnntui.labs.opened import Opened, OpenError, at_moment
+from cnntui.labs.opened import Opened, OpenError, Picture, at_moment, file_picture, test_picture
 from cnntui.labs.subject import (
     Subject,
     Wish,
     ask_subject_gallery,
-    file_picture,
     misread_words,
-    test_picture,
     with_moments,
 )
 from cnntui.labs.why import KINDS, OCCLUSION, occlusion
@@ -34,7 +32,7 @@ from cnntui.labs.words import number_of
 from cnntui.runs.listing import run_directories
 from cnntui.runs.picture_files import PictureError
 from cnntui.runs.reader import RunReader, RunView
-from cnntui.runs.test_pictures import Gallery
+from cnntui.runs.test_pictures import Gallery, GalleryError
 from cnntui.runs.weights import Moment
 from cnntui.ui.screens.dialogs import Ask, Choose
 from cnntui.ui.widgets.context import ClassColumn
@@ -320,6 +318,8 @@ class ExploreMoves(Widget):
             raise MoveError("there are no test pictures here")
         try:
             return test_picture(self.subject.gallery, int(text.replace(",", "")))
+        except GalleryError as error:
+            raise MoveError(str(error)) from None
         except ValueError:
             raise MoveError(f"{text[:20]!r} is not a whole number") from None
 

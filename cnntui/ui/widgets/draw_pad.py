@@ -180,8 +180,9 @@ class DrawPad(PaintedState[PadState], can_focus=True):
             last = place.wide - 1, place.tall - 1
             inner = [(0, 0), (last[0], 0), (0, last[1]), last]
             corners = [(*end, *at, mark) for end, at, mark in zip(ends, inner, marks, strict=True)]
-            middle = "×" if self.state.eraser else "·"
-            corners += [(row, column, place.wide // 2 - side, last[1] // 2, middle) for side in (1, 0)]
+            if self.state.eraser or not self.state.pen:  # where the pen is down, it is the ink that is to be seen
+                middle = "×" if self.state.eraser else "·"
+                corners += [(row, column, place.wide // 2 - side, last[1] // 2, middle) for side in (1, 0)]
         for y, x, across, down, mark in corners:
             canvas.put(1 + x * place.wide + across, y * place.tall + down, mark, self._marking(hues[y][x]))
 
