@@ -22,7 +22,9 @@ from cnntui.core.pointwise import Dropout, Identity
 from cnntui.core.shading import scale_of
 from cnntui.core.sight import Sight
 from cnntui.core.windows import Array
+from cnntui.labs.drawing import shifted
 from cnntui.labs.opened import Opened, Picture
+from cnntui.runs.picture_files import background_of
 from cnntui.runs.weights import Moment
 
 OVERVIEW, LAYER, CELL = "overview", "layer", "cell"
@@ -258,11 +260,12 @@ class ExploreState:
         return [int(i) for i in np.argsort(-strength, kind="stable")]
 
     def strongest(self, node: str, channel: int) -> Unit:
-        """Where a map is farthest from zero."""
-        plane = self.trace.values[node][channel]
+        """Where a map is farthest from what most of it is."""
+        plane = np.nan_to_num(self.trace.values[node][channel])
         if plane.ndim == 0:
             return (channel,)
-        return (channel, *map(int, np.unravel_index(int(np.abs(plane).argmax()), plane.shape)))
+        far = np.abs(plane - np.median(plane))
+        return (channel, *map(int, np.unravel_index(int(far.argmax()), plane.shape)))
 
     # -- looking
 
@@ -390,6 +393,15 @@ class ExploreState:
     def among(self, moments: tuple[Moment, ...], moment: int | None) -> ExploreState:
         """With these moments, of which one is the present."""
         return self._kept(moments=moments, moment=moment)
+
+    def shifted(self, rows: int, columns: int) -> ExploreState:
+        """The same picture so many pixels down and to the right; what leaves is lost."""
+        old = self.picture
+        base, down, right = old.shift or (old.title, 0, 0)
+        words = f"{base}, shifted {down + rows},{right + columns}"
+        pixels = shifted(old.pixels, rows, columns, background_of(self.model.preparation) or 0.0)
+        moved = Picture(pixels, words, old.label, old.number, (base, down + rows, right + columns))
+        return self.show(moved)
 
     def at(self, moment: int, model: Opened) -> ExploreState:
         """With the weights of another moment; the pinned one stays as it is."""

@@ -43,7 +43,7 @@ class ExploreView(ExploreMoves, Widget):
     ExploreView { layout: vertical; height: 1fr; }
     ExploreView > OverviewPanel { display: none; margin: 0 1; }
     ExploreView > #detail { display: none; height: 1fr; margin: 0 1; }
-    ExploreView > #detail > ContextColumn { width: 30; }
+    ExploreView > #detail > ContextColumn { width: 30; margin: 0 1 0 0; }
     ExploreView.-narrow > #detail > ContextColumn { width: 17; }
     ExploreView > #detail > LayerPanel, ExploreView > #detail > CellPanel { display: none; width: 1fr; height: 1fr; }
     ExploreView > #note { height: auto; max-height: 2; margin: 0 1; color: $warning; }
@@ -51,8 +51,12 @@ class ExploreView(ExploreMoves, Widget):
     ExploreView.-overview > OverviewPanel, ExploreView.-layer > #detail, ExploreView.-cell > #detail { display: block; }
     ExploreView.-layer > #detail > LayerPanel, ExploreView.-cell > #detail > CellPanel { display: block; }
     ExploreView > #pad { display: none; height: 1fr; margin: 0 1; }
-    ExploreView > #pad > ClassColumn { width: 24; }
+    ExploreView > #pad > DrawPad { width: 76; }
+    ExploreView.-narrow > #pad > DrawPad { width: 1fr; }
+    ExploreView > #pad > ClassColumn { width: 1fr; }
+    ExploreView.-narrow > #pad > ClassColumn { width: 24; }
     ExploreView.-draw > #pad { display: block; }
+    ExploreView.-draw > FactLine { display: none; }
     """
 
     BINDINGS = [
@@ -75,6 +79,11 @@ class ExploreView(ExploreMoves, Widget):
         Binding("m", "misread", "Misread"),
         Binding("i", "input", "Input", show=False),
         Binding("d", "draw", "Draw"),
+        Binding("D", "draw(True)", "Draw on this picture", show=False),
+        *(
+            Binding(f"ctrl+{key}", f"shift({rows}, {columns})", "Shift the picture", show=False)
+            for key, rows, columns in (("left", 0, -1), ("right", 0, 1), ("up", -1, 0), ("down", 1, 0))
+        ),
         Binding("y", "why", "Why"),
         *(Binding(str(digit), f"ask({digit})", "Ask about a class", show=False) for digit in range(10)),
         Binding("e", "set", "Set a weight, a pixel", show=False),

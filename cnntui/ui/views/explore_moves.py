@@ -142,10 +142,10 @@ class ExploreMoves(Widget):
         return True
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Before anything is open only another thing can be opened; while a large net is run, nothing."""
+        """Before anything is open, and while a large net is run, only something else can be opened; on the pad only time."""
         if self.history is None or (self.state.is_heavy and not self.state.is_ready):
             return action in ("open",)
-        return True
+        return not self.drawing or action in ("scrub", "play", "pin", "glyphs")
 
     # -- where one looks
 
@@ -332,28 +332,38 @@ class ExploreMoves(Widget):
 
     # -- the pad
 
-    async def action_draw(self) -> None:
-        """Draw the picture."""
-        blank = PadState.blank(tuple(self.state.picture.pixels.shape))
+    _label: int | None = None  # of what is drawn on
+
+    def action_shift(self, rows: int, columns: int) -> None:
+        """The picture so many pixels on; what it shows stays what it is."""
+        self.make(lambda state: state.shifted(rows, columns))
+
+    async def action_draw(self, on_it: bool = False) -> None:
+        """Draw a picture anew, or on the one that is looked at."""
+        picture = self.state.picture
+        pad_state = PadState.of(picture.pixels) if on_it else PadState.blank(tuple(picture.pixels.shape))
         if not self.query(DrawPad):
-            await self.mount(Horizontal(DrawPad(blank), ClassColumn(self.state), id="pad"), before="FactLine")
+            await self.mount(Horizontal(DrawPad(pad_state), ClassColumn(self.state), id="pad"), before="FactLine")
         self.drawing = True
-        self.make(lambda state: state.show(Picture(blank.picture, "drawn")))
+        self.refresh_bindings()
+        self._label = picture.label if on_it else None
+        self.make(lambda state: state.show(Picture(pad_state.picture, "drawn", self._label)))
         pad = self.query_one(DrawPad)
-        pad.show(blank)
+        pad.show(pad_state)
         pad.focus()
 
     def on_draw_pad_changed(self, event: DrawPad.Changed) -> None:
         """Every stroke is read at once."""
         event.stop()
         if self.history is not None:
-            self.history = self.history.amend(self.state.show(Picture(event.picture, "drawn")))
+            self.history = self.history.amend(self.state.show(Picture(event.picture, "drawn", self._label)))
             self.draw()
 
     def on_draw_pad_done(self, event: DrawPad.Done) -> None:
         """Back to the net, with what was drawn."""
         event.stop()
         self.drawing = False
+        self.refresh_bindings()
         self.focus()
         self.draw()
 

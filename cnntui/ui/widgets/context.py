@@ -84,23 +84,22 @@ def flat(state: ExploreState) -> tuple[Array, str]:
     return np.asarray(x.mean(0)), f"mean of {len(x)} channels"
 
 
-def reading(state: ExploreState) -> str:
-    """read as a 7 (98.2 %), against what."""
-    words = f"read as {state.class_name(state.read)}"
-    label = state.picture.label
+def reading(state: ExploreState) -> tuple[str, str]:
+    """reads 7 ✗ is 1; and what it was before something was changed, or at the pinned moment."""
+    words, label, was = f"reads {state.class_name(state.read)}", state.picture.label, before(state)
     if label is not None:
-        words += " ✓" if label == state.read else f" ✗ it is {state.class_name(label)}"
-    if state.pinned is not None:
-        return f"{words}, was: {state.pinned[0]}"
-    was = before(state)
-    return words if was is None else f"{words}, was {state.class_name(int(was.argmax()))}"
+        words += " ✓" if label == state.read else f" ✗ is {state.class_name(label)}"
+    if was is None:
+        return words, ""
+    when = f", {state.pinned[0]}" if state.pinned is not None else ", unchanged"
+    return words, f"was {state.class_name(int(was.argmax()))}{when}"
 
 
 def sight_words(seen: Sight | None, shape: tuple[int, ...], narrow: bool) -> tuple[str, str]:
     """sees 5×5 pixels / rows 3–7, columns 8–12; where it is narrow y 3–7, x 8–12."""
     height, width = shape[1:]
     if seen is None:
-        return f"sees all {height}×{width} pixels", ""
+        return f"sees all {height}×{width}" + ("" if narrow else " pixels"), ""
     rows, columns = seen.hull
     if not rows:
         return "sees no pixel", "padding alone"
@@ -117,6 +116,10 @@ def _cells(seen: Sight) -> set[tuple[int, int]]:
 
 def _span(indices: range) -> str:
     return f"{indices[0]}–{indices[-1]}" if len(indices) > 1 else f"{indices[0]}"
+
+
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else f"{text[: max(0, room - 1)]}…"
 
 
 class ClassColumn(PaintedState[ExploreState]):

@@ -78,7 +78,8 @@ class OverviewPanel(PaintedState[ExploreState]):
             is_here = column.node == state.node
             self._put_rail(canvas, x, column, lanes, is_here, columns[place - 1].node if place else None)
             y = lanes
-            end = canvas.put(x + GUTTER, y, told(state, column.node), ink(colors.text if is_here else colors.dim))
+            facts = told(state, column.node)[: column.width - GUTTER - 1]
+            end = canvas.put(x + GUTTER, y, facts, ink(colors.text if is_here else colors.dim))
             if end + 7 <= x + column.width:
                 put_scale_text(canvas, end + 1, y, state.scale(column.node), colors)
             values = state.trace.values[column.node]
