@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -239,7 +240,7 @@ def test_numbers_that_are_none() -> None:
         weights[0, 0, 1, 1] = value
         other = {**state.parameters, "conv1": {**state.parameters["conv1"], "weight": weights}}
         with np.errstate(all="ignore"):
-            broken = state.at(0, other, "broken")
+            broken = state.at(0, replace(state.model, parameters=other, moment="broken"))
             assert forward(broken.analysis, other, broken.input).values["conv1"].shape == (2, 6, 6)
             for node in ("conv1", "relu1", "linear1"):
                 unit = (0, 1, 1)[: len(broken.shape(node))]

@@ -15,7 +15,8 @@ from textual.containers import Horizontal
 from textual.screen import Screen
 
 from cnntui.core.arithmetic import MINUS
-from cnntui.labs.explore import ExploreState, Picture
+from cnntui.labs.explore import ExploreState
+from cnntui.labs.opened import Picture
 from cnntui.ui.compositor import TightCompositor, TightUpdate
 from cnntui.ui.theme import THEMES
 from cnntui.ui.widgets.class_bars import percent, put_class_bars, shown
@@ -207,7 +208,7 @@ async def test_numbers_that_are_none() -> None:
     state = exploring(DIGITS, (1, 28, 28), label=1)
     weight = np.full_like(state.parameters["conv1"]["weight"], np.nan)
     broken = {**state.parameters, "conv1": {**state.parameters["conv1"], "weight": weight}}
-    state = state.at(0, broken, "broken")
+    state = state.at(0, replace(state.model, parameters=broken, moment="broken"))
     for node in state.columns:
         looked = state.look(node, (0,) * len(state.shape(node)))
         for size in SIZES.values():
@@ -310,7 +311,7 @@ def test_what_was_before() -> None:
     narrow = bars(changed, 18, 6)
     assert "was" not in "".join(narrow) and "░" in "".join(narrow)
     pinned = state.pin()
-    moved = pinned.at(0, changed.parameters, "later")
+    moved = pinned.at(0, replace(pinned.model, parameters=changed.parameters, moment="later"))
     assert all(f"was {percent(odds)}" in line for odds, line in zip(before, bars(moved, 40, 6), strict=True))
 
 
