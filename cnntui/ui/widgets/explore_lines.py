@@ -22,8 +22,10 @@ class Headline(PaintedState[ExploreState]):
         right = f"{state.picture.title}: {reading(state)}" if state.is_ready else f"{state.picture.title}: computing …"
         right = right[-canvas.width :]
         x = canvas.put(0, 0, state.analysis.network.name, ink(colors.accent, bold=True))
-        x = canvas.put(x, 0, f" · {state.model.moment}", ink(colors.text))
         start = canvas.width - len(right)
+        moment = f" · {state.model.moment}"
+        if x + len(moment) + 2 <= start:
+            x = canvas.put(x, 0, moment, ink(colors.text))
         run = f" · {state.model.run.name}" if state.model.run else ""
         if x + len(run) + 3 <= start:
             canvas.put(x, 0, run, ink(colors.dim))
