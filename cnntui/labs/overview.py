@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 
-from cnntui.core.arithmetic import brief, number
+from cnntui.core.arithmetic import number, sum_decimals
 from cnntui.core.layers import (
     AdaptiveAvgPool,
     AvgPool,
@@ -119,7 +119,7 @@ def words_of(state: ExploreState) -> str:
 
 def rounded(value: float) -> str:
     """About four significant digits."""
-    return number(value, 4) if abs(value) >= 0.01 or value == 0 else brief(value)
+    return number(value, sum_decimals(value))
 
 
 def _made_of(state: ExploreState) -> str:
@@ -194,10 +194,10 @@ def told(state: ExploreState, node: str) -> str:
 
 
 def reading(state: ExploreState) -> str:
-    """What the net makes of the picture: read as 7 ✓ 99.8 %."""
+    """What the net makes of the picture: read as 7 99.8 % ✓."""
     label = state.picture.label
     mark = "" if label is None else (" ✓" if label == state.read else f" ✗ it is {state.class_name(label)}")
-    return f"read as {state.class_name(state.read)}{mark} {percent(float(state.probabilities[state.read]))}"
+    return f"read as {state.class_name(state.read)} {percent(float(state.probabilities[state.read]))}{mark}"
 
 
 def percent(share: float) -> str:
