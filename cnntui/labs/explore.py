@@ -395,13 +395,14 @@ class ExploreState:
         return self._kept(moments=moments, moment=moment)
 
     def shifted(self, rows: int, columns: int) -> ExploreState:
-        """The same picture so many pixels down and to the right; what leaves is lost."""
-        old = self.picture
-        base, down, right = old.shift or (old.title, 0, 0)
-        words = f"{base}, shifted {down + rows},{right + columns}"
-        pixels = shifted(old.pixels, rows, columns, background_of(self.model.preparation) or 0.0)
-        moved = Picture(pixels, words, old.label, old.number, (base, down + rows, right + columns))
-        return self.show(moved)
+        """The same picture so many pixels down and to the right; shifted back it is as it was."""
+        base, down, right = self.picture.shift or (self.picture, 0, 0)
+        down, right = down + rows, right + columns
+        if not down and not right:
+            return self.show(base)
+        pixels = shifted(base.pixels, down, right, background_of(self.model.preparation) or 0.0)
+        title = f"{base.title} shifted {down},{right}"
+        return self.show(Picture(pixels, title, base.label, base.number, (base, down, right)))
 
     def at(self, moment: int, model: Opened) -> ExploreState:
         """With the weights of another moment; the pinned one stays as it is."""
