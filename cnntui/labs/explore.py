@@ -413,11 +413,19 @@ class ExploreState:
 
     def pin(self) -> ExploreState:
         """The present moment to compare others with, or no more."""
-        model = self.model
-        words = model.moment if model.step is None else f"step {model.step:,}"
-        other = self._kept(pinned=None if self.pinned else (words, model.parameters))
+        other = self._kept(pinned=None if self.pinned else (self.when, self.model.parameters))
         other.__dict__.pop("pinned_trace", None)
         return other
+
+    @property
+    def when(self) -> str:
+        """The present moment in words: step 4,690."""
+        return self.model.moment if self.model.step is None else f"step {self.model.step:,}"
+
+    @property
+    def pinned_words(self) -> str:
+        """The pinned moment in words; none where none is pinned."""
+        return self.pinned[0] if self.pinned else ""
 
     @property
     def then(self) -> float | None:
