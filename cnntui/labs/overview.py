@@ -156,7 +156,7 @@ def _at(value: Array, unit: tuple[int, ...]) -> float:
 
 
 def terms_of(state: ExploreState) -> int:
-    """How many numbers the one looked at is made of: padding that is multiplied or averaged included, as in its arithmetic."""
+    """How many numbers the one looked at is made of, with the padding that is multiplied or averaged."""
     row = state.rows[state.node]
     layer, shape = row.node.layer, row.input or ()
     if isinstance(layer, Linear):

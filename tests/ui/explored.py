@@ -35,6 +35,7 @@ SNAPSHOTS = (0, 2, 6, 15, 30, 60, 100, 150)
 CHECKPOINTS = (50, 100, 150)
 RULE = Adam(0.004)
 MEAN, DEVIATION = 0.14, 0.3  # of the pictures, scaled to 0..1
+DATA_NAME = "digits"
 SHA = hashlib.sha256(b"drawn digits").hexdigest()
 CLASSES = tuple("0123456789")
 FALSE_SEVEN = 7  # the number of the test picture that is misread
@@ -124,7 +125,7 @@ def keep_pictures() -> Gallery:
     """Put the test pictures where those of this test look for them."""
     drawn, labels = pictures()
     about = About(
-        name="digits",
+        name=DATA_NAME,
         sha256=SHA,
         shape=(1, 28, 28),
         classes=list(CLASSES),
@@ -189,7 +190,7 @@ def about_data() -> Data:
     """What the log tells of the pictures."""
     return Data(
         step=0,
-        name="digits",
+        name=DATA_NAME,
         train=STEPS,
         test=20,
         shape=(1, 28, 28),
