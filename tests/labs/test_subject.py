@@ -10,7 +10,8 @@ import pytest
 
 from cnntui.core.network import sequential
 from cnntui.core.notation import parse
-from cnntui.labs.opened import OpenError, at_moment, test_picture
+from cnntui.labs import opened as opened_lab
+from cnntui.labs.opened import OpenError, at_moment
 from cnntui.labs.subject import (
     FIRST_NET,
     Subject,
@@ -74,7 +75,7 @@ def test_the_run_reads_its_test_pictures_as_its_log_says(run: Path) -> None:
     subject, _ = opened(Wish())
     assert subject.gallery is not None
     for number, (read, share) in enumerate(read_as()):
-        there = subject.state.show(test_picture(subject.gallery, number))
+        there = subject.state.show(opened_lab.test_picture(subject.gallery, number))
         assert there.read == read
         assert there.probabilities[read] == pytest.approx(share)
     assert opened(Wish(picture="test:3"))[0].state.picture.label == 3
