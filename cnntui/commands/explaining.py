@@ -85,7 +85,7 @@ def _document(found: Explanation, opened: Opened, picture: Picture, trace: Trace
             "from": {"node": term.source.node, "unit": term.source.unit} if term.source else None,
             "weight": term.weight,
             "value": term.value,
-            "product": term.product,
+            "product": term.product + 0.0,  # no −0
         }
         for term in found.terms
     ]

@@ -17,7 +17,7 @@ from cnntui.core.layers import Conv, DepthwiseConv, Layer, Linear, Subsample, Tr
 from cnntui.core.parameters import Parameters, pairs
 from cnntui.core.pointwise import LayerNorm
 from cnntui.core.windows import Array, avg_pool2d
-from cnntui.core.workings import Line, worked
+from cnntui.core.workings import MOST, Line, worked
 
 # -- the gradient of one weight
 
@@ -156,8 +156,12 @@ class SGD:
         buffer = gradient if buffer is None else self.momentum * buffer + gradient
         return np.asarray(weight - self.lr * buffer), Momentum(buffer)
 
-    def written(self, weight: float, gradient: float, moments: Moments | None = None) -> tuple[Line, ...]:
-        """The step of one weight, line by line; the last makes the new weight.
+    def written(
+        self, weight: float, gradient: float, moments: Moments | None = None, digits: int = MOST
+    ) -> tuple[Line, ...]:
+        """The step of one weight, line by line; the last makes the new weight, with at most so many digits.
+
+        Torch trains in float32, where about 6 digits of a weight are sure.
 
         Raises:
             ValueError: when the moments are Adam's, or a number is not finite.
@@ -172,7 +176,7 @@ class SGD:
             given |= {"momentum": self.momentum, "v": 0.0 if buffer is None else float(buffer)}
             steps.append(("v", f"momentum×v + {slope}"))
             slope = "v"
-        return worked([*steps, ("weight", f"weight − lr×{slope}")], given, "weight")
+        return worked([*steps, ("weight", f"weight − lr×{slope}")], given, "weight", digits)
 
     def _own(self, moments: Moments | None) -> Momentum:
         if isinstance(moments, AdamMoments):
@@ -209,8 +213,12 @@ class Adam:
             exp_avg, exp_avg_sq, step
         )
 
-    def written(self, weight: float, gradient: float, moments: Moments | None = None) -> tuple[Line, ...]:
-        """The step of one weight, line by line; the last makes the new weight.
+    def written(
+        self, weight: float, gradient: float, moments: Moments | None = None, digits: int = MOST
+    ) -> tuple[Line, ...]:
+        """The step of one weight, line by line; the last makes the new weight, with at most so many digits.
+
+        Torch trains in float32, where about 6 digits of a weight are sure.
 
         Raises:
             ValueError: when the moments are SGD's, or a number is not finite.
@@ -233,7 +241,7 @@ class Adam:
             ("step", "lr×m̂ / (√(v̂) + eps)"),
             ("weight", "weight − step"),
         ]
-        return worked(steps, given, "weight")
+        return worked(steps, given, "weight", digits)
 
     def _own(self, moments: Moments | None) -> AdamMoments:
         if isinstance(moments, Momentum):

@@ -16,7 +16,7 @@ from cnntui.core.arithmetic import MINUS, SIGNIFICANT, TIMES, Equation, number, 
 
 NAME = re.compile("[A-Za-zβ][A-Za-z_0-9\u0302]*")  # U+0302 is the hat of m̂
 SMALLEST, LARGEST = -5, 15  # powers of ten: beyond them a number is written with its power
-MOST = 12  # digits: where a change is too small for them, none is seen
+MOST = 12  # digits of a float64 that no rounding of its own has touched
 PRECISION = 60
 
 
@@ -41,11 +41,14 @@ def rounded(value: Decimal, decimals: int) -> str:
     return number(value, max(0, decimals))
 
 
-def worked(steps: Sequence[tuple[str, str]], given: Mapping[str, float], changed: str) -> tuple[Line, ...]:
+def worked(
+    steps: Sequence[tuple[str, str]], given: Mapping[str, float], changed: str, most: int = MOST
+) -> tuple[Line, ...]:
     """The lines of `steps` (name, formula), which compute one after another from what is given.
 
     Do what a line says with its printed numbers: the printed result is within half a unit of its own last digit, or the
-    relation is `≈`. The last line makes the new value of `changed`, with the decimals that show how far it moved.
+    relation is `≈`. The last line makes the new value of `changed`, with the decimals that show how far it moved,
+    and at most so many digits: where a change is too small for them, none is seen.
 
     Raises:
         ValueError: when a given number is infinite or none.
@@ -58,7 +61,7 @@ def worked(steps: Sequence[tuple[str, str]], given: Mapping[str, float], changed
         # The more lines a number is away from the last, the more digits it needs; most of all where terms cancel.
         for spare in (1, 2, 3, 4, 6, 8):
             for least in range(SIGNIFICANT, SIGNIFICANT + 4):
-                lines = plan.printed(least, spare, changed)
+                lines = plan.printed(least, spare, changed, most)
                 if all(line.equation.relation == "=" for line in lines):
                     return lines
         return lines
@@ -92,11 +95,11 @@ class _Plan:
         names = (*given, *(name for name, _ in steps))
         return cls(steps, names, tuple(exact), tuple(reads), tuple(heights))
 
-    def printed(self, least: int, spare: int, changed: str) -> tuple[Line, ...]:
+    def printed(self, least: int, spare: int, changed: str, most: int) -> tuple[Line, ...]:
         """The lines where a number has `least` digits and `spare` ones for each line that it is away from the last."""
         old, new = self.exact[self.names.index(changed)], self.exact[-1]
         shown = sum_decimals(float(new - old)) if new != old else least - 1 - old.adjusted()
-        shown = max(0, min(shown, MOST - 1 - max(old.adjusted(), new.adjusted())))
+        shown = max(0, min(shown, most - 1 - max(old.adjusted(), new.adjusted())))
         texts, units = [], []
         for name, value, height in zip(self.names, self.exact, self.heights, strict=True):
             decimals = least + spare * height - 1 - value.adjusted()

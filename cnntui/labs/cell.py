@@ -12,7 +12,7 @@ import numpy as np
 from cnntui.core.activations import ACTIVATIONS
 from cnntui.core.arithmetic import MINUS, TIMES, Equation, brief, number, plain_sum, sum_decimals, weighted_sum
 from cnntui.core.explanation import Source, Step, Term, largest
-from cnntui.core.forward import window
+from cnntui.core.forward import softmax, window
 from cnntui.core.layers import GlobalAvgPool, Pair
 from cnntui.core.network import INPUT
 from cnntui.core.operation import Part
@@ -54,7 +54,6 @@ class Partial:
 
     name: str
     value: float
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ class Listing:
         term, own = self.step.terms[at], _contribution(self.step, self.step.terms[at])
         if self.step.kind == "softmax":
             cells = (brief(term.value), brief(exp(term.value - self._highest)), _percent(self._shares[at]))
-            return Entry(self.names[at], cells, term.value, float(self._shares[at]))
+            return Entry(self.names[at], cells, term.value, float(np.nan_to_num(self._shares[at])))
         share = own / self.scale if isfinite(own) else 0.0
         return Entry(self.names[at], _product(term) if self.weighed else (brief(term.value),), own, share)
 
@@ -117,8 +116,8 @@ class Listing:
 
     @cached_property
     def _shares(self) -> Array:
-        powers = np.exp(np.array([term.value for term in self.step.terms]) - self._highest)
-        return np.asarray(powers / powers.sum())
+        with np.errstate(invalid="ignore"):
+            return softmax(np.array([term.value for term in self.step.terms]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +133,7 @@ class Anatomy:
         chosen: the chosen term, in a line, and whether one can step into it.
         parts: the equations from the inside out: the channel shown, all of them, what follows.
         across: how many terms of the first one make a row of the window.
+        note: which terms of the sum are no products.
     """
 
     path: tuple[str, ...]
@@ -147,6 +147,7 @@ class Anatomy:
     enters: bool = False
     parts: tuple[Part, ...] = ()
     across: int = 1
+    note: str = ""
 
 
 def anatomy(state: ExploreState, index: int) -> Anatomy:
@@ -164,7 +165,8 @@ def anatomy(state: ExploreState, index: int) -> Anatomy:
     whole = replace(whole, chosen=_chosen(state, step, index), enters=step.terms[index].source is not None)
     if place is None:
         listing = _listing(state, step, index)
-        return replace(whole, listing=listing, parts=_followed(steps, (_summed_up(step),)))
+        part = _summed_up(step)
+        return replace(whole, listing=listing, parts=_followed(steps, (part,)), note=_note(step, part))
     channel = index // prod(place)
     parts, partials = _channel_parts(state, step, channel)
     return replace(
@@ -174,6 +176,7 @@ def anatomy(state: ExploreState, index: int) -> Anatomy:
         partial=channel,
         parts=_followed(steps, parts),
         across=place[1],
+        note=_note(step, parts[-1]),
     )
 
 
@@ -229,7 +232,8 @@ def source(state: ExploreState, index: int) -> Source:
     if step is None:
         if state.node == INPUT:
             raise MoveError("a pixel is made of nothing else: this is where it begins")
-        raise MoveError(f"{state.node} channel {state.unit[0]} is silenced: it is 0, whatever it reads")
+        off = state.explanation.steps[-1]
+        raise MoveError(f"{off.node} channel {off.unit[0]} is silenced: it is 0, whatever it reads")
     found = step.terms[index].source
     if found is None:
         raise MoveError("this cell is padding: a 0 beyond the border that no layer made")
@@ -338,28 +342,23 @@ def _channel_name(state: ExploreState, step: Step, at: int, read: str) -> str:
 def _channel_parts(state: ExploreState, step: Step, at: int) -> tuple[tuple[Part, ...], tuple[Partial, ...]]:
     """The equation of the channel shown and that of them all; and what each channel adds."""
     channels = step.channels
-    if len(step.equations) == 1:
-        whole = _part(step.node, step.equations[0], step.terms)
-        if len(channels) == 1:
-            return (whole,), ()
-        sums = [weighted_sum(taps(terms)) for terms in channels]
-    else:
-        sums = list(step.equations[:-1])
-        whole = _part(step.node, step.equations[-1])
     read = state.origin(Source(state.rows[step.node].node.inputs[0], (0,) * 3)).node
     names = [_channel_name(state, step, i, read) for i in range(len(channels))]
     partials = tuple(
-        Partial(name.removeprefix(read).strip("[]") or name, sum(term.product for term in terms), equation.result)
-        for name, terms, equation in zip(names, channels, sums, strict=True)
+        Partial(name.removeprefix(read).strip("[]") or name, sum(term.product for term in terms))
+        for name, terms in zip(names, channels, strict=True)
     )
     if len(step.equations) == 1:
-        return (whole,), partials
-    return (_part(names[at], sums[at], channels[at]), whole), partials
+        return (_part(step.node, step.equations[0], step.terms),), partials if len(partials) > 1 else ()
+    whole = _part(step.node, step.equations[-1])
+    return (_part(names[at], step.equations[at], channels[at]), whole), partials
 
 
 def _summed_up(step: Step) -> Part:
     """A list's equation; of a long sum the largest terms, and the rest as one."""
     wanted = step.equations[-1].result
+    if step.equations[-1].function:  # not finite: there is nothing to add up
+        return _part(step.node, step.equations[-1], step.terms)
     shown, rest = largest(step, FEW)
     if rest is None:
         return _part(step.node, step.equations[-1], step.terms)
@@ -372,6 +371,19 @@ def _summed_up(step: Step) -> Part:
         if equation.result == wanted:
             return _part(step.node, equation, shown)
     return _part(step.node, rest.equation, shown)
+
+
+def _note(step: Step, part: Part) -> str:
+    """Which terms of a sum are something else: the rest of the products, the bias."""
+    terms, shown = list(part.equation.terms), len(part.taps)
+    said: list[str] = []
+    if step.kind != "sum" or part.equation.function:
+        return ""
+    if step.bias:
+        said.append(f"{terms.pop()} is the bias")
+    if shown and len(terms) > shown:
+        said.insert(0, f"{terms[-1]} are the {len(step.terms) - shown:,} smaller terms together")
+    return ", ".join(said)
 
 
 def _followed(steps: Sequence[Step], parts: tuple[Part, ...]) -> tuple[Part, ...]:
@@ -390,7 +402,7 @@ def _chosen(state: ExploreState, step: Step, index: int) -> str:
     if step.kind == "max":
         return f"{value}, {'the largest' if index == step.winner else 'which does not win'}, from {name}"
     if step.kind == "mean":
-        return f"{value}, one of {int(step.divisor)} of the mean, from {name}"
+        return f"{value}, one of {int(step.divisor)} averaged, from {name}"
     if step.kind != "sum" or step.op == "add":
         return f"{value}, from {name}"
     if term.source is None:
@@ -503,6 +515,4 @@ def _effects(steps: Sequence[Step]) -> list[str]:
 
 
 def _percent(share: float) -> str:
-    return (
-        f"{100 * float(share):.1f} %" if 0.0005 <= share <= 0.9995 or share in (0, 1) else f"{100 * float(share):.3g} %"
-    )
+    return f"{100 * share:.1f} %" if share >= 0.01 or not share else f"{100 * share:.3g} %"

@@ -87,7 +87,8 @@ def _carried(layer: Layer, tensors: Mapping[str, Array], x: Array, unit: tuple[i
     read: tuple[int, ...] = (output,)
     if isinstance(layer, Conv | DepthwiseConv | TransposedConv):
         read = tuple(channels_seen(layer, output, len(x)))
-    bias = float(tensors["bias"][output]) if "bias" in tensors else None
+    biases = tensors.get("bias")
+    bias = None if biases is None or biases.ndim != 1 else float(biases[output])
     match layer:
         case DepthwiseConv():
             conv = layer.conv(x.shape)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from math import floor, isfinite, log10
+from math import floor, isfinite, log10, prod
 
 import numpy as np
 
@@ -45,6 +45,7 @@ from cnntui.core.windows import Array, Window, swap_transposed
 from cnntui.labs.explore import PASSING, ExploreState
 
 Place = tuple[int, int]
+LARGE = 1e7  # from here on numbers are not written out
 MEASURING = (LayerNorm, InstanceNorm, GroupNorm)  # norms that read the whole picture
 FOLLOWING = (
     *AS_IN_TORCH,
@@ -188,12 +189,15 @@ class Making:
         return (found[0], found[1]) if len(found) == 2 and found[0] is not None and found[1] is not None else None
 
     def added(self, ingredient: Ingredient, place: Place | None) -> float | None:
-        """What an ingredient adds to the number at a place."""
-        if ingredient.partial is None:
+        """What an ingredient adds to the number at a place, or multiplies it by; None: it does neither."""
+        counts = ingredient.values if self.kind is Kind.FACTORS else ingredient.partial
+        if counts is None:
             return None
         if self.kind is Kind.PRODUCTS:
-            return float(ingredient.partial.sum())
-        return float(ingredient.partial[place] if place and ingredient.partial.ndim else ingredient.partial.mean())
+            return float(counts.sum())
+        if place is None or counts.ndim == 0:
+            return float(counts)
+        return float(counts[min(place[0], len(counts) - 1), min(place[1], counts.shape[1] - 1)])
 
 
 def _reader(axis: AnyAxis, index: int) -> int | None:
@@ -204,6 +208,11 @@ def making(state: ExploreState, last: Making | None = None) -> Making:
     """What makes the map looked at; `last`, where it is that still."""
     if last is not None and last.is_of(state):
         return last
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _made(state)
+
+
+def _made(state: ExploreState) -> Making:
     rows = _back(state)
     row = rows[0] if rows else None
     kind, ingredients, window_ = _ingredients(state, row)
@@ -435,7 +444,7 @@ def told_as(value: float, places: int) -> float:
 class Printed:
     """The number at a place as it comes about: each ingredient's part, and each step's relation (=, ≈) and value."""
 
-    parts: tuple[str, ...]
+    parts: tuple[str, ...]  # none where nothing is added up or multiplied
     steps: tuple[tuple[str, str], ...]
 
 
@@ -446,26 +455,32 @@ def printed(making: Making, place: Place | None) -> Printed:
     """
     own = making.decimals
     added = [making.added(each, place) for each in making.ingredients]
-    parts = [None if value is None else told_as(value, own + 2) for value in added]
+    parts = [told_as(value, own + 2) for value in added if value is not None]
     steps: list[tuple[str, str]] = []
-    before: float | None = sum(value for value in parts if value is not None) if making.is_sum else None
+    before: float | None = None
+    if parts:
+        before = prod(parts) if making.kind is Kind.FACTORS else sum(parts)
     for index, step in enumerate(making.steps):
         at = making.at(index, place)
-        digits = max(own, decimals(step.scale)) + (index == 0 and making.is_sum)
+        digits = max(own, decimals(step.scale)) + (index == 0 and bool(parts))
         if step.values.ndim and at is None:
             steps.append(("", ""))
             continue
         value = told_as(float(step.values[at] if at is not None else step.values), digits)
         again = before
         if before is not None and index:
-            again = float(step.function(np.array(before))) if step.function else None
-        holds = again is not None and abs(again - value) <= 0.5 * 10.0**-digits * (1 + 1e-9)
-        relation = "" if step.function is None and (index or not making.is_sum) else "=" if holds else "≈"
+            with np.errstate(over="ignore", invalid="ignore"):
+                again = float(step.function(np.array(before))) if step.function else None
+        relation = ""
+        if again is not None:
+            relation = "=" if abs(again - value) <= 0.5 * 10.0**-digits * (1 + 1e-9) else "≈"
         steps.append((relation, fixed(value, digits)))
         before = value
-    return Printed(tuple("" if value is None else fixed(value, own + 2) for value in parts), tuple(steps))
+    return Printed(tuple(fixed(value, own + 2) for value in parts), tuple(steps))
 
 
 def fixed(value: float, places: int) -> str:
-    """With so many decimals, the zeros at its end too."""
+    """With so many decimals, the zeros at its end too; a very large one as a power of ten."""
+    if abs(value) >= LARGE:
+        return f"{value:.2e}".replace("e+", "e").replace("-", MINUS)
     return f"{value:z.{places}f}".replace("-", MINUS)

@@ -65,13 +65,15 @@ class Opened:
 class Picture:
     """What goes in: pixels (C, h, w) of 0..255, and where they are from.
 
-    Of test pictures the label, what they show, is known, and their number in the test set.
+    Of test pictures the label, what they show, is known, and their number in the test set. `shift` is the picture that was
+    shifted, and by how many rows and columns.
     """
 
     pixels: Array
     title: str
     label: int | None = None
     number: int | None = None
+    shift: tuple[Picture, int, int] | None = None
 
 
 def open_model(word: str, weights: Path | None = None, shape: Shape | None = None, seed: int = 0) -> Opened:
@@ -136,7 +138,7 @@ def open_run(run: Path, weights: Path | None = None, seed: int = 0) -> Opened:
 
 
 def _of_run(run: Path, weights: Path) -> Opened:
-    """A run without its numbers yet. What its data is like is told by the checkpoint, by the log, or by the best checkpoint."""
+    """A run without its numbers yet; what its data is like, the checkpoint tells, the log, or the best checkpoint."""
     spec = read_json(run / "spec.json", Spec)
     if spec is None:
         raise OpenError(f"{run} holds no readable spec.json")

@@ -156,6 +156,27 @@ def test_written_steps(rule: Rule, make: Make) -> None:
                 assert abs(decimal(result) - Decimal(true)) <= Decimal("0.500001").scaleb(-shown), lines[-1]
 
 
+def test_six_digits_are_float32s() -> None:
+    """As a run keeps its weights: the six digits are torch's, to its own rounding."""
+    rng = np.random.default_rng(3)
+    for rule, make in RULES:
+        for _ in range(50):
+            weight, gradient = (float(np.float32(rng.normal() * 10.0 ** rng.integers(-5, 1))) for _ in range(2))
+            theirs = torch.tensor([weight], requires_grad=True)
+            optimizer = make([theirs])
+            theirs.grad = torch.tensor([gradient])
+            optimizer.step()
+            lines = rule.written(weight, gradient, digits=6)
+            for line in lines:
+                redo(line)
+            result = decimal(lines[-1].equation.result)
+            true = theirs.item()
+            largest = max(abs(true), abs(weight))
+            assert len(result.as_tuple().digits) <= 6
+            unit = 10.0 ** int(result.as_tuple().exponent)
+            assert abs(float(result) - true) <= unit / 2 + 3 * np.spacing(np.float32(largest)), str(lines[-1])
+
+
 def one(moments: Moments | None, index: int) -> Moments | None:
     if isinstance(moments, Momentum):
         buffer = moments.momentum_buffer

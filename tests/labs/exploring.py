@@ -1,28 +1,39 @@
-"""What the tests of the exploring lab share: a state on a small net of random weights, and the moments of a run."""
+"""Networks with numbers in them, to explore in tests."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from math import prod
 
 import numpy as np
 
+from cnntui.core.analysis import analyse
 from cnntui.core.layers import Shape
 from cnntui.core.network import Network
 from cnntui.core.notation import parse
-from cnntui.labs.explore import ExploreState
-from cnntui.labs.opened import Picture, open_net
-from cnntui.runs.weights import Moment
+from cnntui.core.parameters import Parameters, untrained
+from cnntui.labs.explore import LAYER, ExploreState
+from cnntui.labs.opened import Opened, Picture
+from cnntui.runs.preparation import Preparation
 
-BRANCHED = "conv 4 same; bn; relu; [ conv 4 same; relu | id ] add; maxpool 2; flatten; dropout; linear 5"
+
+def shaken(parameters: Parameters, seed: int) -> Parameters:
+    """Norms and biases that do something."""
+    rng = np.random.default_rng(seed)
+    return {
+        node: {
+            name: tensor + rng.uniform(0.1, 0.6, tensor.shape) if "running" in name or tensor.ndim == 1 else tensor
+            for name, tensor in own.items()
+        }
+        for node, own in parameters.items()
+    }
 
 
-def exploring(net: str | Network = BRANCHED, shape: Shape = (1, 12, 12), seed: int = 0) -> ExploreState:
-    """An untrained net on a picture of noise."""
+def exploring(net: Network | str, shape: Shape = (1, 8, 8), seed: int = 0, label: int | None = None) -> ExploreState:
+    """A net with weights of that seed, on a picture of random pixels, at the layer level."""
     network = parse(net, shape, "net") if isinstance(net, str) else net
-    pixels = np.random.default_rng(seed).integers(0, 256, network.input).astype(float)
-    return ExploreState(open_net(network, seed=seed), Picture(pixels, "noise"))
-
-
-def moments_at(*steps: int) -> tuple[Moment, ...]:
-    """Snapshots of these steps."""
-    return tuple(Moment(step, 1, Path(f"step-{step}.safetensors"), "snapshot") for step in steps)
+    analysis, channels = analyse(network), network.input[0]
+    picture = Preparation(network.input, network.input, (0.0,) * channels, (1.0,) * channels)
+    names = tuple(map(str, range(prod(analysis.output or ()))))
+    model = Opened("net", analysis, shaken(untrained(analysis, seed), seed), picture, names, None, "untrained")
+    pixels = np.random.default_rng(seed).uniform(0, 255, network.input)
+    return ExploreState(model, Picture(pixels, "noise", label), level=LAYER)

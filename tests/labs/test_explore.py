@@ -20,7 +20,7 @@ from cnntui.labs.history import History
 from cnntui.labs.opened import Picture
 from cnntui.labs.overview import reading, told, words_of
 from tests.core.random_networks import random_network
-from tests.labs.exploring import exploring, moments_at
+from tests.labs.states import exploring, moments_at
 
 # -- where one looks
 

@@ -14,7 +14,7 @@ from cnntui.core.network import INPUT
 from cnntui.labs.explore import ExploreState, MoveError
 from cnntui.labs.interventions import bias, weight_or_pixel
 from tests.core.random_networks import random_network
-from tests.labs.exploring import BRANCHED, exploring
+from tests.labs.states import BRANCHED, exploring
 
 WEIGHED = (Conv, DepthwiseConv, TransposedConv, Linear)
 EVERY = (

@@ -23,7 +23,7 @@ from cnntui.labs.overview import (
     words_of,
 )
 from tests.core.readding import decimal
-from tests.labs.exploring import BRANCHED, exploring
+from tests.labs.states import BRANCHED, exploring
 
 PITCHES = ((14, 1), (18, 2))  # columns of a map, maps beside each other: as on a small screen, and on a large one
 VECTOR = 14

@@ -8,8 +8,8 @@ from textwrap import wrap
 import numpy as np
 from rich.style import Style
 
-from cnntui.core.arithmetic import TIMES, short
-from cnntui.core.shading import glyphs, shade
+from cnntui.core.arithmetic import MINUS, TIMES, number, short
+from cnntui.core.shading import shade
 from cnntui.core.windows import Array
 from cnntui.labs.account import written
 from cnntui.labs.cell import Anatomy, Grid, Listing
@@ -23,6 +23,7 @@ CELL, WIDE = 5, 9  # columns of a cell: at least, and at most
 JOINT = 3  # columns between two grids
 EQUATIONS = 4  # lines that are kept for them
 BAR = 16
+NUMBER = 5  # columns of most numbers
 NAMES = 28  # columns of a name, at most
 
 
@@ -55,8 +56,10 @@ class CellPanel(PaintedState[CellView]):
         if whole.chosen:
             x = canvas.put(0, y, "▸ ", ink(colors.accent, bold=True))
             x = canvas.put(x, y, whole.chosen, ink(colors.text, bold=True))
-            if whole.enters and x + 12 <= canvas.width:
-                canvas.put(x + 3, y, "⏎ step in" if not self.state.plain else "enter steps in", ink(colors.dim))
+            hints = ("enter steps in", "enter") if self.state.plain else ("⏎ step in", "⏎")
+            fitting = [hint for hint in hints if x + 1 + len(hint) <= canvas.width]
+            if whole.enters and fitting:
+                canvas.put(min(x + 3, canvas.width - len(fitting[0])), y, fitting[0], ink(colors.dim))
             y += 1
         if whole.partials:
             y = self._put_partials(canvas, y + air, whole)
@@ -65,6 +68,7 @@ class CellPanel(PaintedState[CellView]):
             lines = written(whole.parts, whole.across, canvas.width, canvas.height - y, hint="")
             part = Canvas(canvas.width, canvas.height - y, canvas.base)
             put_lines(part, lines, colors)
+            part.put(0, len(lines), whole.note[: canvas.width], ink(colors.dim))
             canvas.rows[y:] = part.rows
 
     def _put_path(self, canvas: Canvas, whole: Anatomy) -> int:
@@ -91,11 +95,10 @@ class CellPanel(PaintedState[CellView]):
         planes = [(grid.name, grid.values, grid.scales[0])]
         if grid.weights is not None and grid.products is not None:
             planes += [("weights", grid.weights, grid.scales[1]), ("products", grid.products, grid.scales[2])]
-        across = grid.values.shape[1]
+        across = int(grid.values.shape[1])
 
         def fitting(count: int) -> int:
-            room: int = canvas.width - (count - 1) * JOINT
-            return room // (count * across)
+            return (canvas.width - (count - 1) * JOINT) // (count * across)
 
         if len(planes) == 3 and fitting(3) < CELL:
             planes.pop()
@@ -108,7 +111,7 @@ class CellPanel(PaintedState[CellView]):
         rows = grid.values.shape[0]
         tall = 3 if canvas.height >= TALL and 3 * rows <= lines - 6 else 1
         rows = min(rows, max(1, lines // tall))
-        top, left = _corner(grid.cursor[0], rows, grid.values.shape[0]), _corner(grid.cursor[1], shown, across)
+        top, left = _page(grid.cursor[0], rows, grid.values.shape[0]), _page(grid.cursor[1], shown, across)
         part = (slice(top, top + rows), slice(left, left + shown))
         hidden = grid.values[part].size < grid.values.size
         for place, (name, values, scale) in enumerate(planes):
@@ -127,9 +130,9 @@ class CellPanel(PaintedState[CellView]):
         return y
 
     def _put_title(self, canvas: Canvas, x: int, y: int, name: str, scale: float, room: int) -> None:
-        name = name if len(name) <= room else name[: room - 1] + "…"
+        name = name if len(name) < room else name[: room - 2] + "…"
         style = ink(self.palette.text, underline=name == "weights")
-        end = canvas.put(x, y, name, style)
+        end = canvas.put(x + 1, y, name, style)
         if end - x + 8 <= room + JOINT:
             put_scale_text(canvas, end + 1, y, scale, self.palette)
 
@@ -148,13 +151,13 @@ class CellPanel(PaintedState[CellView]):
         (left, top), (cell, tall), colors, plain = corner, size, self.palette, self.state.plain
         seen = values[part]
         shades = shade(seen, scale)
-        signs = glyphs(shades)
+        inset = " " * (max(0, cell - 1 - NUMBER) // 2 + 1 if tall > 1 and cell > NUMBER + 1 else 0)
         for i, j in np.ndindex(*seen.shape):
             place = (part[0].start + i, part[1].start + j)
             padding = bool(grid.padding[place]) and not weights
             value = float(seen[i, j])
-            text = "·" if padding else short(value, cell - 1) if np.isfinite(value) else str(value).replace("-", "−")
-            text = (text or signs[i][j])[: cell - 1].rjust(cell - 1)
+            text = ("·" if padding else _fitted(value, cell - 1)) + inset
+            text = text.rjust(cell - 1)
             ground = colors.background if plain or padding else heat(int(shades[i, j]), colors)
             color = readable_on(ground) if ground != colors.background else colors.dim if padding else colors.text
             chosen, wins = place == grid.cursor, place == grid.winner
@@ -168,50 +171,39 @@ class CellPanel(PaintedState[CellView]):
             digits = text.strip()
             canvas.put(x + 1, middle, text, style)
             if weights:
-                canvas.put(x + cell - len(digits), middle, digits, style + Style(underline=True))
+                canvas.put(x + 1 + text.index(digits), middle, digits, style + Style(underline=True))
             if wins:
                 canvas.put(x, middle, "▸" if not plain else ">", ink(colors.accent, bold=True))
             if chosen and plain:
-                canvas.put(x + cell - 1 - len(digits), middle, f"[{digits}", ink(colors.text, bold=True))
-                canvas.put(x + cell, middle, "]", ink(colors.text, bold=True))
+                at = x + text.index(digits)
+                canvas.put(at, middle, "[", ink(colors.text, bold=True))
+                canvas.put(at + 1 + len(digits), middle, "]", ink(colors.text, bold=True))
 
     def _put_partials(self, canvas: Canvas, y: int, whole: Anatomy) -> int:
         """What each channel adds, the one shown in the accent: a line or a few, round it where there are very many."""
         colors = self.palette
-        texts = [f"{partial.name}: {short(partial.value, 6) or partial.text}" for partial in whole.partials]
+        texts = [f"{partial.name}: {_fitted(partial.value, 6)}" for partial in whole.partials]
         width = max(map(len, texts)) + 2
-        title = "each channel adds  "
-        per_line = max(1, (canvas.width - len(title)) // width)
+        said = ["each channel adds"]
+        per_line = max(1, (canvas.width - len(said[0]) - 2) // width)
         most = 3 if canvas.height >= TALL else 1
-        first = 0 if len(texts) <= most * per_line else _page(whole.partial, most * per_line, len(texts))
-        shown = range(first, min(len(texts), first + most * per_line))
-        canvas.put(0, y, title, ink(colors.dim))
+        room = most * per_line
+        first = 0 if len(texts) <= room else _page(whole.partial, room, len(texts))
+        shown = range(first, min(len(texts), first + room))
+        if len(shown) < len(texts):
+            said = [*said, f"{first}–{shown.stop - 1} of {len(texts)}"][-most:]
+        for line, words in enumerate(said):
+            canvas.put(0, y + line, words, ink(colors.dim))
         for place, at in enumerate(shown):
             line, column = divmod(place, per_line)
-            value = whole.partials[at].value
+            x, value, text = 19 + column * width, whole.partials[at].value, texts[at]
             style = ink(colors.positive if value > 0 else colors.negative if value < 0 else colors.dim)
-            text = texts[at]
-            x = len(title) + column * width
-            if at == whole.partial:
-                style = ink(
-                    colors.text if self.state.plain else colors.on_accent,
-                    None if self.state.plain else colors.accent,
-                    True,
-                )
-                text = f"[{text}]" if self.state.plain else text
-                x -= self.state.plain
+            if at == whole.partial and self.state.plain:
+                x, text, style = x - 1, f"[{text}]", ink(colors.text, bold=True)
+            elif at == whole.partial:
+                style = ink(colors.on_accent, colors.accent, bold=True)
             canvas.put(x, y + line, text, style)
-        lines = -(-len(shown) // per_line)
-        if len(shown) < len(texts):
-            canvas.put(
-                0,
-                y + min(1, lines - 1) if lines > 1 else y,
-                f"{first}–{shown.stop - 1} of {len(texts)}".ljust(len(title) - 1)
-                if lines == 1
-                else f"{first}–{shown.stop - 1} of {len(texts)}",
-                ink(colors.dim),
-            )
-        return y + lines
+        return y + max(-(-len(shown) // per_line), len(said))
 
     # -- the list
 
@@ -235,6 +227,7 @@ class CellPanel(PaintedState[CellView]):
             style = ink(colors.on_accent if ground else colors.text, ground, bold=chosen)
             canvas.put(0, y, ("▸ " if not plain else "> ") if chosen else "  ", ink(colors.accent, bold=True))
             x = canvas.put(2, y, entry.name[:name].ljust(name), style)
+            style = ink(colors.text, bold=chosen)
             for i, cell in enumerate(entry.cells):
                 x = canvas.put(x, y, joints[i], style)
                 canvas.put(x, y, " " * (widths[i] - len(cell)), style)
@@ -261,10 +254,14 @@ def _sentences(told: tuple[str, ...], width: int, most: int) -> list[str]:
     return lines
 
 
-def _corner(cursor: int, shown: int, count: int) -> int:
-    """The first of so many to show so that the chosen one is among them: page by page, so that little is sent."""
-    return _page(cursor, shown, count)
+def _fitted(value: float, room: int) -> str:
+    """A number in so few columns; what is too small for them is about 0, with its sign, what is too large far from it."""
+    if not np.isfinite(value):
+        return number(value)
+    small = "≈0" if value > 0 else f"≈{MINUS}0"
+    return short(value, room) or (small if abs(value) < 1 else "≫0" if value > 0 else "≪0")
 
 
 def _page(cursor: int, shown: int, count: int) -> int:
+    """The first of so many to show so that the chosen one is among them: page by page, so that little is sent."""
     return max(0, min(cursor // shown * shown, count - shown))

@@ -89,13 +89,17 @@ class LayerPanel(PaintedState[ExploreState]):
             text = f" · {part}" if x else part
             if x and x + len(text) > canvas.width and y + 1 < top:
                 x, y, text = 0, y + 1, part
+            room = max(0, canvas.width - x)
+            text = text if len(text) <= room else f"{text[: room - 1]}…"
             x = canvas.put(x, y, text, ink(colors.text) if index else ink(colors.accent, bold=True))
         wide = self._result_width(canvas, made)
         left = canvas.width - wide - BRACE
         if made.ingredients:
             first, last = self._put_ingredients(canvas, top, left, made, told, place)
             self._put_brace(canvas, left, first, last, made)
-        self._put_steps(canvas, canvas.width - wide, top, wide, made, told, place)
+            self._put_steps(canvas, canvas.width - wide, top, wide, made, told, place)
+        else:
+            self._put_steps(canvas, 0, top, canvas.width, made, told, place)
 
     def _result_width(self, canvas: Canvas, made: Making) -> int:
         """Columns for the result: its map as large as it gets in a third of the panel."""
@@ -114,7 +118,7 @@ class LayerPanel(PaintedState[ExploreState]):
         """A line of titles, a page of rows, a line of what is not on it; returns the lines of the first and last row."""
         count = len(made.ingredients)
         lines = canvas.height - top - 1 - (count > 1)
-        tile = self._tile(made, wide, lines)
+        tile = self._tile(made, told, wide, lines)
         self.page = max(1, tile.rows)
         at = max(0, min(self.highlighted, count - 1))
         first = at // self.page * self.page
@@ -129,25 +133,28 @@ class LayerPanel(PaintedState[ExploreState]):
             self._put_rest(canvas, top + 1 + lines, tile, made, page, told)
         return top + 1, y + tile.tall - 1
 
-    def _tile(self, made: Making, wide: int, lines: int) -> Tile:
+    def _tile(self, made: Making, told: Printed, wide: int, lines: int) -> Tile:
         """The largest rows of which enough have room; in them the largest weights that leave the maps as they are."""
         wanted = min(len(made.ingredients), ROWS)
         for tall in range(min(TALLEST, lines), 0, -1):
-            smallest = self._fitted(made, wide, tall, lines, WEIGHT_CELLS[-1][0])
+            smallest = self._fitted(made, told, wide, tall, lines, WEIGHT_CELLS[-1][0])
             if smallest.rows >= wanted:
                 break
         for cell, _ in WEIGHT_CELLS:
-            tile = self._fitted(made, wide, tall, lines, cell)
+            tile = self._fitted(made, told, wide, tall, lines, cell)
             if tile.wide <= wide and tile.rows == smallest.rows and tile.maps == smallest.maps:
                 return tile
         return smallest
 
-    def _fitted(self, made: Making, wide: int, tall: int, lines: int, cell: int) -> Tile:
+    def _fitted(self, made: Making, told: Printed, wide: int, tall: int, lines: int, cell: int) -> Tile:
         """Rows of at most so many lines, with so many columns a weight."""
         one, count = made.ingredients[0], len(made.ingredients)
         slides = made.kind is Kind.KERNELS and one.weights is not None
         label = max(len(self._label(each)) for each in made.ingredients) + 1 if count > 1 else 0
-        number = 6 + made.decimals if made.is_sum and count > 1 else 0
+        number = 0
+        if told.parts and count > 1:
+            most = made.value_scale if made.kind is Kind.FACTORS else made.partial_scale
+            number = 1 + max(len(fixed(-most, made.decimals + 2)), *map(len, told.parts))
         shows = (slides and count > 1) or made.kind is Kind.PRODUCTS
         weights = self._kernel(one.weights.shape, cell, tall) if slides and one.weights is not None else (0, 0)
         parts = 1 + shows + (made.kind is Kind.PRODUCTS)
@@ -216,7 +223,8 @@ class LayerPanel(PaintedState[ExploreState]):
         values = as_map(each.values)
         marked = Marked(None, seen if values.shape == each.values.shape else None, dims=False)
         y_of = {tall: y + (tile.tall - tall) // 2 for _, _, tall in (tile.values, tile.weights, tile.partial)}
-        put_map(canvas, x, y_of[tall], values, made.value_scale, wide, tall, colors, self.plain, marked)
+        own = extent(values.shape, wide, tall, self.plain)[1]
+        put_map(canvas, x, y + (tile.tall - own) // 2, values, made.value_scale, wide, tall, colors, self.plain, marked)
         x, wide, tall = tile.weights
         if tall and each.weights is not None:
             canvas.put(x - 2, middle, "∗" if tile.cell else "×", ink(colors.dim))
@@ -229,10 +237,10 @@ class LayerPanel(PaintedState[ExploreState]):
         x, wide, tall = tile.partial
         if tall and each.partial is not None:
             canvas.put(x - 2, middle, "=", ink(colors.dim))
-            marked = Marked(place if each.partial.ndim == 2 and made.kind is Kind.KERNELS else None)
+            marked = Marked(place if each.partial.size > 1 and made.kind is Kind.KERNELS else None)
             partial = as_map(each.partial)
             put_map(canvas, x, y_of[tall], partial, made.partial_scale, wide, tall, colors, self.plain, marked)
-        if told.parts[index] and len(made.ingredients) > 1:
+        if told.parts and len(made.ingredients) > 1:
             color = colors.accent if is_highlighted else colors.text
             canvas.put(tile.number - len(told.parts[index]), middle, told.parts[index], ink(color))
 
@@ -276,10 +284,8 @@ class LayerPanel(PaintedState[ExploreState]):
             canvas.put(x + 1, middle, "→", ink(colors.dim))
             return
         for y in range(first, last + 1):
-            glyph = "╮" if y == first else "╯" if y == last else "├" if y == middle else "│"
-            canvas.put(x + 1, y, glyph, ink(colors.dim))
-        sign = "Π" if made.kind is Kind.FACTORS else "Σ"
-        canvas.put(x + 2, middle, sign, ink(colors.accent, bold=True))
+            canvas.put(x + 1, y, "╮" if y == first else "╯" if y == last else "│", ink(colors.dim))
+        canvas.put(x + 1, middle, "Π" if made.kind is Kind.FACTORS else "Σ", ink(colors.accent, bold=True))
 
     # -- what they become
 
@@ -297,15 +303,16 @@ class LayerPanel(PaintedState[ExploreState]):
             relation, value = told.steps[index]
             style = ink(colors.accent, bold=True) if looked else ink(colors.text)
             scale = put_scale_width(step.scale)
-            canvas.put(x, y, step.words[: max(0, wide - scale - 1)], style)
             room = rooms[index]
+            canvas.put(x, y, step.words[: max(0, wide - (scale + 1 if room else 0))], style)
             text = f"{relation or ' '} {value}" if value else ""
             if not room:
-                canvas.put(canvas.width - len(text), y, text, style)
+                y += len(step.words) + 1 + len(text) > wide
+                canvas.put(x + wide - len(text), y, text, style)
                 y += 2 if lines >= ROOMY else 1
                 continue
-            put_scale_text(canvas, canvas.width - scale, y, step.scale, colors)
-            cursor = Marked(made.at(index, place))
+            put_scale_text(canvas, x + wide - scale, y, step.scale, colors)
+            cursor = Marked(made.at(index, place) if step.values.size > 1 else None)
             across, down = put_map(
                 canvas,
                 x,
