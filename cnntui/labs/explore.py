@@ -372,12 +372,15 @@ class ExploreState:
                 raise MoveError(f"no layer {word!r}: there are {', '.join(columns[:8])}{' …' * (len(columns) > 8)}")
             node = near[0]
         if not rest.strip():
+            while node not in columns:  # behind what only hands it on, which has no column
+                node = self.rows[node].node.inputs[0]
             return self.to_column(node)
         try:
             unit = tuple(int(part) for part in rest.split(","))
         except ValueError:
             raise MoveError(f"{rest.strip()!r} is no unit: write channel,row,column or a number") from None
-        return self.look(node, unit, path=(), level=CELL)
+        there = self.look(node, unit, path=(), level=CELL)
+        return there.look(*_pair(self.origin(Source(node, unit))))
 
     def ask(self, target: int | None) -> ExploreState:
         """About another class."""
@@ -457,6 +460,8 @@ class ExploreState:
         tensor = self.input if node == INPUT else self.parameters.get(node, {}).get(name)
         if tensor is None:
             raise MoveError(f"{node} has no {name}")
+        if len(index) != tensor.ndim or any(not 0 <= i < n for i, n in zip(index, tensor.shape, strict=True)):
+            raise MoveError(f"{'.'.join(filter(None, (node, name)))} has no {','.join(map(str, index))}")
         change = Change(node, name, index, value, float(tensor[index]))
         return self._anew(changes=(*self.changes, change))
 
