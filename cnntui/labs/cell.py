@@ -133,6 +133,7 @@ class Anatomy:
         chosen: the chosen term, in a line, and whether one can step into it.
         parts: the equations from the inside out: the channel shown, all of them, what follows.
         across: how many terms of the first one make a row of the window.
+        term: the chosen one among those of the first equation, if it is there.
         note: which terms of the sum are no products.
     """
 
@@ -147,6 +148,7 @@ class Anatomy:
     enters: bool = False
     parts: tuple[Part, ...] = ()
     across: int = 1
+    term: int | None = None
     note: str = ""
 
 
@@ -166,7 +168,8 @@ def anatomy(state: ExploreState, index: int) -> Anatomy:
     if place is None:
         listing = _listing(state, step, index)
         part = _summed_up(step)
-        return replace(whole, listing=listing, parts=_followed(steps, (part,)), note=_note(step, part))
+        at = listing.cursor if len(part.taps) < len(step.terms) else index
+        return replace(whole, listing=listing, parts=_followed(steps, (part,)), term=at, note=_note(step, part))
     channel = index // prod(place)
     parts, partials = _channel_parts(state, step, channel)
     return replace(
@@ -176,6 +179,7 @@ def anatomy(state: ExploreState, index: int) -> Anatomy:
         partial=channel,
         parts=_followed(steps, parts),
         across=place[1],
+        term=index if len(step.equations) == 1 else index % prod(place),
         note=_note(step, parts[-1]),
     )
 
