@@ -8,7 +8,7 @@ import sys
 import click
 
 from cnntui import __version__
-from cnntui.commands import convolution, learning, networks, reuse, steering, training
+from cnntui.commands import convolution, explaining, exploring, learning, networks, reuse, steering, training
 from cnntui.commands.common import open_app, pipe_broke
 
 COLORS = {"truecolor": "truecolor", "256": "256", "16": "standard"}
@@ -75,7 +75,9 @@ for command in (
     steering.checkpoint,
     reuse.export,
     reuse.predict,
+    explaining.explain,
     networks.build,
+    exploring.explore,
     learning.learn,
     learning.lessons,
     learning.doctor,

@@ -7,10 +7,10 @@ from itertools import islice
 from math import fsum
 
 from cnntui.core.activations import ACTIVATIONS
-from cnntui.core.arithmetic import Equation, mean, plain_sum, weighted_sum
+from cnntui.core.arithmetic import Equation, mean, plain_sum, sum_decimals, weighted_sum
 from cnntui.core.forward import Trace
 from cnntui.core.network import INPUT
-from cnntui.core.reads import bare_step, checked, users
+from cnntui.core.reads import bare_step, checked_unit, users
 from cnntui.core.sight import Sight, unit_sight
 from cnntui.core.steps import Source, Step, Term, Unit, taps, written
 
@@ -69,7 +69,7 @@ def explain(trace: Trace, node: str, unit: Unit) -> Explanation:
     Raises:
         ValueError: when there is no such node or unit, saying what there is.
     """
-    unit = checked(trace, node, unit)
+    unit = checked_unit(trace.analysis, node, unit)
     rows = {row.node.name: (index, row) for index, row in enumerate(trace.analysis.rows)}
     steps: list[Step] = []
     source = Source(node, unit)
@@ -92,7 +92,7 @@ def step(trace: Trace, node: str, unit: Unit) -> Step:
     Raises:
         ValueError: when there is no such layer or unit, saying what there is.
     """
-    unit = checked(trace, node, unit)
+    unit = checked_unit(trace.analysis, node, unit)
     if node == INPUT:
         raise ValueError(f"{INPUT} is the picture: no layer made it")
     row = next(row for row in trace.analysis.rows if row.node.name == node)
@@ -105,7 +105,7 @@ def uses(trace: Trace, node: str, unit: Unit, most: int = MOST_USES) -> tuple[So
     Raises:
         ValueError: as `explain`.
     """
-    unit = checked(trace, node, unit)
+    unit = checked_unit(trace.analysis, node, unit)
     reading = (row for row in trace.analysis.rows if node in row.node.inputs)
     return tuple(
         islice((Source(row.node.name, user) for row in reading for user in users(trace, row, node, unit)), most)
@@ -137,12 +137,20 @@ def largest(step: Step, most: int) -> tuple[tuple[Term, ...], Rest | None]:
     shown, others = tuple(ordered[:most]), ordered[most:]
     bare = step.kind == "mean" or step.op == "add"
     total = fsum(term.value if bare else term.product for term in others)
+    extra = _extra(step)
     if step.kind == "mean":
         scale = dict(step.facts).get("weight")
-        equation = mean(taps(shown), int(step.divisor), scale, step.bias, total)
+        equation = mean(taps(shown), int(step.divisor), scale, step.bias, total, extra)
     elif bare:
-        equation = plain_sum([term.value for term in shown], total)
+        equation = plain_sum([term.value for term in shown], total, extra)
     else:
-        equation = weighted_sum(taps(shown), step.bias, rest=total)
+        equation = weighted_sum(taps(shown), step.bias, rest=total, extra=extra)
     printed = equation.terms[len(shown)] if total else "0"
     return shown, Rest(len(others), total, f"… + {len(others):,} smaller terms = {printed}", equation)
+
+
+def _extra(step: Step) -> int:
+    """The digits that its result has beyond the usual ones, because what is made of it needs them."""
+    result = step.equations[-1].result if step.equations else ""
+    decimals = len(result.partition(".")[2]) if "e" not in result else 0
+    return max(0, decimals - sum_decimals(step.value))

@@ -93,6 +93,8 @@ def forward(analysis: Analysis, parameters: Parameters, x: Array, silenced: Coll
         raise ValueError(analysis.error)
     if x.shape != analysis.network.input:
         raise ValueError(f"an input of {x.shape} for a net that takes {analysis.network.input}")
+    if parameters:
+        x = x.astype(next(tensor.dtype for own in parameters.values() for tensor in own.values()))
     values: dict[str, Array] = {INPUT: x}
     for row in analysis.rows:
         name = row.node.name

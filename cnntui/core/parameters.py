@@ -19,7 +19,7 @@ Parameters = Mapping[str, Mapping[str, Array]]
 """By node, then by the name within the layer: `parameters["conv1"]["weight"]`."""
 
 EPSILON = 1e-5  # what torch's normalisations add to a variance
-LARGE = 20_000_000  # parameters from which on float32 has to do
+LARGE = 500_000_000  # multiply-accumulates, or parameters, from which on float32 has to do
 
 # What a torch module, and the one that holds a network's, call their own: a layer of that name gets a line behind it.
 _WORDS = """
@@ -78,12 +78,12 @@ def tensor_shapes(layer: Layer, shape: Shape) -> dict[str, Shape]:
 
 
 def named(analysis: Analysis, tensors: Tensors) -> Parameters:
-    """The tensors of a file for each node, in float64; in float32 where there are very many.
+    """The tensors of a file for each node, in float64; in float32 where the network is a large one.
 
     Raises:
         ValueError: naming the first tensor that is missing or has another shape.
     """
-    dtype = np.float32 if analysis.params > LARGE else np.float64
+    dtype = _precision(analysis)
     modules = module_names(analysis.network)
     parameters: dict[str, dict[str, Array]] = {}
     for row in analysis.rows:
@@ -101,6 +101,10 @@ def named(analysis: Analysis, tensors: Tensors) -> Parameters:
     return parameters
 
 
+def _precision(analysis: Analysis) -> type[np.floating]:
+    return np.float32 if max(analysis.macs, analysis.params) > LARGE else np.float64
+
+
 def _shapes(row: Row) -> dict[str, Shape]:
     return tensor_shapes(row.node.layer, row.input) if row.input else {}
 
@@ -111,7 +115,7 @@ def untrained(analysis: Analysis, seed: int = 0) -> Parameters:
     Convolutions and linear layers: uniform within 1/√(what each output reads); norms: weight 1, bias 0.
     """
     rng = np.random.default_rng(seed)
-    dtype = np.float32 if analysis.params > LARGE else np.float64
+    dtype = _precision(analysis)
     parameters: dict[str, dict[str, Array]] = {}
     for row in analysis.rows:
         own: dict[str, Array] = {}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from itertools import product
 
 import numpy as np
 
 from cnntui.core.activations import ACTIVATIONS
-from cnntui.core.analysis import Row
+from cnntui.core.analysis import Analysis, Row
 from cnntui.core.arithmetic import MINUS
 from cnntui.core.forward import LRN_ALPHA, LRN_BETA, LRN_K, LRN_SIZE, Trace, norm, window
 from cnntui.core.layers import (
@@ -29,6 +30,7 @@ from cnntui.core.layers import (
     shape_text,
 )
 from cnntui.core.merges import Add, Cat, Mul
+from cnntui.core.network import INPUT
 from cnntui.core.parameters import kernel
 from cnntui.core.pointwise import (
     BatchNorm,
@@ -42,26 +44,23 @@ from cnntui.core.steps import Kind, Source, Step, Term, Unit
 from cnntui.core.windows import Array, swap_transposed
 
 PADDING = Term(None, 1.0, 0.0)
+MOST_NAMES = 40  # of the layers there are
 
 
-def shape_of(trace: Trace, node: str) -> Shape:
-    """What a node makes; `input` is the picture.
-
-    Raises:
-        ValueError: when there is no such node, with those that there are.
-    """
-    if node not in trace.values:
-        raise ValueError(f"no layer is called {node}; there are {', '.join(trace.values)}")
-    return trace.values[node].shape
-
-
-def checked(trace: Trace, node: str, unit: Unit) -> Unit:
-    """The unit.
+def checked_unit(analysis: Analysis, node: str, unit: Unit) -> Unit:
+    """The unit, if it is there; the node `input` is the picture.
 
     Raises:
         ValueError: when the node or the unit is not there, saying what is.
     """
-    shape = shape_of(trace, node)
+    shapes = {INPUT: analysis.network.input} | {row.node.name: row.output or () for row in analysis.rows}
+    if node not in shapes:
+        there = list(shapes)
+        more = f", … {len(there) - MOST_NAMES} more" if len(there) > MOST_NAMES else ""
+        near = get_close_matches(node, there[MOST_NAMES:])
+        like = f"; like it: {', '.join(near)}" if near else ""
+        raise ValueError(f"no layer is called {node}; there are {', '.join(there[:MOST_NAMES])}{more}{like}")
+    shape = shapes[node]
     if len(unit) != len(shape):
         wanted = "channel, row, column" if len(shape) == 3 else "one number"
         raise ValueError(f"{node} is {shape_text(shape)}: a unit of it is {wanted}, not {_at(unit)}")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from cnntui.core.axis import AnyAxis, Axis, ImpossibleError
 
 Array = NDArray[Any]
+MOST_CELLS = 2**22  # that are laid out at once
 
 
 @dataclass(frozen=True)
@@ -145,15 +148,26 @@ def conv2d(x: Array, weight: Array, bias: Array | None, window: Window, groups: 
     check_channels(x, weight, groups)
     out_channels, per_group = weight.shape[:2]
     out = np.zeros((out_channels, *window.output), dtype=np.result_type(x, weight, np.float32))
-    parts_in, parts_out = np.split(np.arange(len(x)), groups), np.split(np.arange(out_channels), groups)
-    for (i, j), cells in window.gather(x):
-        for inputs, outputs in zip(parts_in, parts_out, strict=True):
-            if per_group == 1:  # one product a cell: no matrix to multiply with
-                for output in outputs:
-                    out[output] += weight[output, 0, i, j] * cells[inputs[0]]
-            else:
-                out[outputs] += np.tensordot(weight[outputs, :, i, j], cells[inputs], axes=1)
+    if per_group == 1:  # one product a cell: no matrix to multiply with
+        for (i, j), cells in window.gather(x):
+            out += weight[:, 0, i, j, None, None] * cells.repeat(out_channels // groups, 0)
+    else:
+        for taps, patches in _laid_out(x, window):
+            kernel = np.stack([weight[:, :, i, j] for i, j in taps], axis=2)
+            for inputs, outputs in zip(
+                np.split(patches, groups), np.split(np.arange(out_channels), groups), strict=True
+            ):
+                out[outputs] += np.tensordot(kernel[outputs], inputs, axes=2)
     return out if bias is None else out + bias[:, None, None]
+
+
+def _laid_out(x: Array, window: Window) -> Iterator[tuple[list[tuple[int, int]], Array]]:
+    """Some taps at a time, and what they read: (C, taps, outH, outW). One large product is faster than many small ones."""
+    cells = len(x) * prod(window.output)
+    at_once = max(1, MOST_CELLS // max(1, cells))
+    gathered = window.gather(x)
+    while some := list(islice(gathered, at_once)):
+        yield [tap for tap, _ in some], np.stack([read for _, read in some], axis=1)
 
 
 def check_channels(x: Array, weight: Array, groups: int) -> None:

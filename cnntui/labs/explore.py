@@ -12,7 +12,7 @@ import numpy as np
 
 from cnntui.core.analysis import Analysis, Row
 from cnntui.core.arithmetic import brief
-from cnntui.core.backward import Gradients, of_loss, of_unit
+from cnntui.core.backward import Gradients, of_loss
 from cnntui.core.explanation import Explanation, Source, Unit, explain
 from cnntui.core.forward import Channel, Trace, forward
 from cnntui.core.layers import Flatten, Shape
@@ -22,13 +22,15 @@ from cnntui.core.pointwise import Dropout, Identity
 from cnntui.core.shading import scale_of
 from cnntui.core.sight import Sight
 from cnntui.core.windows import Array
-from cnntui.labs.opened import Opened
+from cnntui.labs.drawing import shifted
+from cnntui.labs.opened import Opened, Picture
+from cnntui.runs.picture_files import background_of
 from cnntui.runs.weights import Moment
 
 OVERVIEW, LAYER, CELL = "overview", "layer", "cell"
 PASSING = (Flatten, Dropout, Identity)  # layers that only hand on what they read
 COMPUTED = (  # whatever one looks at
-    "parameters", "input", "trace", "untouched", "pinned_trace", "probabilities", "loss_gradients", "class_gradients",
+    "parameters", "input", "background", "trace", "untouched", "pinned_trace", "probabilities", "loss_gradients",
     "columns", "rows",
 )  # fmt: skip
 HEAVY = 50_000_000  # multiply-accumulates from which on a run through the net is not to be waited for
@@ -36,15 +38,6 @@ HEAVY = 50_000_000  # multiply-accumulates from which on a run through the net i
 
 class MoveError(ValueError):
     """A move that this state does not allow, and why."""
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """What goes in: pixels (C, h, w) of 0..255, where they are from, and what they show, if that is known."""
-
-    pixels: Array
-    title: str
-    label: int | None = None
 
 
 @dataclass(frozen=True)
@@ -74,15 +67,17 @@ class ExploreState:
         model: the network, its parameters and what its pictures are.
         picture: what goes in.
         moments: those of the run whose weights can be had, in order; `moment` is the one whose weights these are.
-        pinned: another moment's parameters to compare with, and its words.
+        pinned: another moment's words and parameters, to compare with.
         changes: what was set by hand, in order.
         silenced: channels that are set to zero.
         level: OVERVIEW, LAYER or CELL.
         node, unit: the number looked at: (channel, row, column), or (n,) in a vector.
         path: the units that were stepped down from, the last one last.
         target: the class that is asked about; None: the one that the net reads.
+        why: which picture of reasons is drawn, of labs.why.KINDS.
         one_scale: whether all layers share one scale of colours.
         by_strength: whether channels are sorted by strength.
+        dead: channels that no test picture moved from 0 when that was last looked at.
     """
 
     model: Opened
@@ -97,9 +92,13 @@ class ExploreState:
     unit: Unit = (0, 0, 0)
     path: tuple[Source, ...] = ()
     target: int | None = None
+    why: str = ""
     one_scale: bool = False
     by_strength: bool = False
-    _scales: dict[str, float] = field(default_factory=dict, repr=False)
+    dead: frozenset[Channel] = frozenset()
+    known: dict[object, Any] = field(
+        default_factory=dict, repr=False
+    )  # by what: scales and heat pictures, once computed
 
     # -- what was computed
 
@@ -129,6 +128,11 @@ class ExploreState:
             if change.node == INPUT:
                 x[change.index] = change.value
         return x
+
+    @cached_property
+    def background(self) -> Array:
+        """The input for a picture of nothing but background, (C, H, W): what a covered pixel is."""
+        return self.model.preparation.prepared(np.zeros_like(self.picture.pixels))
 
     @cached_property
     def trace(self) -> Trace:
@@ -198,12 +202,6 @@ class ExploreState:
         label = self.picture.label
         return None if label is None else of_loss(self.trace, label)
 
-    @cached_property
-    def class_gradients(self) -> Gradients:
-        """Of the score of the class that is asked about."""
-        last = self.analysis.rows[-1].node.name
-        return of_unit(self.trace, last, tuple(map(int, np.unravel_index(self.asked, self.trace.output.shape))))
-
     # -- the layers as they are shown
 
     @cached_property
@@ -239,9 +237,9 @@ class ExploreState:
         return self._scale(node)
 
     def _scale(self, node: str) -> float:
-        if node not in self._scales:
-            self._scales[node] = scale_of(self.trace.values[node])
-        return self._scales[node]
+        if node not in self.known:
+            self.known[node] = scale_of(self.trace.values[node])
+        return float(self.known[node])
 
     @property
     def channel(self) -> int:
@@ -262,11 +260,12 @@ class ExploreState:
         return [int(i) for i in np.argsort(-strength, kind="stable")]
 
     def strongest(self, node: str, channel: int) -> Unit:
-        """Where a map is farthest from zero."""
-        plane = self.trace.values[node][channel]
+        """Where a map is farthest from what most of it is."""
+        plane = np.nan_to_num(self.trace.values[node][channel])
         if plane.ndim == 0:
             return (channel,)
-        return (channel, *map(int, np.unravel_index(int(np.abs(plane).argmax()), plane.shape)))
+        far = np.abs(plane - np.median(plane))
+        return (channel, *map(int, np.unravel_index(int(far.argmax()), plane.shape)))
 
     # -- looking
 
@@ -285,9 +284,13 @@ class ExploreState:
         """Another place to look at, with all that was computed kept."""
         other = replace(self, **changes)
         for name in COMPUTED:
-            if name in self.__dict__ and (name != "class_gradients" or other.target == self.target):
+            if name in self.__dict__:
                 other.__dict__[name] = self.__dict__[name]
         return other
+
+    def _anew(self, **changes: Any) -> ExploreState:
+        """With something else computed."""
+        return replace(self, known={}, **changes)
 
     def to_layer(self, by: int) -> ExploreState:
         """A layer on or back, the same channel and the same place as far as there is one."""
@@ -338,6 +341,44 @@ class ExploreState:
         """`one_scale` or `by_strength` the other way."""
         return self._kept(**{what: not getattr(self, what)})
 
+    def reasoned(self, why: str) -> ExploreState:
+        """With another picture of reasons, or none."""
+        return self._kept(why=why)
+
+    def at_first(self) -> ExploreState:
+        """Where one begins: on the strongest map of the first layer."""
+        if len(self.columns) < 2:
+            return self
+        node = self.columns[1]
+        values = self.trace.values[node]
+        channel = int(np.abs(values).reshape(len(values), -1).mean(1).argmax())
+        return self.look(node, self.strongest(node, channel))
+
+    def jumped(self, text: str) -> ExploreState:
+        """To a layer by its number (0 is the input) or name; with a unit behind it, to that number's arithmetic.
+
+        Raises:
+            MoveError: when there is none, saying what there is.
+        """
+        word, _, rest = text.strip().partition(" ")
+        columns = self.columns
+        if word.isdecimal() and int(word) < len(columns):
+            node = columns[int(word)]
+        elif word in self.trace.values:
+            node = word
+        else:
+            near = [name for name in columns if word and name.startswith(word)]
+            if len(near) != 1:
+                raise MoveError(f"no layer {word!r}: there are {', '.join(columns[:8])}{' …' * (len(columns) > 8)}")
+            node = near[0]
+        if not rest.strip():
+            return self.to_column(node)
+        try:
+            unit = tuple(int(part) for part in rest.split(","))
+        except ValueError:
+            raise MoveError(f"{rest.strip()!r} is no unit: write channel,row,column or a number") from None
+        return self.look(node, unit, path=(), level=CELL)
+
     def ask(self, target: int | None) -> ExploreState:
         """About another class."""
         return self._kept(target=target)
@@ -347,15 +388,53 @@ class ExploreState:
     def show(self, picture: Picture) -> ExploreState:
         """Another picture; the pixels that were set by hand were of the one before."""
         changes = tuple(change for change in self.changes if change.node != INPUT)
-        return replace(self, picture=picture, changes=changes, target=None, _scales={})
+        return self._anew(picture=picture, changes=changes, target=None)
 
-    def at(self, moment: int, parameters: Parameters, words: str) -> ExploreState:
-        """With the weights of another moment."""
-        return replace(self, model=replace(self.model, parameters=parameters, moment=words), moment=moment, _scales={})
+    def among(self, moments: tuple[Moment, ...], moment: int | None) -> ExploreState:
+        """With these moments, of which one is the present."""
+        return self._kept(moments=moments, moment=moment)
+
+    def shifted(self, rows: int, columns: int) -> ExploreState:
+        """The same picture so many pixels down and to the right; shifted back it is as it was."""
+        base, down, right = self.picture.shift or (self.picture, 0, 0)
+        down, right = down + rows, right + columns
+        if not down and not right:
+            return self.show(base)
+        pixels = shifted(base.pixels, down, right, background_of(self.model.preparation) or 0.0)
+        title = f"{base.title} shifted {down},{right}"
+        return self.show(Picture(pixels, title, base.label, base.number, (base, down, right)))
+
+    def at(self, moment: int, model: Opened) -> ExploreState:
+        """With the weights of another moment; the pinned one stays as it is."""
+        other = self._anew(model=model, moment=moment)
+        if self.pinned and "pinned_trace" in self.__dict__:
+            other.__dict__["pinned_trace"] = self.pinned_trace
+        return other
 
     def pin(self) -> ExploreState:
         """The present moment to compare others with, or no more."""
-        return replace(self, pinned=None if self.pinned else (self.model.moment, self.model.parameters))
+        model = self.model
+        words = model.moment if model.step is None else f"step {model.step:,}"
+        other = self._kept(pinned=None if self.pinned else (words, model.parameters))
+        other.__dict__.pop("pinned_trace", None)
+        return other
+
+    @property
+    def then(self) -> float | None:
+        """What the number looked at was at the pinned moment; None where none is pinned."""
+        return None if self.pinned_trace is None else float(self.pinned_trace.values[self.node][self.unit])
+
+    def is_still(self, node: str, channel: int) -> bool:
+        """Whether a map is nothing but zero on this picture."""
+        return not self.trace.values[node][channel].any()
+
+    def is_dead(self, node: str, channel: int) -> bool:
+        """Whether it is so on every test picture, as far as is known; one that is not still now is alive at this moment."""
+        return (node, channel) in self.dead and self.is_still(node, channel)
+
+    def knowing(self, dead: frozenset[Channel]) -> ExploreState:
+        """With what is known by now of channels that are dead."""
+        return self if dead == self.dead else self._kept(dead=dead)
 
     # -- interventions
 
@@ -371,17 +450,17 @@ class ExploreState:
         if tensor is None:
             raise MoveError(f"{node} has no {name}")
         change = Change(node, name, index, value, float(tensor[index]))
-        return replace(self, changes=(*self.changes, change), _scales={})
+        return self._anew(changes=(*self.changes, change))
 
     def silence(self, node: str, channel: int) -> ExploreState:
         """A channel off, or on again."""
         if node == INPUT:
             raise MoveError("the input is not silenced: choose a layer's channel")
-        return replace(self, silenced=self.silenced ^ {(node, channel)}, _scales={})
+        return self._anew(silenced=self.silenced ^ {(node, channel)})
 
     def restored(self) -> ExploreState:
         """Without anything that was changed by hand."""
-        return replace(self, changes=(), silenced=frozenset(), _scales={})
+        return self._anew(changes=(), silenced=frozenset())
 
     @property
     def touched(self) -> list[str]:

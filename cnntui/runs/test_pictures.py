@@ -20,9 +20,11 @@ from cnntui.core.layers import Shape
 from cnntui.core.windows import Array
 from cnntui.runs.checkpoints import data_of
 from cnntui.runs.children import ChildError, ask
+from cnntui.runs.events import Data
 from cnntui.runs.export import HOW_TO_GET_TORCH
 from cnntui.runs.files import replacing, write_atomic
 from cnntui.runs.places import data_root, has_mnist, pictures_root
+from cnntui.runs.preparation import Preparation
 from cnntui.runs.spec import DATA_SETS, Spec, read_json
 
 SECONDS = 120.0
@@ -79,6 +81,11 @@ class Gallery:
         """The names of the classes."""
         return tuple(self.about.classes)
 
+    def preparation(self, shape: Shape) -> Preparation:
+        """How they become inputs of a net of this shape (C, H, W) that has no run."""
+        about = self.about
+        return Preparation(shape, about.shape, tuple(about.mean), tuple(about.deviation), about.name, about.from_files)
+
     def picture(self, number: int) -> Array:
         """(C, h, w) uint8.
 
@@ -107,8 +114,11 @@ class Gallery:
 def gallery_of(run: Path) -> Gallery | None:
     """The test pictures of the data that a run was trained on, as its log tells; None where they are not kept."""
     data = data_of(run)
-    if data is None:
-        return None
+    return gallery_for(data) if data is not None else None
+
+
+def gallery_for(data: Data) -> Gallery | None:
+    """The test pictures of the data that a run's log tells of; None where they are not kept."""
     gallery = _opened(_stem(data.name, data.sha256))
     return gallery if gallery is not None and gallery.about.shape == data.shape else None
 

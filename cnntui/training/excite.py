@@ -28,6 +28,7 @@ MOST_CHANNELS = 64  # of a layer that makes maps
 MOST_UNITS = 1024  # of one that makes vectors
 MOST_BATCH = 250
 LEAST = 256  # pictures that are worth a file before the end
+FEW_CHANNELS = 32  # below, a CPU is slow to reduce maps whose channels lie side by side: copying them first is faster
 SHARE = 50  # of the time that has passed, one part in so many may be spent on this
 AT_END = 0.5  # seconds that may be spent when the training is over, however short it was
 KEEP = 2  # files: a viewer may still be reading the one before
@@ -65,11 +66,13 @@ class Record:
     def add(self, made: Tensor, pictures: Tensor) -> None:
         """What a layer made of pictures of these numbers (B,): maps (B, C, H, W) or vectors (B, C)."""
         x = (made[:, :MOST_CHANNELS] if made.dim() == 4 else made[:, :MOST_UNITS, None, None]).float()
-        width = x.shape[3]
-        values, at = x.flatten(2).max(2)  # one a picture
-        smallest = x.amin((0, 2, 3))
-        places = torch.stack([pictures[:, None].expand_as(at), at // width, at % width], 2)
-        values, places = values.T, places.transpose(0, 1)
+        if x.shape[1] < FEW_CHANNELS:
+            x = x.contiguous()
+        # The place is looked for in the few maps that count: it takes as long as all the rest of a maximum.
+        values, best = x.amax((2, 3)).topk(min(STRONGEST, len(x)), 0)
+        at = x[best, torch.arange(x.shape[1], device=x.device)].flatten(2).argmax(2)
+        places = torch.stack([pictures[best], at // x.shape[3], at % x.shape[3]], 2)
+        values, places, smallest = values.T, places.transpose(0, 1), x.amin((0, 2, 3))
         if self.values is None:
             self.smallest = smallest
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cnntui.labs.build import BuildState
     from cnntui.labs.convolve import ConvolveState
     from cnntui.labs.lesson import Lesson
+    from cnntui.labs.subject import Wish
     from cnntui.runs.spec import Settings
 
 
@@ -45,6 +46,7 @@ class Opening:
     settings: Settings | None = None
     run: Path | None = None
     lesson: Lesson | None = None
+    explore: Wish | None = None
 
 
 class CnntuiApp(App[None]):
@@ -96,3 +98,20 @@ class CnntuiApp(App[None]):
 
         await self.switch_mode("train")
         self.screen.query_one(TrainView).offer(network)
+
+    async def explore(self, wish: Wish) -> None:
+        """Show the Explore screen with a run, or a net."""
+        from cnntui.ui.views.explore import ExploreView
+
+        self.opening = replace(self.opening, explore=wish)  # for a screen that is only now made
+        await self.switch_mode("explore")
+        view = self.screen.query_one(ExploreView)
+        if view.wish != wish:
+            view.open(wish)
+
+    async def play_with(self, lab: ConvolveState) -> None:
+        """Show the Convolve screen with an operation, to play with."""
+        from cnntui.ui.views.convolve import ConvolveView
+
+        await self.switch_mode("convolve")
+        self.screen.query_one(ConvolveView).make(lambda state: lab)

@@ -17,5 +17,6 @@ TABS = (
     Tab("convolve", "Convolve", "f2"),
     Tab("build", "Build", "f3"),
     Tab("train", "Train", "f4"),
-    Tab("learn", "Learn", "f5"),
+    Tab("explore", "Explore", "f5"),
+    Tab("learn", "Learn", "f6"),
 )

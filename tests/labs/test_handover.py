@@ -13,9 +13,9 @@ from cnntui.core.forward import forward
 from cnntui.core.network import Network
 from cnntui.core.notation import parse
 from cnntui.labs.convolve import MOST_CHANNELS
-from cnntui.labs.explore import CELL, ExploreState, MoveError, Picture
+from cnntui.labs.explore import CELL, ExploreState, MoveError
 from cnntui.labs.handover import as_convolution
-from cnntui.labs.opened import of_network
+from cnntui.labs.opened import Picture, open_net
 from tests.core.random_networks import random_network
 
 NETWORKS, UNITS = 150, 12
@@ -23,7 +23,7 @@ NETWORKS, UNITS = 150, 12
 
 def opened(network: Network, seed: int = 0, **settings: object) -> ExploreState:
     """A network with random weights and statistics on a random picture."""
-    model = of_network(network, seed)
+    model = open_net(network, seed=seed)
     rng = np.random.default_rng(seed)
     for tensors in model.parameters.values():
         for name, tensor in tensors.items():
@@ -97,7 +97,7 @@ def test_what_follows_comes_along() -> None:
     behind = as_convolution(of(network, (2, 9, 9), "tanh1", (1, 2, 3)))
     before = as_convolution(of(network, (2, 9, 9), "conv1", (1, 2, 3)))
     assert behind.operation.activation == before.operation.activation == "tanh"
-    assert behind.value == of(network, (2, 9, 9), "tanh1", (1, 2, 3)).value
+    assert behind.value == pytest.approx(of(network, (2, 9, 9), "tanh1", (1, 2, 3)).value, rel=1e-12)
     assert behind.name == "conv1[1]"
     normed = as_convolution(of(network, (2, 9, 9), "relu1", (1, 2, 3)))
     assert (normed.name, normed.operation.activation) == ("conv2[1]", None)

@@ -15,6 +15,7 @@ from PIL import Image
 from cnntui.core.notation import parse
 from cnntui.runs import test_pictures
 from cnntui.runs.events import Data, EventWriter
+from cnntui.runs.export import preparation
 from cnntui.runs.places import pictures_root
 from cnntui.runs.reader import RunView
 from cnntui.runs.spec import Settings, new_spec
@@ -88,6 +89,9 @@ def test_a_run_keeps_its_test_pictures() -> None:
     found = kept_gallery("auto")
     assert found is not None
     assert found.about == kept.about
+    assert kept.preparation((1, 8, 8)) == preparation(view.directory, view.spec)
+    made = kept.preparation((1, 28, 28)).prepared(kept.picture(7))
+    np.testing.assert_allclose(made, Fitting.of(data, (1, 28, 28))(data.test_images[7:8])[0].numpy(), atol=1e-5)
 
 
 def test_a_cache_that_cannot_be_written_is_only_a_notice(homes: Path) -> None:

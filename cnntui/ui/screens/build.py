@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from cnntui.labs.subject import Wish
 from cnntui.ui.screens.frame import Frame
 from cnntui.ui.views.build import BuildView
 
@@ -23,3 +24,7 @@ class BuildScreen(Frame):
     async def on_build_view_train_requested(self, event: BuildView.TrainRequested) -> None:
         """To the Train screen, with this net."""
         await cast("CnntuiApp", self.app).offer(event.network)
+
+    async def on_build_view_explore_requested(self, event: BuildView.ExploreRequested) -> None:
+        """To the Explore screen, with this net."""
+        await cast("CnntuiApp", self.app).explore(Wish(network=event.network))

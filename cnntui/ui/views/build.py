@@ -68,6 +68,7 @@ KEYS = (
     ("o", "open", "Open", True),
     ("w", "save", "Save", True),
     ("t", "train", "Train it", True),
+    ("f", "explore", "Explore it", True),
 )
 ACTIONS = frozenset(action.partition("(")[0] for _, action, _, _ in KEYS) | {"take"}
 ARROWS = ("select", "shut")  # which the picture has keys of its own for
@@ -105,6 +106,13 @@ class BuildView(BuildMoves, Widget):
 
     class TrainRequested(Message):
         """Train the net on the screen."""
+
+        def __init__(self, network: Network) -> None:
+            super().__init__()
+            self.network = network
+
+    class ExploreRequested(Message):
+        """Put a picture through the net on the screen."""
 
         def __init__(self, network: Network) -> None:
             super().__init__()
@@ -325,6 +333,10 @@ class BuildView(BuildMoves, Widget):
     def action_train(self) -> None:
         """Train the net on the screen."""
         self.post_message(self.TrainRequested(self.state.network))
+
+    def action_explore(self) -> None:
+        """Put a picture through the net on the screen."""
+        self.post_message(self.ExploreRequested(self.state.network))
 
 
 def _last_words(typed: str) -> str:

@@ -98,6 +98,7 @@ WATCHING = (
     ("w", "worst", "Worst class first", False),
     ("m", "glyphs", "Glyphs, colours", False),
     ("v", "others", "Overlay", True),
+    ("e", "explore", "Explore", True),
     ("n", "new", "New run", True),
     ("d", "detach", "Detach", False),
 )

@@ -17,6 +17,7 @@ from textual.widget import Widget
 from cnntui.core.nets import load_net, zoo
 from cnntui.core.network import Network
 from cnntui.labs.plain import percent
+from cnntui.labs.subject import Wish
 from cnntui.labs.train import TrainState, again
 from cnntui.labs.watching import (
     MISREAD,
@@ -100,6 +101,11 @@ class TrainMoves(Widget):
     def going(self) -> bool:
         """Whether a run is followed that has not ended."""
         return self.reader is not None and (self.run_view is None or not self.run_view.ended)
+
+    async def action_explore(self) -> None:
+        """The run, from the whole net down to one number."""
+        if self.reader is not None:
+            await cast("CnntuiApp", self.app).explore(Wish(str(self.reader.directory)))
 
     # -- before the start
 

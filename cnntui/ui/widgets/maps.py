@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from textual.color import Color
@@ -19,14 +20,16 @@ from cnntui.ui.widgets.picture_view import Scale
 Place = tuple[int, int]
 UNSEEN = 0.45  # how much of a colour is left beside what is seen
 STRIP = 10  # numbers of a vector beside each other
+MOST_HIDDEN = 1 / 3  # of what is beside the seen cells, by their frame
 
 
 @dataclass(frozen=True)
 class Marked:
-    """What stands out in a map: the cell looked at, and the cells that count; the others are drawn darker."""
+    """What stands out in a map: the cell looked at, and the cells that count; the others are drawn darker if it `dims`."""
 
     cursor: Place | None = None
     seen: Collection[Place] | None = field(default=None, compare=False)
+    dims: bool = True
 
 
 PLAIN = Marked()
@@ -77,6 +80,8 @@ def put_map(
     if plain:
         return _put_glyphs(canvas, x, y, shades, fit, colors, at, seen)
     height, width = (n * fit.zoom for n in shades.shape)
+    frame = _frame(shades.shape, fit.zoom, seen) if seen else None
+    dims = marked.dims or (bool(seen) and frame is None)
 
     def color(row: int, column: int) -> str:
         if row >= height:
@@ -85,16 +90,17 @@ def put_map(
         if place == at:
             return colors.accent
         found = heat(int(shades[place]), colors)
-        return found if seen is None or place in seen else _dimmed(found, colors)
+        return found if seen is None or not dims or place in seen else _dimmed(found, colors)
 
     for line in range(0, height, 2):
         for column in range(width):
             canvas.put(x + column, y + line // 2, "▀", ink(color(line, column), color(line + 1, column)))
-    if seen:
-        _put_frame(canvas, x, y, shades.shape, fit, seen, colors)
+    if frame:
+        _put_frame(canvas, x, y, (height, width), frame, colors)
     return width, -(-height // 2)
 
 
+@lru_cache(maxsize=1024)
 def _dimmed(color: str, colors: Palette) -> str:
     return Color.parse(colors.background).blend(Color.parse(color), UNSEEN).hex6
 
@@ -129,22 +135,21 @@ def _put_glyphs(
     return 2 * width * fit.zoom, height * fit.zoom
 
 
-def _put_frame(
-    canvas: Canvas,
-    x: int,
-    y: int,
-    shape: tuple[int, ...],
-    fit: Scale,
-    seen: Collection[Place],
-    colors: Palette,
-) -> None:
-    """A line of accent pixels around what is seen, where the map goes on."""
-    pixels = {(r, c) for r, c in seen if 0 <= r < shape[0] and 0 <= c < shape[1]}
-    if not pixels or len(pixels) == shape[0] * shape[1]:
-        return
-    top, left = (min(each) * fit.zoom - 1 for each in zip(*pixels, strict=True))
-    bottom, right = ((max(each) + 1) * fit.zoom for each in zip(*pixels, strict=True))
-    height, width = (n * fit.zoom for n in shape)
+def _frame(shape: tuple[int, ...], zoom: int, seen: Collection[Place]) -> tuple[int, int, int, int] | None:
+    """The pixels (top, left, bottom, right) just around what is seen; None: nothing is there, or would be hidden."""
+    cells = [(r, c) for r, c in seen if 0 <= r < shape[0] and 0 <= c < shape[1]]
+    if not cells or len(cells) == shape[0] * shape[1]:
+        return None
+    top, left = (min(each) * zoom - 1 for each in zip(*cells, strict=True))
+    bottom, right = ((max(each) + 1) * zoom for each in zip(*cells, strict=True))
+    around = 2 * (bottom - top + right - left)
+    beside = (shape[0] * shape[1] - len(cells)) * zoom * zoom
+    return (top, left, bottom, right) if around <= MOST_HIDDEN * beside else None
+
+
+def _put_frame(canvas: Canvas, x: int, y: int, size: Place, frame: tuple[int, int, int, int], colors: Palette) -> None:
+    """A line of accent pixels around what is seen, where the map (lines, columns of pixels) goes on."""
+    (height, width), (top, left, bottom, right) = size, frame
     for row in range(max(0, top), min(bottom, height - 1) + 1):
         for column in range(max(0, left), min(right, width - 1) + 1):
             if row in (top, bottom) or column in (left, right):

@@ -1,0 +1,105 @@
+"""What the net reads a picture as: a bar a class, what it was before something was changed, and the label marked."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cnntui.core.windows import Array
+from cnntui.labs.explore import ExploreState
+from cnntui.ui.theme import Palette, ink
+from cnntui.ui.widgets.painted import Canvas
+
+NAME = 9  # columns of a class's name at most
+PERCENT = 6  # 98.2 %
+WAS = len(" was 98.2 %")
+LEAST = 5  # columns of a bar beside the words of what was before
+EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+def before(state: ExploreState) -> Array | None:
+    """The probabilities to compare with: of the pinned moment, else of what nothing was changed in; None: of nothing."""
+    if state.pinned_trace is not None:
+        return np.nan_to_num(state.pinned_trace.probabilities)
+    return np.nan_to_num(state.untouched.probabilities) if state.touched else None
+
+
+def shown(state: ExploreState, most: int) -> list[int]:
+    """Which classes: all in their order, or the surest ones, the label and the one asked about among them."""
+    odds = state.probabilities
+    if len(odds) <= most:
+        return list(range(len(odds)))
+    surest = [int(i) for i in np.argsort(-odds, kind="stable")[: max(0, most - 1)]]
+    for wanted in (state.target, state.picture.label):
+        if wanted is not None and 0 <= wanted < len(odds) and wanted not in surest and len(surest) > 1:
+            surest[-1 if wanted == state.picture.label else -2] = wanted
+    return surest
+
+
+def put_class_bars(
+    canvas: Canvas, x: int, y: int, wide: int, tall: int, state: ExploreState, colors: Palette, plain: bool
+) -> int:
+    """Draw them in at most so many columns and lines; returns the lines taken.
+
+    A class is its name, a bar to 100 %, its percent; ✓ or ✗ at the label says whether it is what the net reads; the class
+    asked about is in the accent colour. What was before is a dim bar behind, and in words where there is room.
+    """
+    odds, was = state.probabilities, before(state)
+    classes = shown(state, tall)
+    names = {i: state.class_name(i) for i in classes}
+    widest = min(NAME, max(map(len, names.values()), default=1), max(1, wide - PERCENT - 5))
+    room = wide - widest - 1 - 1 - PERCENT - 2
+    in_words = was is not None and room - WAS >= LEAST
+    room = max(1, room - WAS) if in_words else max(1, room)
+    for line, i in enumerate(classes):
+        name, is_read = names[i], i == state.read
+        color = colors.accent if i == state.target else colors.text
+        text = name if len(name) <= widest else name[: widest - 1] + "…"
+        end = canvas.put(x, y + line, f"{text:>{widest}} ", ink(color, bold=is_read))
+        _put_bar(canvas, end, y + line, room, odds[i], None if was is None else was[i], colors, plain)
+        end = canvas.put(end + room, y + line, f" {percent(odds[i]):>{PERCENT}}", ink(colors.text, bold=is_read))
+        if i == state.picture.label:
+            canvas.put(
+                end, y + line, " ✓" if is_read else " ✗", ink(colors.text if is_read else colors.error, bold=True)
+            )
+        if in_words and was is not None and percent(was[i]) != percent(odds[i]):
+            canvas.put(end + 2, y + line, f" was {percent(was[i])}", ink(colors.dim))
+    left = len(odds) - len(classes)
+    if left:
+        rest = f"… {left} more: {percent(max(0.0, 1 - float(odds[classes].sum())))}"
+        canvas.put(x, y + len(classes), rest[:wide], ink(colors.dim))
+    return len(classes) + bool(left)
+
+
+def _put_bar(
+    canvas: Canvas,
+    x: int,
+    y: int,
+    room: int,
+    odds: float,
+    was: float | None,
+    colors: Palette,
+    plain: bool,
+) -> None:
+    """To an eighth of a column; what was before goes on behind it, or is a mark in it."""
+    length = float(np.clip(odds, 0, 1)) * room
+    whole, part = int(length), round((length % 1) * 8)
+    canvas.put(x, y, ("#" if plain else "█") * whole, ink(colors.accent))
+    if part and whole < room and not plain:
+        canvas.put(x + whole, y, "█" if part == 8 else EIGHTHS[part], ink(colors.accent))
+    elif part >= 4 and whole < room:
+        canvas.put(x + whole, y, "-", ink(colors.accent))
+    if was is None:
+        return
+    reached = round(float(np.clip(was, 0, 1)) * room)
+    first = whole + bool(part)
+    if reached > first:
+        canvas.put(x + first, y, ("." if plain else "░") * (reached - first), ink(colors.dim))
+    elif reached < whole:
+        canvas.put(x + reached, y, "|" if plain else "▏", ink(colors.background, colors.accent))
+
+
+def percent(share: float) -> str:
+    """98.2 %; all of it only where it is all, nothing only where it is next to nothing."""
+    if 0 < share < 0.0005:
+        return "<0.1 %"
+    return "100 %" if share >= 1 else f"{min(100 * share, 99.9):.1f} %"

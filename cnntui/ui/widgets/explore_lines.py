@@ -1,0 +1,96 @@
+"""The lines of text around Explore's body: what is explored, the number looked at, the moments of the training."""
+
+from __future__ import annotations
+
+from cnntui.core.network import INPUT
+from cnntui.labs.explore import OVERVIEW, ExploreState
+from cnntui.labs.overview import reading, rounded, words_of
+from cnntui.ui.theme import ink
+from cnntui.ui.widgets.painted import Canvas, PaintedState
+
+KNOB, RAIL, TICK = "●", "─", "┼"
+
+
+class Headline(PaintedState[ExploreState]):
+    """The net and its weights; the picture and what the net reads."""
+
+    DEFAULT_CSS = "Headline { height: 1; margin: 0 1; }"
+
+    def paint(self, canvas: Canvas) -> None:
+        """One line: the picture at the right, since it is what changes."""
+        state, colors = self.state, self.palette
+        right = f"{state.picture.title}: {reading(state)}" if state.is_ready else f"{state.picture.title}: computing …"
+        right = right[-canvas.width :]
+        x = canvas.put(0, 0, state.analysis.network.name, ink(colors.accent, bold=True))
+        x = canvas.put(x, 0, f" · {state.model.moment}", ink(colors.text))
+        start = canvas.width - len(right)
+        run = f" · {state.model.run.name}" if state.model.run else ""
+        if x + len(run) + 3 <= start:
+            canvas.put(x, 0, run, ink(colors.dim))
+        canvas.put(start - 2, 0, "  ")
+        wrong = state.is_ready and state.picture.label not in (None, state.read)
+        canvas.put(start, 0, right, ink(colors.error if wrong else colors.text, bold=True))
+
+
+class FactLine(PaintedState[ExploreState]):
+    """The number looked at, and the way to it; what it was at the pinned moment, or what was changed by hand."""
+
+    DEFAULT_CSS = "FactLine { height: 1; margin: 0 1; }"
+
+    def paint(self, canvas: Canvas) -> None:
+        """One line."""
+        state, colors = self.state, self.palette
+        x = canvas.put(0, 0, words_of(state), ink(colors.text))
+        touched = state.touched
+        hint = ""
+        then = state.then
+        if then is not None and state.pinned is not None:
+            hint = f"then ({state.pinned[0]}): {rounded(then)}, now {rounded(state.value)}"
+        elif touched:
+            hint = touched[-1] + (f" and {len(touched) - 1} more" if len(touched) > 1 else "") + "  u undo"
+        elif state.node != INPUT:
+            hint = {OVERVIEW: "⏎ what makes this map", "layer": "⏎ take it apart"}.get(state.level, "esc back up")
+        if x + 2 + len(hint) <= canvas.width:
+            style = ink(colors.accent, bold=True) if touched or then is not None else ink(colors.dim)
+            canvas.put(canvas.width - len(hint), 0, hint, style)
+
+
+class MomentLine(PaintedState[ExploreState]):
+    """Where in its training the net is: a rail with the moments whose weights are kept."""
+
+    DEFAULT_CSS = "MomentLine { height: 1; margin: 0 1; }"
+
+    def __init__(self, state: ExploreState) -> None:
+        super().__init__(state)
+        self.playing = False
+        self.live = False
+
+    def paint(self, canvas: Canvas) -> None:
+        """The step, the rail, how many there are."""
+        state, colors = self.state, self.palette
+        moments = state.moments
+        if not moments:
+            canvas.put(0, 0, "an untrained net has one moment: train it to scrub through time", ink(colors.dim))
+            return
+        at = len(moments) - 1 if state.moment is None else state.moment
+        x = canvas.put(0, 0, f"step {moments[at].step:,}", ink(colors.text, bold=True))
+        if moments[at].epoch is not None:
+            x = canvas.put(x, 0, f" epoch {moments[at].epoch}", ink(colors.dim))
+        way = "live" if self.live and at == len(moments) - 1 else "playing" if self.playing else "space play"
+        pinned = f"⇄ {state.pinned[0]}" if state.pinned else "t pin"
+        tail = f" {at + 1}/{len(moments)}  , . scrub  {way}  {pinned}"
+        x = max(x + 1, 24)
+        room = canvas.width - x - len(tail)
+        if room >= 8:
+            self._put_rail(canvas, x, room, at)
+        canvas.put(max(x, canvas.width - len(tail)), 0, tail, ink(colors.dim))
+
+    def _put_rail(self, canvas: Canvas, x: int, room: int, at: int) -> None:
+        """Each moment its place in order: they were kept at steps ever farther apart."""
+        colors, count = self.palette, len(self.state.moments)
+        places = [round(i * (room - 1) / max(1, count - 1)) for i in range(count)]
+        canvas.put(x, 0, RAIL * room, ink(colors.dim))
+        for place in places:
+            canvas.put(x + place, 0, TICK, ink(colors.dim))
+        canvas.put(x, 0, "━" * places[at], ink(colors.accent))
+        canvas.put(x + places[at], 0, KNOB, ink(colors.accent, bold=True))

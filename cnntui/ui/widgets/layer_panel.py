@@ -1,0 +1,376 @@
+"""One map and all that makes it: map ∗ kernel = partial map, row by row; their sum, and what follows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from rich.style import Style
+
+from cnntui.core.arithmetic import MINUS, short
+from cnntui.core.shading import glyphs, shade
+from cnntui.core.windows import Array
+from cnntui.labs.explore import ExploreState
+from cnntui.labs.making import Ingredient, Kind, Making, Place, Printed, fixed, making, printed, told_as
+from cnntui.labs.making_words import heading
+from cnntui.ui.theme import Palette, heat, ink, readable_on
+from cnntui.ui.widgets.maps import Marked, as_map, extent, put_map, put_scale_text
+from cnntui.ui.widgets.painted import Canvas, PaintedState
+
+ROOMY = 24  # lines from which on there is air between the parts
+RESULT = 28  # columns of the result at most
+NUMBERS = 20  # columns of a result that is a number
+BRACE = 3  # columns between the ingredients and the result
+ROWS = 3  # ingredients that are to be seen at once, if need be smaller
+TALLEST = 16  # lines of an ingredient
+SMALL, LEAST = 7, 3  # lines of the maps beside the one looked at, at most and at least
+UNDER = Style(underline=True)
+WEIGHT_CELLS = ((8, 6), (6, 5), (5, 4), (4, 3), (2, 0))  # columns of a weight, and of the number in it
+
+
+@dataclass(frozen=True)
+class Tile:
+    """How an ingredient is laid out: where its parts begin, how wide and tall each is, and how many there are."""
+
+    values: tuple[int, int, int]  # column, columns, lines
+    weights: tuple[int, int, int]
+    partial: tuple[int, int, int]
+    number: int  # the column of what it adds
+    cell: int  # columns of a weight
+    tall: int
+    wide: int
+    rows: int
+
+    @property
+    def maps(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """How large the maps are."""
+        return self.values[1:], self.partial[1:]
+
+
+class LayerPanel(PaintedState[ExploreState]):
+    """Paints the map looked at and its ingredients; `highlighted` is the place of one of them, whose page is shown."""
+
+    DEFAULT_CSS = "LayerPanel { height: 1fr; }"
+
+    def __init__(self, state: ExploreState, plain: bool = False) -> None:
+        super().__init__(state)
+        self.plain = plain
+        self.highlighted = 0
+        self.page = 1  # ingredients on a page, once painted
+        self._making: Making | None = None
+
+    def show(self, state: ExploreState, plain: bool = False, highlighted: int | None = None) -> None:
+        """Show another state, with another ingredient highlighted if need be."""
+        self.plain = plain
+        self.highlighted = self.highlighted if highlighted is None else highlighted
+        super().show(state)
+
+    def turn(self, pages: int) -> None:
+        """So many pages of ingredients on."""
+        most = len(self.making.ingredients) - 1
+        self.highlighted = max(0, min(self.highlighted // self.page * self.page + pages * self.page, most))
+        self.repaint()
+
+    @property
+    def making(self) -> Making:
+        """What is painted."""
+        self._making = making(self.state, self._making)
+        return self._making
+
+    def paint(self, canvas: Canvas) -> None:
+        """The header; at the left the ingredients, at the right what they become."""
+        made, colors = self.making, self.palette
+        unit = self.state.unit
+        place = (unit[1], unit[2]) if len(unit) == 3 else None
+        told = printed(made, place)
+        top = 2 if canvas.height >= ROOMY else 1
+        x, y = 0, 0
+        for index, part in enumerate(heading(made)):
+            text = f" · {part}" if x else part
+            if x and x + len(text) > canvas.width and y + 1 < top:
+                x, y, text = 0, y + 1, part
+            room = max(0, canvas.width - x)
+            text = text if len(text) <= room else f"{text[: room - 1]}…"
+            x = canvas.put(x, y, text, ink(colors.text) if index else ink(colors.accent, bold=True))
+        wide = self._result_width(canvas, made)
+        left = canvas.width - wide - BRACE
+        if made.ingredients:
+            first, last = self._put_ingredients(canvas, top, left, made, told, place)
+            self._put_brace(canvas, left, first, last, made)
+            self._put_steps(canvas, canvas.width - wide, top, wide, made, told, place)
+        else:
+            self._put_steps(canvas, 0, top, canvas.width, made, told, place)
+
+    def _result_width(self, canvas: Canvas, made: Making) -> int:
+        """Columns for the result: its map as large as it gets in a third of the panel."""
+        values = made.steps[made.looked].values
+        if values.ndim == 0:
+            return NUMBERS
+        most = min(RESULT, canvas.width // 3)
+        tall = canvas.height // 2
+        return min(most, max(NUMBERS, extent(values.shape, most, tall, self.plain)[0]))
+
+    # -- the ingredients
+
+    def _put_ingredients(
+        self, canvas: Canvas, top: int, wide: int, made: Making, told: Printed, place: Place | None
+    ) -> tuple[int, int]:
+        """A line of titles, a page of rows, a line of what is not on it; returns the lines of the first and last row."""
+        count = len(made.ingredients)
+        lines = canvas.height - top - 1 - (count > 1)
+        tile = self._tile(made, told, wide, lines)
+        self.page = max(1, tile.rows)
+        at = max(0, min(self.highlighted, count - 1))
+        first = at // self.page * self.page
+        page = range(first, min(first + self.page, count))
+        self._put_titles(canvas, top, tile, made)
+        seen = made.seen(place)
+        y = top + 1
+        for line, index in enumerate(page):
+            y = top + 1 + line * (tile.tall + 1)
+            self._put_row(canvas, y, tile, made, index, told, seen, place, index == at and count > 1)
+        if count > self.page:
+            self._put_rest(canvas, top + 1 + lines, tile, made, page, told)
+        return top + 1, y + tile.tall - 1
+
+    def _tile(self, made: Making, told: Printed, wide: int, lines: int) -> Tile:
+        """The largest rows of which enough have room; in them the largest weights that leave the maps as they are."""
+        wanted = min(len(made.ingredients), ROWS)
+        for tall in range(min(TALLEST, lines), 0, -1):
+            smallest = self._fitted(made, told, wide, tall, lines, WEIGHT_CELLS[-1][0])
+            if smallest.rows >= wanted:
+                break
+        for cell, _ in WEIGHT_CELLS:
+            tile = self._fitted(made, told, wide, tall, lines, cell)
+            if tile.wide <= wide and tile.rows == smallest.rows and tile.maps == smallest.maps:
+                return tile
+        return smallest
+
+    def _fitted(self, made: Making, told: Printed, wide: int, tall: int, lines: int, cell: int) -> Tile:
+        """Rows of at most so many lines, with so many columns a weight."""
+        one, count = made.ingredients[0], len(made.ingredients)
+        slides = made.kind is Kind.KERNELS and one.weights is not None
+        label = max(len(self._label(each)) for each in made.ingredients) + 1 if count > 1 else 0
+        number = 0
+        if told.parts and count > 1:
+            most = made.value_scale if made.kind is Kind.FACTORS else made.partial_scale
+            number = 1 + max(len(fixed(-most, made.decimals + 2)), *map(len, told.parts))
+        shows = (slides and count > 1) or made.kind is Kind.PRODUCTS
+        weights = self._kernel(one.weights.shape, cell, tall) if slides and one.weights is not None else (0, 0)
+        parts = 1 + shows + (made.kind is Kind.PRODUCTS)
+        room = wide - label - number - 3 * (parts - 1) - (3 + weights[0] if slides else 0)
+        each = max(1, room // parts)
+        shape = max((as_map(each.values).shape for each in made.ingredients), key=prod)
+        values = extent(shape, each, tall, self.plain)
+        if made.kind is Kind.PRODUCTS:
+            weights = values
+        partial = (0, 0)
+        if shows and one.partial is not None:
+            partial = extent(as_map(one.partial).shape, each, tall, self.plain)
+        columns, x = [], label
+        for size in (values, weights, partial):
+            columns.append((x, *size))
+            x += size[0] + 3 if size[0] else 0
+        tallest = max(values[1], weights[1], partial[1])
+        end = x - 3 + number
+        at_values, at_weights, at_partial = columns
+        rows = max(1, (lines + 1) // (tallest + 1))
+        return Tile(at_values, at_weights, at_partial, end, cell if slides else 0, tallest, end, rows)
+
+    @staticmethod
+    def _kernel(shape: tuple[int, ...], cell: int, tall: int) -> tuple[int, int]:
+        """Columns and lines of a slice of the kernel."""
+        height, width = shape
+        return cell * width, height * max(1, min(cell // 2, tall // height)) if height <= tall else tall
+
+    def _label(self, each: Ingredient) -> str:
+        """Its number; the whole name where they are of several layers, as at a merge."""
+        return each.name if self.making.kind in (Kind.TERMS, Kind.FACTORS) else str(each.channel)
+
+    def _put_titles(self, canvas: Canvas, y: int, tile: Tile, made: Making) -> None:
+        """What each column is, and its scale."""
+        colors, one = self.palette, made.ingredients[0]
+        names = {each.node for each in made.ingredients}
+        name = one.name if len(made.ingredients) == 1 else one.node if len(names) == 1 else "branches"
+        next_ = tile.weights[0] or tile.partial[0] or canvas.width
+        _put_title(canvas, 0, y, name, made.value_scale, next_ - 1, colors)
+        if tile.weights[1]:
+            next_ = tile.partial[0] if tile.partial[1] else canvas.width
+            _put_title(
+                canvas, tile.weights[0], y, "∗" if tile.cell else "weights", made.weight_scale, next_ - 1, colors
+            )
+        if tile.partial[1]:
+            _put_title(canvas, tile.partial[0], y, "=", made.partial_scale, tile.wide, colors)
+
+    def _put_row(
+        self,
+        canvas: Canvas,
+        y: int,
+        tile: Tile,
+        made: Making,
+        index: int,
+        told: Printed,
+        seen: frozenset[Place] | None,
+        place: Place | None,
+        is_highlighted: bool,
+    ) -> None:
+        """3 [map] ∗ [kernel] = [partial map] 0.2341."""
+        colors, each, middle = self.palette, made.ingredients[index], y + (tile.tall - 1) // 2
+        if len(made.ingredients) > 1:
+            style = ink(colors.accent, bold=True) if is_highlighted else ink(colors.dim)
+            canvas.put(0, middle, f"{self._label(each):>{tile.values[0] - 1}}", style)
+        x, wide, tall = tile.values
+        values = as_map(each.values)
+        marked = Marked(None, seen if values.shape == each.values.shape else None, dims=False)
+        y_of = {tall: y + (tile.tall - tall) // 2 for _, _, tall in (tile.values, tile.weights, tile.partial)}
+        own = extent(values.shape, wide, tall, self.plain)[1]
+        put_map(canvas, x, y + (tile.tall - own) // 2, values, made.value_scale, wide, tall, colors, self.plain, marked)
+        x, wide, tall = tile.weights
+        if tall and each.weights is not None:
+            canvas.put(x - 2, middle, "∗" if tile.cell else "×", ink(colors.dim))
+            if tile.cell:
+                self._put_weights(canvas, x, y_of[tall], tile, each.weights, made.weight_scale)
+            else:
+                weights = as_map(each.weights)
+                put_map(canvas, x, y_of[tall], weights, made.weight_scale, wide, tall, colors, self.plain)
+                _underline(canvas, x, y_of[tall] + tall - 1, wide)
+        x, wide, tall = tile.partial
+        if tall and each.partial is not None:
+            canvas.put(x - 2, middle, "=", ink(colors.dim))
+            marked = Marked(place if each.partial.size > 1 and made.kind is Kind.KERNELS else None)
+            partial = as_map(each.partial)
+            put_map(canvas, x, y_of[tall], partial, made.partial_scale, wide, tall, colors, self.plain, marked)
+        if told.parts and len(made.ingredients) > 1:
+            color = colors.accent if is_highlighted else colors.text
+            canvas.put(tile.number - len(told.parts[index]), middle, told.parts[index], ink(color))
+
+    def _put_weights(self, canvas: Canvas, x: int, y: int, tile: Tile, weights: Array, scale: float) -> None:
+        """A slice of the kernel: on a ground in the colour grammar, underlined; numbers where there is room."""
+        colors, cell = self.palette, tile.cell
+        lines = max(1, tile.weights[2] // weights.shape[0])
+        digits = dict(WEIGHT_CELLS).get(cell, 0)
+        shades = shade(weights, scale)
+        for row, signs in enumerate(glyphs(shades)):
+            for column, sign in enumerate(signs):
+                ground = None if self.plain else heat(int(shades[row, column]), colors)
+                front = colors.text if ground is None else readable_on(ground)
+                text = short(float(weights[row, column]), digits) if digits else None
+                text = f"{text or '':>{cell - 1}} " if digits else (sign * cell if self.plain else " " * cell)
+                for line in range(lines):
+                    if y + row * lines + line < y + tile.weights[2]:
+                        style = ink(front, ground, underline=line == lines - 1)
+                        written = text if line == (lines - 1) // 2 or not digits else " " * cell
+                        canvas.put(x + column * cell, y + row * lines + line, written, style)
+
+    def _put_rest(self, canvas: Canvas, y: int, tile: Tile, made: Making, page: range, told: Printed) -> None:
+        """How many more there are, and what they add up to."""
+        colors, count = self.palette, len(made.ingredients)
+        words = f"{page[0] + 1}–{page[-1] + 1} of {count}"
+        rest = ""
+        if made.is_sum:
+            digits = made.decimals + 2
+            others = [float(text.replace(MINUS, "-")) for index, text in enumerate(told.parts) if index not in page]
+            rest = f"{len(others)} more {fixed(told_as(sum(others), digits), digits)}"
+        order = ", the strongest first" if made.by_strength else ", by number"
+        if len(words) + len(order) + len(rest) + 1 <= tile.number:
+            words += order
+        canvas.put(0, y, words, ink(colors.dim))
+        canvas.put(tile.number - len(rest), y, rest, ink(colors.dim))
+
+    def _put_brace(self, canvas: Canvas, x: int, first: int, last: int, made: Making) -> None:
+        """What gathers the ingredients; an arrow where there is only one."""
+        colors, middle = self.palette, (first + last) // 2
+        if len(made.ingredients) == 1 or last - first < 2:
+            canvas.put(x + 1, middle, "→", ink(colors.dim))
+            return
+        for y in range(first, last + 1):
+            canvas.put(x + 1, y, "╮" if y == first else "╯" if y == last else "│", ink(colors.dim))
+        canvas.put(x + 1, middle, "Π" if made.kind is Kind.FACTORS else "Σ", ink(colors.accent, bold=True))
+
+    # -- what they become
+
+    def _put_steps(
+        self, canvas: Canvas, x: int, top: int, wide: int, made: Making, told: Printed, place: Place | None
+    ) -> None:
+        """From the top down: the map looked at large, the others small, as words alone where there is no room."""
+        lines, colors = canvas.height - top, self.palette
+        rooms = self._rooms(made, wide, lines)
+        y = top
+        for index, step in enumerate(made.steps):
+            if y >= canvas.height:
+                return
+            looked = index == made.looked
+            relation, value = told.steps[index]
+            style = ink(colors.accent, bold=True) if looked else ink(colors.text)
+            scale = put_scale_width(step.scale)
+            room = rooms[index]
+            canvas.put(x, y, step.words[: max(0, wide - (scale + 1 if room else 0))], style)
+            text = f"{relation or ' '} {value}" if value else ""
+            if not room:
+                y += len(step.words) + 1 + len(text) > wide
+                canvas.put(x + wide - len(text), y, text, style)
+                y += 2 if lines >= ROOMY else 1
+                continue
+            put_scale_text(canvas, x + wide - scale, y, step.scale, colors)
+            cursor = Marked(made.at(index, place) if step.values.size > 1 else None)
+            across, down = put_map(
+                canvas,
+                x,
+                y + 1,
+                step.values,
+                step.scale,
+                wide if looked else wide - 8,
+                room,
+                colors,
+                self.plain,
+                cursor,
+            )
+            if across + 1 + len(text) <= wide:
+                canvas.put(x + across + 1, y + 1 + (down - 1) // 2, text, style)
+                y += 1 + down
+            else:
+                where = f"at {place[0]},{place[1]} " if place else ""
+                canvas.put(x, y + 1 + down, f"{where}{text}"[:wide], style)
+                y += 2 + down
+
+    def _rooms(self, made: Making, wide: int, lines: int) -> list[int]:
+        """Lines for the map of each step: first for the one looked at, then for those behind it, then those before."""
+        rooms = [0] * len(made.steps)
+        looked = made.looked
+        left = lines - len(made.steps)  # a line of words each
+        if made.steps[looked].values.ndim == 2:
+            most = max(lines // 2 - 1, left - 1 - LEAST * (len(made.steps) - 1))
+            rooms[looked] = min(left, extent(made.steps[looked].values.shape, wide, most, self.plain)[1])
+            left -= rooms[looked] + 1
+        others = [i for i in (*range(looked + 1, len(rooms)), *range(looked)) if made.steps[i].values.ndim == 2]
+        for place, index in enumerate(others):
+            room = max(min(SMALL, left // (len(others) - place)), LEAST)
+            if room <= left:
+                rooms[index] = extent(made.steps[index].values.shape, wide - 8, room, self.plain)[1]
+                left -= rooms[index]
+        return rooms
+
+
+def put_scale_width(scale: float) -> int:
+    """Columns that `put_scale_text` takes."""
+    blank = Canvas(16, 1, Style())
+    return put_scale_text(blank, 0, 0, scale, _NO_COLORS)
+
+
+_NO_COLORS = Palette("#000000", *("#ffffff",) * 7)
+
+
+def _put_title(canvas: Canvas, x: int, y: int, name: str, scale: float, end: int, colors: Palette) -> None:
+    """A name and a scale, the scale first where there is no room for both."""
+    width = put_scale_width(scale)
+    room = end - x - width - 1
+    if room > 0:
+        x = canvas.put(x, y, name[:room] if len(name) <= room else name[: room - 1] + "…", ink(colors.text)) + 1
+    put_scale_text(canvas, x, y, scale, colors)
+
+
+def _underline(canvas: Canvas, x: int, y: int, wide: int) -> None:
+    if 0 <= y < canvas.height:
+        for column in range(x, min(x + wide, canvas.width)):
+            glyph, style = canvas.rows[y][column]
+            canvas.rows[y][column] = (glyph, style + UNDER)
