@@ -75,7 +75,7 @@ DARK_16, LIGHT_16 = (replace(colors, weak=WEAK) for colors in (DARK, LIGHT))
 
 def palette(app: App[Any]) -> Palette:
     """The palette that fits the theme in use, and the terminal."""
-    if app.console.color_system == "standard":
+    if app.console.color_system == "standard" and not app.is_headless:
         return DARK_16 if app.current_theme.dark else LIGHT_16
     return DARK if app.current_theme.dark else LIGHT
 
