@@ -133,20 +133,20 @@ def _seconds_of(log: list[events.AnyEvent]) -> dict[str, Any]:
 
 
 class Watcher:
-    """The Train screen on a run, in a pseudo-terminal of 120x40 whose bytes are counted."""
+    """A screen on a run, by default Train, in a pseudo-terminal of 120x40 whose bytes are counted."""
 
-    def __init__(self, run: Path, keys: bytes = b"") -> None:
+    def __init__(self, run: Path, keys: bytes = b"", command: str = "attach", settle: float = 6.0) -> None:
         self.bytes = 0
         self.pid, self.master = pty.fork()
         if self.pid == 0:
             os.environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
-            os.execv(sys.executable, [sys.executable, "-m", "cnntui", "attach", str(run)])
+            os.execv(sys.executable, [sys.executable, "-m", "cnntui", command, str(run)])
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-        self.read(6.0)
+        self.read(settle)
         for key in keys:
             os.write(self.master, bytes([key]))
             self.read(0.3)
-        self.read(2.0)
+        self.read(settle / 3)
 
     def read(self, seconds: float) -> None:
         """Take what it writes."""
@@ -183,14 +183,14 @@ def watched() -> dict[str, Any]:
         without: list[float] = []
         cores: list[float] = []
         for _ in range(WATCH_ROUNDS):
-            alone.append(_speed(run, WATCH_SECONDS))
+            alone.append(speed(run, WATCH_SECONDS))
             for keys, sent in ((b"", with_maps), (b"\t3", without)):  # the second pane: maps, then the learning rate
                 watcher = Watcher(run, keys)
                 before, cpu, began = watcher.bytes, watcher.cpu(), time.monotonic()
-                steps = _step(run)
+                steps = step_of(run)
                 watcher.read(WATCH_SECONDS)
                 seconds = time.monotonic() - began
-                seen.append((_step(run) - steps) * spec.batch_size / seconds)
+                seen.append((step_of(run) - steps) * spec.batch_size / seconds)
                 sent.append((watcher.bytes - before) / seconds)
                 cores.append((watcher.cpu() - cpu) / seconds)
                 watcher.close()
@@ -215,7 +215,7 @@ def watched() -> dict[str, Any]:
     }
 
 
-def _step(run: Path) -> int:
+def step_of(run: Path) -> int:
     """The last step in the log's last lines."""
     with (run / "events.1.jsonl").open("rb") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - 65536))
@@ -225,7 +225,7 @@ def _step(run: Path) -> int:
     return int(steps[-1])
 
 
-def _speed(run: Path, seconds: float) -> float:
-    steps, began = _step(run), time.monotonic()
+def speed(run: Path, seconds: float) -> float:
+    steps, began = step_of(run), time.monotonic()
     time.sleep(seconds)
-    return (_step(run) - steps) * 64 / (time.monotonic() - began)
+    return (step_of(run) - steps) * 64 / (time.monotonic() - began)

@@ -67,7 +67,7 @@ class ExploreState:
         model: the network, its parameters and what its pictures are.
         picture: what goes in.
         moments: those of the run whose weights can be had, in order; `moment` is the one whose weights these are.
-        pinned: another moment's parameters to compare with, and its words.
+        pinned: another moment's words and parameters, to compare with.
         changes: what was set by hand, in order.
         silenced: channels that are set to zero.
         level: OVERVIEW, LAYER or CELL.
@@ -77,6 +77,7 @@ class ExploreState:
         why: which picture of reasons is drawn, of labs.why.KINDS.
         one_scale: whether all layers share one scale of colours.
         by_strength: whether channels are sorted by strength.
+        dead: channels that no test picture moved from 0 when that was last looked at.
     """
 
     model: Opened
@@ -94,6 +95,7 @@ class ExploreState:
     why: str = ""
     one_scale: bool = False
     by_strength: bool = False
+    dead: frozenset[Channel] = frozenset()
     known: dict[object, Any] = field(
         default_factory=dict, repr=False
     )  # by what: scales and heat pictures, once computed
@@ -393,21 +395,46 @@ class ExploreState:
         return self._kept(moments=moments, moment=moment)
 
     def shifted(self, rows: int, columns: int) -> ExploreState:
-        """The same picture so many pixels down and to the right; what leaves is lost."""
-        old = self.picture
-        base, down, right = old.shift or (old.title, 0, 0)
-        words = f"{base}, shifted {down + rows},{right + columns}"
-        pixels = shifted(old.pixels, rows, columns, background_of(self.model.preparation) or 0.0)
-        moved = Picture(pixels, words, old.label, old.number, (base, down + rows, right + columns))
-        return self.show(moved)
+        """The same picture so many pixels down and to the right; shifted back it is as it was."""
+        base, down, right = self.picture.shift or (self.picture, 0, 0)
+        down, right = down + rows, right + columns
+        if not down and not right:
+            return self.show(base)
+        pixels = shifted(base.pixels, down, right, background_of(self.model.preparation) or 0.0)
+        title = f"{base.title} shifted {down},{right}"
+        return self.show(Picture(pixels, title, base.label, base.number, (base, down, right)))
 
     def at(self, moment: int, model: Opened) -> ExploreState:
-        """With the weights of another moment."""
-        return self._anew(model=model, moment=moment)
+        """With the weights of another moment; the pinned one stays as it is."""
+        other = self._anew(model=model, moment=moment)
+        if self.pinned and "pinned_trace" in self.__dict__:
+            other.__dict__["pinned_trace"] = self.pinned_trace
+        return other
 
     def pin(self) -> ExploreState:
         """The present moment to compare others with, or no more."""
-        return self._anew(pinned=None if self.pinned else (self.model.moment, self.model.parameters))
+        model = self.model
+        words = model.moment if model.step is None else f"step {model.step:,}"
+        other = self._kept(pinned=None if self.pinned else (words, model.parameters))
+        other.__dict__.pop("pinned_trace", None)
+        return other
+
+    @property
+    def then(self) -> float | None:
+        """What the number looked at was at the pinned moment; None where none is pinned."""
+        return None if self.pinned_trace is None else float(self.pinned_trace.values[self.node][self.unit])
+
+    def is_still(self, node: str, channel: int) -> bool:
+        """Whether a map is nothing but zero on this picture."""
+        return not self.trace.values[node][channel].any()
+
+    def is_dead(self, node: str, channel: int) -> bool:
+        """Whether it is so on every test picture, as far as is known; one that is not still now is alive at this moment."""
+        return (node, channel) in self.dead and self.is_still(node, channel)
+
+    def knowing(self, dead: frozenset[Channel]) -> ExploreState:
+        """With what is known by now of channels that are dead."""
+        return self if dead == self.dead else self._kept(dead=dead)
 
     # -- interventions
 

@@ -65,15 +65,15 @@ class Opened:
 class Picture:
     """What goes in: pixels (C, h, w) of 0..255, and where they are from.
 
-    Of test pictures the label, what they show, is known, and their number in the test set. `shift` says what was shifted, and
-    by how many rows and columns.
+    Of test pictures the label, what they show, is known, and their number in the test set. `shift` is the picture that was
+    shifted, and by how many rows and columns.
     """
 
     pixels: Array
     title: str
     label: int | None = None
     number: int | None = None
-    shift: tuple[str, int, int] | None = None
+    shift: tuple[Picture, int, int] | None = None
 
 
 def open_model(word: str, weights: Path | None = None, shape: Shape | None = None, seed: int = 0) -> Opened:

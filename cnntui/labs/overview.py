@@ -55,7 +55,14 @@ def network_rails(state: ExploreState) -> tuple[Rail, ...]:
 
 
 def columns_of(
-    state: ExploreState, drawn: Sequence[Rail], width: int, rows: int, pitch: int, vector: int, most_across: int
+    state: ExploreState,
+    drawn: Sequence[Rail],
+    width: int,
+    rows: int,
+    pitch: int,
+    vector: int,
+    most_across: int,
+    under_input: int = 0,
 ) -> list[Column]:
     """The layers that have room in so many columns: the input, and those around the one looked at.
 
@@ -67,6 +74,7 @@ def columns_of(
         pitch: columns of a map with its margin.
         vector: columns of a layer of single numbers.
         most_across: maps beside each other in the layer looked at.
+        under_input: columns that are wanted for a picture under the input, of which then one map is shown.
     """
     by_name = {rail.node: rail for rail in drawn}
 
@@ -75,10 +83,11 @@ def columns_of(
         flat = len(shape) == 1
         wants = most_across if node == state.node and node != INPUT and not flat else 1
         across = max(1, min(wants, -(-len(order) // max(1, rows))))
-        page = max(1, rows) * across if not flat else len(order)
+        is_single = node == INPUT and under_input > 0
+        page = 1 if is_single else max(1, rows) * across if not flat else len(order)
         at = order.index(min(state.channel, len(order) - 1)) if node == state.node else 0
         first = at // page * page
-        wide = vector if flat else pitch * across
+        wide = max(pitch, under_input) if is_single else vector if flat else pitch * across
         return Column(node, by_name[node], wide, across, first, tuple(order[first : first + page]))
 
     places = list(state.columns)
@@ -174,11 +183,14 @@ def terms_of(state: ExploreState) -> int:
 
 
 def told(state: ExploreState, node: str) -> str:
-    """The shape of a layer, and how much of it is still: on this picture nothing but zero."""
+    """The shape of a layer; how many maps are still, nothing but zero on this picture, and how many on every one."""
     values = state.trace.values[node]
-    still = int((~values.reshape(len(values), -1).any(1)).sum())
     text = shape_text(values.shape)
-    return f"{text} · {still} still" if still and len(values) > 1 and node != INPUT else text
+    if len(values) < 2 or node == INPUT:
+        return text
+    dead = sum(state.is_dead(node, channel) for channel in range(len(values)))
+    still = int((~values.reshape(len(values), -1).any(1)).sum()) - dead
+    return text + (f" · {still} still" if still else "") + (f" · {dead} dead" if dead else "")
 
 
 def reading(state: ExploreState) -> str:

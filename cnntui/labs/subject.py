@@ -11,9 +11,11 @@ from cnntui.core.axis import ImpossibleError
 from cnntui.core.layers import Shape
 from cnntui.core.network import Network
 from cnntui.core.vocabulary import NotationError
+from cnntui.labs.excitement import dead_channels
 from cnntui.labs.explore import ExploreState, MoveError
 from cnntui.labs.opened import Opened, OpenError, Picture, open_model, open_net, open_picture, seven, test_picture
 from cnntui.runs.events import Misread
+from cnntui.runs.excited import Excitement, read_excited
 from cnntui.runs.listing import run_directories
 from cnntui.runs.reader import RunView
 from cnntui.runs.test_pictures import Gallery, GalleryError, ask_gallery_of, gallery_of, kept_gallery
@@ -38,11 +40,15 @@ class Wish:
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """What was opened. `misread` are test pictures that were taken for another class, the surest first."""
+    """What was opened. `misread` are test pictures that were taken for another class, the surest first.
+
+    `excitement` is what excites its units most, as the trainer told it last.
+    """
 
     state: ExploreState
     gallery: Gallery | None = None
     misread: tuple[Misread, ...] = ()
+    excitement: Excitement | None = None
 
 
 def open_wish(wish: Wish) -> Opened:
@@ -77,7 +83,11 @@ def subject_of(model: Opened, view: RunView | None = None, picture: str | None =
     misread = tuple(view.classes.misread) if view is not None and view.classes is not None else ()
     first = open_picture(model, picture) if picture else first_picture(model, gallery)
     state = ExploreState(model, first)
-    return Subject(with_moments(state, view) if view is not None else state, gallery, misread)
+    if view is None:
+        return Subject(state, gallery, misread)
+    excitement = read_excited(view)
+    state = with_moments(state.knowing(dead_channels(excitement)), view)
+    return Subject(state, gallery, misread, excitement)
 
 
 def ask_subject_gallery(model: Opened) -> Gallery | None:

@@ -10,34 +10,44 @@ import numpy as np
 from cnntui.core.backward import backward, of_unit
 from cnntui.core.forward import forward
 from cnntui.core.network import INPUT
+from cnntui.core.pointwise import Softmax
 from cnntui.core.shading import scale_of
 from cnntui.core.windows import Array
 from cnntui.labs.explore import OVERVIEW, ExploreState
 
 GRADIENT, CARRIED, OCCLUSION = "gradient", "gradient × input", "occlusion"
 KINDS = ("", GRADIENT, CARRIED, OCCLUSION)
-MEANS = {
-    GRADIENT: "orange: lighter here raises it; blue: lowers it",
-    CARRIED: "orange speaks for it, blue against it: their sum is what the pixels carry",
-    OCCLUSION: "orange: covered, it falls by so much; blue: it rises",
+MEANS = {  # what is above zero, what is below, and what the whole picture is
+    GRADIENT: ("raises it", "lowers it", "what a little more light on a pixel does"),
+    CARRIED: ("for it", "against it", "what a pixel carries: its slope × its value"),
+    OCCLUSION: ("it falls", "it rises", "what covering a patch with background does"),
 }
 PATCHES = 14  # of a picture's side: how many patches lie along it
 
 
 @dataclass(frozen=True, eq=False)
 class Heat:
-    """A picture (H, W) of what the pixels have to do with a number, its scale, and in words which number."""
+    """A picture (H, W) of what the pixels have to do with a number, its scale, and in words which number.
+
+    `is_whole` is False while there are patches left to cover.
+    """
 
     kind: str
     about: str
     values: Array
     scale: float
+    is_whole: bool = True
+
+    @property
+    def means(self) -> tuple[str, str, str]:
+        """What is above zero, what is below, and what the picture shows."""
+        return MEANS[self.kind]
 
 
 def about(state: ExploreState) -> str:
     """The number that is asked about: in the overview a class, against the label where that is another; else the unit."""
     if asks_unit(state):
-        return f"{state.node}[{','.join(map(str, state.unit))}]"
+        return f"why {state.node}[{','.join(map(str, state.unit))}]"
     rival = rival_of(state)
     asked = state.class_name(state.asked)
     return f"why {asked}" + (f" rather than {state.class_name(rival)}" if rival is not None else "")
@@ -51,65 +61,94 @@ def rival_of(state: ExploreState) -> int | None:
     return label if label != state.asked else state.read if state.read != label else None
 
 
-def heat(state: ExploreState) -> Heat | None:
-    """The picture of reasons that is asked for; None where none is, or before the first patches were covered.
-
-    Gradient: Simonyan, Vedaldi, Zisserman: Deep Inside Convolutional Networks, 2013. Times the input: Shrikumar et al.,
-    2016. Channels are added up.
-    """
-    if not state.why or not state.analysis.rows:
-        return None
-    key = (state.why, about(state))
-    if key not in state.known and state.why != OCCLUSION:
-        slopes = _slopes(state)
-        state.known[key] = made(
-            state.why, about(state), (slopes if state.why == GRADIENT else slopes * state.input).sum(0)
-        )
-    return state.known.get(key)
-
-
-def _slopes(state: ExploreState) -> Array:
-    """The gradient of the number asked about with respect to the input."""
-    if asks_unit(state):
-        return of_unit(state.trace, state.node, state.unit).values.get(INPUT, np.zeros_like(state.input))
-    return backward(state.trace, {state.analysis.rows[-1].node.name: _contrast(state)}).values[INPUT]
-
-
 def asks_unit(state: ExploreState) -> bool:
     """Whether it is the unit looked at that is asked about; in the overview it is a class."""
     return state.level != OVERVIEW and state.node != INPUT
 
 
-def made(kind: str, words: str, values: Array) -> Heat:
+def heat(state: ExploreState) -> Heat | None:
+    """The picture of reasons that is asked for; None where none is, or while it is not known yet.
+
+    Gradient: Simonyan, Vedaldi, Zisserman: Deep Inside Convolutional Networks, 2013. Times the input: Shrikumar et al.,
+    2016. Channels are added up. Gradients of a net that is not too large are computed here, anything else by `reasons`.
+    """
+    found: Heat | None = state.known.get(key(state))
+    if found is None and state.why in (GRADIENT, CARRIED) and not state.is_heavy:
+        found = state.known[key(state)] = _sloped(state)
+    return found
+
+
+def is_due(state: ExploreState) -> bool:
+    """Whether there is something for `reasons` to find."""
+    if not state.why:
+        return False
+    found = heat(state)
+    return found is None or not found.is_whole
+
+
+def reasons(state: ExploreState) -> Iterator[None]:
+    """Find the picture that is asked for; after each step, such as a row of patches that was covered, `heat` knows more."""
+    wanted = key(state)
+    if state.why != OCCLUSION:
+        state.known[wanted] = _sloped(state)
+        yield
+        return
+    values = None
+    for values in occluded(state):
+        state.known[wanted] = _made(state, values, is_whole=False)
+        yield
+    if values is not None:
+        state.known[wanted] = _made(state, values)
+
+
+def key(state: ExploreState) -> tuple[object, ...]:
+    """By what a picture is kept while what was computed is the same."""
+    asked = (state.node, state.unit) if asks_unit(state) else (state.asked, rival_of(state))
+    return (state.why, *asked)
+
+
+def _sloped(state: ExploreState) -> Heat:
+    slopes = _slopes(state)
+    return _made(state, (slopes if state.why == GRADIENT else slopes * state.input).sum(0))
+
+
+def _made(state: ExploreState, values: Array, is_whole: bool = True) -> Heat:
     """With its own scale."""
-    return Heat(kind, words, values, scale_of(values))
+    return Heat(state.why, about(state), values, scale_of(values), is_whole)
+
+
+def _slopes(state: ExploreState) -> Array:
+    """The gradient of the number asked about with respect to the input (C, H, W)."""
+    if asks_unit(state):
+        found = of_unit(state.trace, state.node, state.unit)
+    else:
+        found = backward(state.trace, {_scores(state): _contrast(state)})
+    return found.values.get(INPUT, np.zeros_like(state.input))
+
+
+def _scores(state: ExploreState) -> str:
+    """The node that holds the scores: the last one, or what its softmax reads, since that flattens near 0 and 1."""
+    last = state.analysis.rows[-1].node
+    return last.inputs[0] if isinstance(last.layer, Softmax) else last.name
 
 
 def _contrast(state: ExploreState) -> Array:
-    """The gradient of the score asked about, less the rival's, with respect to the output."""
-    start = np.zeros(state.trace.output.size)
+    """The gradient of the score asked about, less the rival's, with respect to the scores."""
+    scores = state.trace.values[_scores(state)]
+    start = np.zeros(scores.size)
     start[state.asked] = 1
     rival = rival_of(state)
     if rival is not None:
         start[rival] = -1
-    return start.reshape(state.trace.output.shape)
+    return start.reshape(scores.shape)
 
 
 def asked_number(state: ExploreState, x: Array) -> float:
-    """The number asked about, for another input."""
+    """The number asked about, for another input (C, H, W)."""
     trace = forward(state.analysis, state.parameters, x, state.silenced)
     if asks_unit(state):
         return float(trace.values[state.node][state.unit])
-    return float((trace.output * _contrast(state)).sum())
-
-
-def occlusion(state: ExploreState) -> Iterator[None]:
-    """Cover the picture patch by patch; after each row of patches `heat` knows more."""
-    key = (OCCLUSION, about(state))
-    if key not in state.known:
-        for values in occluded(state):
-            state.known[key] = made(OCCLUSION, about(state), values)
-            yield
+    return float((trace.values[_scores(state)] * _contrast(state)).sum())
 
 
 def occluded(state: ExploreState, patch: int | None = None) -> Iterator[Array]:
@@ -125,8 +164,8 @@ def occluded(state: ExploreState, patch: int | None = None) -> Iterator[Array]:
     cover = state.background
     whole = asked_number(state, x)
     total, count = np.zeros((height, width)), np.zeros((height, width))
-    for top in range(0, max(1, height - step), step):
-        for left in range(0, max(1, width - step), step):
+    for top in range(0, max(1, height - size + step), step):
+        for left in range(0, max(1, width - size + step), step):
             under = (slice(top, top + size), slice(left, left + size))
             if (x[:, *under] == cover[:, *under]).all():
                 fall = 0.0  # there is nothing to cover

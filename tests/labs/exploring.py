@@ -12,8 +12,8 @@ from cnntui.core.layers import Shape
 from cnntui.core.network import Network
 from cnntui.core.notation import parse
 from cnntui.core.parameters import Parameters, untrained
-from cnntui.labs.explore import LAYER, ExploreState, Picture
-from cnntui.labs.opened import Opened
+from cnntui.labs.explore import LAYER, ExploreState
+from cnntui.labs.opened import Opened, Picture
 from cnntui.runs.preparation import Preparation
 
 

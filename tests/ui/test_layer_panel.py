@@ -15,8 +15,9 @@ from textual.containers import Horizontal
 from textual.screen import Screen
 
 from cnntui.core.arithmetic import MINUS
-from cnntui.labs.explore import ExploreState, Picture
+from cnntui.labs.explore import ExploreState
 from cnntui.labs.making_words import printed
+from cnntui.labs.opened import Picture
 from cnntui.ui.compositor import TightCompositor, TightUpdate
 from cnntui.ui.theme import THEMES
 from cnntui.ui.widgets.class_bars import percent, put_class_bars, shown

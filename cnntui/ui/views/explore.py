@@ -19,6 +19,7 @@ from cnntui.labs.explore import CELL, LAYER, OVERVIEW, ExploreState
 from cnntui.labs.history import History
 from cnntui.labs.opened import OpenError
 from cnntui.labs.subject import Subject, Wish, open_wish, subject_of
+from cnntui.runs.excited import Excitement, read_excited
 from cnntui.runs.reader import RunReader, RunView, UnreadableRunError
 from cnntui.ui.clock import Clock
 from cnntui.ui.views.explore_moves import DRAW, ExploreMoves
@@ -102,6 +103,7 @@ class ExploreView(ExploreMoves, Widget):
         Binding("greater_than_sign", "scrub(5)", "Moment", show=False),
         Binding("space", "play", "Play"),
         Binding("t", "pin", "Pin", show=False),
+        Binding("x", "patches", "Excites it", show=False),
         Binding("c", "convolve", "Convolve", show=False),
         Binding("o", "open", "Open"),
     ]
@@ -127,9 +129,9 @@ class ExploreView(ExploreMoves, Widget):
     class Polled(Message):
         """The run was read again."""
 
-        def __init__(self, reader: RunReader, view: RunView) -> None:
+        def __init__(self, reader: RunReader, view: RunView, excitement: Excitement | None) -> None:
             super().__init__()
-            self.reader, self.view = reader, view
+            self.reader, self.view, self.excitement = reader, view, excitement
 
     class Ready(Message):
         """A large net was run."""
@@ -235,11 +237,15 @@ class ExploreView(ExploreMoves, Widget):
     def _poll_now(self) -> None:
         if self.reader is not None and not self._polling:
             self._polling = True
-            self._poll(self.reader)
+            known = self.subject.excitement if self.subject else None
+            self._poll(self.reader, known.step if known else -1)
 
     @work(thread=True, group="poll")
-    def _poll(self, reader: RunReader) -> None:
-        self.post_message(self.Polled(reader, reader.poll()))
+    def _poll(self, reader: RunReader, step: int) -> None:
+        """Read the run; and what excites its units, if that is of another step than the one that is known."""
+        view = reader.poll()
+        is_new = view.excited is not None and view.excited.step != step
+        self.post_message(self.Polled(reader, view, read_excited(view) if is_new else None))
 
     def on_explore_view_polled(self, event: Polled) -> None:
         """There may be new moments; who looks at the newest goes on doing so."""
@@ -248,6 +254,8 @@ class ExploreView(ExploreMoves, Widget):
         if event.reader is not self.reader or self.history is None:
             return
         self.run_view = event.view
+        if event.excitement is not None:
+            self.take_excitement(event.excitement)
         self.take_moments(event.view)
         if event.view.over:
             self.clock.ignore(self)
@@ -283,6 +291,7 @@ class ExploreView(ExploreMoves, Widget):
         line = self.query_one(MomentLine)
         line.playing, line.live = self.playing, self.follows
         line.show(state)
+        self.find_reasons()
 
     def _draw_detail(self, state: ExploreState, plain: bool) -> None:
         if state.level == LAYER:

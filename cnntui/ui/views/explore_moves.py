@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING, cast
 
 from textual import work
@@ -14,8 +15,10 @@ from textual.widget import Widget
 from textual.worker import get_current_worker
 
 from cnntui.core.arithmetic import brief
-from cnntui.labs import cell, interventions
+from cnntui.core.network import INPUT
+from cnntui.labs import cell, interventions, why
 from cnntui.labs.drawing import PadState
+from cnntui.labs.excitement import Patch, dead_channels
 from cnntui.labs.explore import CELL, LAYER, OVERVIEW, ExploreState, MoveError
 from cnntui.labs.handover import as_convolution
 from cnntui.labs.history import History
@@ -27,14 +30,16 @@ from cnntui.labs.subject import (
     misread_words,
     with_moments,
 )
-from cnntui.labs.why import KINDS, OCCLUSION, occlusion
+from cnntui.labs.why import CARRIED, KINDS
 from cnntui.labs.words import number_of
+from cnntui.runs.excited import Excitement
 from cnntui.runs.listing import run_directories
 from cnntui.runs.picture_files import PictureError
 from cnntui.runs.reader import RunReader, RunView
 from cnntui.runs.test_pictures import Gallery, GalleryError
 from cnntui.runs.weights import Moment
 from cnntui.ui.screens.dialogs import Ask, Choose
+from cnntui.ui.screens.patches import Patches
 from cnntui.ui.widgets.context import ClassColumn
 from cnntui.ui.widgets.draw_pad import DrawPad
 from cnntui.ui.widgets.layer_panel import LayerPanel
@@ -45,6 +50,7 @@ if TYPE_CHECKING:
 
 DRAW = "draw"
 FRAMES = 6  # moments a second, when they play
+PAUSE = 0.1  # seconds
 MOST_RUNS = 30  # that are offered
 
 
@@ -61,6 +67,7 @@ class ExploreMoves(Widget):
     playing: bool
     follows: bool  # the newest moment, as it comes
     term: int  # which term of the number looked at
+    _sought: tuple[object, object] | None = None  # which picture of reasons: what is known, and by what key
 
     class Weights(Message):
         """The weights of a moment were read, or could not be."""
@@ -416,18 +423,29 @@ class ExploreMoves(Widget):
             self.say(f"there is no class {target}: the net has {len(self.state.probabilities)}")
             return
         self.look(self.state.ask(target), self.term)
-        self._explain(self.state.why or KINDS[2])
+        self._explain(self.state.why or CARRIED)
 
     def _explain(self, kind: str) -> None:
         self.look(self.state.reasoned(kind), self.term)
-        if kind == OCCLUSION:
-            self._occlude(self.state)
 
-    @work(thread=True, exclusive=True, group="occlusion")
-    def _occlude(self, state: ExploreState) -> None:
-        """Off the event loop: the net is run once a patch."""
+    def find_reasons(self) -> None:
+        """If a picture of reasons is asked for that takes long, find it; what was looked for before is not any more."""
+        state = self.state
+        if not why.is_due(state):
+            return
+        wanted = (state.known, why.key(state))
+        if self._sought is None or self._sought[0] is not wanted[0] or self._sought[1] != wanted[1]:
+            self._sought = wanted
+            self._find(state)
+
+    @work(thread=True, exclusive=True, group="reasons")
+    def _find(self, state: ExploreState) -> None:
+        """Off the event loop: the net is run once a patch; not before one stays for a moment where one looks."""
         worker = get_current_worker()
-        for _ in occlusion(state):
+        sleep(PAUSE)
+        if worker.is_cancelled:
+            return
+        for _ in why.reasons(state):
             if worker.is_cancelled:
                 return
             self.post_message(self.Reasons(state))
@@ -435,8 +453,34 @@ class ExploreMoves(Widget):
     def on_explore_moves_reasons(self, event: Reasons) -> None:
         """Draw what is known by now."""
         event.stop()
-        if self.history is not None and event.state is self.state:
+        if self.history is not None and event.state.known is self.state.known:
             self.draw()
+
+    def take_excitement(self, excitement: Excitement) -> None:
+        """The trainer told again what excites the units most."""
+        if self.subject is not None and self.history is not None:
+            self.subject = replace(self.subject, excitement=excitement)
+            self.history = self.history.amend(self.state.knowing(dead_channels(excitement)))
+            self.draw()
+
+    def action_patches(self) -> None:
+        """What excites the unit looked at most: patches of test pictures, one of which is looked at if it is chosen."""
+        state, subject = self.state, self.subject
+        if state.node == INPUT:
+            self.say("the pixels are not excited by anything: choose a layer's channel")
+            return
+        if subject is None or subject.gallery is None:
+            self.say("there are no test pictures here that could excite it")
+            return
+        gallery = subject.gallery
+
+        def go(patch: Patch | None) -> None:
+            if patch is not None:
+                shown = test_picture(gallery, patch.picture)
+                self.make(lambda now: now.show(shown).look(state.node, patch.unit, level=LAYER, path=()))
+
+        plain = self.as_glyphs or self.app.no_color
+        self.app.push_screen(Patches(state, gallery, subject.excitement, plain), go)
 
     # -- time
 
@@ -499,8 +543,6 @@ class ExploreMoves(Widget):
             at = state.moments.index(event.moment)
             self.history = self.history.amend(state.at(at, event.model))
             self.draw()
-            if state.why == OCCLUSION:
-                self._occlude(self.state)
 
     def action_play(self) -> None:
         """From the moment on to the last, one after another."""

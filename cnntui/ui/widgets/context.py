@@ -8,12 +8,15 @@ from cnntui.core.network import INPUT
 from cnntui.core.sight import Sight
 from cnntui.core.windows import Array
 from cnntui.labs.explore import ExploreState
+from cnntui.labs.why import heat
 from cnntui.ui.theme import ink
 from cnntui.ui.widgets.class_bars import before, put_class_bars
+from cnntui.ui.widgets.heat import put_heat
 from cnntui.ui.widgets.maps import PLAIN, Marked, put_map, put_scale_text
 from cnntui.ui.widgets.painted import Canvas, PaintedState
 
 FEWEST = 4  # lines that are kept for the classes
+TALL = 24  # lines from which on there is air
 
 
 class ContextColumn(PaintedState[ExploreState]):
@@ -31,31 +34,44 @@ class ContextColumn(PaintedState[ExploreState]):
         super().show(state)
 
     def paint(self, canvas: Canvas) -> None:
-        """Two lines of title, the picture, its scale; what it is read as, and the bars."""
+        """Two lines of title, the picture, its scale; the picture of reasons; what it is read as, and the bars."""
         state, colors = self.state, self.palette
         seen = state.sight
         first, second = sight_words(seen, state.input.shape, canvas.width < 24)
         canvas.put(0, 0, first[: canvas.width], ink(colors.text, bold=True))
         canvas.put(0, 1, second[: canvas.width], ink(colors.dim))
-        picture, which = flat(state)
-        classes = min(len(state.probabilities), 10)
-        room = (
-            max(1, canvas.height - 2 - 1 - 2 - max(FEWEST, classes)) if canvas.height > 24 else canvas.height // 2 - 2
-        )
         marked = PLAIN if seen is None else Marked(None, frozenset(_cells(seen)))
-        _, tall = put_map(
-            canvas, 0, 2, picture, state.scale(INPUT), canvas.width, max(1, room), colors, self.plain, marked
-        )
-        y = 2 + tall
-        end = put_scale_text(canvas, 0, y, state.scale(INPUT), colors)
-        canvas.put(end + 1, y, _cut(which, canvas.width - end - 1), ink(colors.dim))
-        y += 1 + (canvas.height > 24)
+        found = heat(state)
+        y = self._put_input(canvas, marked, found is not None)
+        air = canvas.height > TALL
+        if found is not None:
+            y += put_heat(canvas, 0, y, found, canvas.width, canvas.height - y - 1 - air, colors, self.plain, marked)
+        y += air
         now, was = reading(state)
         canvas.put(0, y, _cut(now, canvas.width), ink(colors.text, bold=True))
         if was:
             y += 1
             canvas.put(0, y, _cut(was, canvas.width), ink(colors.dim))
-        put_class_bars(canvas, 0, y + 1, canvas.width, canvas.height - y - 1, state, colors, self.plain)
+        if y + 1 < canvas.height:
+            put_class_bars(canvas, 0, y + 1, canvas.width, canvas.height - y - 1, state, colors, self.plain)
+
+    def _put_input(self, canvas: Canvas, marked: Marked, is_small: bool) -> int:
+        """The picture, small where another one is drawn, and its scale under or beside it; returns the line below."""
+        state, colors = self.state, self.palette
+        picture, which = flat(state)
+        scale, classes = state.scale(INPUT), min(len(state.probabilities), 10)
+        if is_small:
+            wide, tall = (14, 7) if canvas.height > TALL else (10, 5)
+            wide, tall = put_map(canvas, 0, 2, picture, scale, wide, tall, colors, self.plain, marked)
+            put_scale_text(canvas, wide + 1, 2, scale, colors)
+            return 2 + tall
+        room = canvas.height // 2 - 2
+        if canvas.height > TALL:
+            room = max(1, canvas.height - 2 - 1 - 2 - max(FEWEST, classes))
+        _, tall = put_map(canvas, 0, 2, picture, scale, canvas.width, max(1, room), colors, self.plain, marked)
+        end = put_scale_text(canvas, 0, 2 + tall, scale, colors)
+        canvas.put(end + 1, 2 + tall, _cut(which, canvas.width - end - 1), ink(colors.dim))
+        return 3 + tall
 
 
 def flat(state: ExploreState) -> tuple[Array, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cnntui.core.network import INPUT
 from cnntui.labs.explore import OVERVIEW, ExploreState
-from cnntui.labs.overview import reading, words_of
+from cnntui.labs.overview import reading, rounded, words_of
 from cnntui.ui.theme import ink
 from cnntui.ui.widgets.painted import Canvas, PaintedState
 
@@ -22,8 +22,10 @@ class Headline(PaintedState[ExploreState]):
         right = f"{state.picture.title}: {reading(state)}" if state.is_ready else f"{state.picture.title}: computing …"
         right = right[-canvas.width :]
         x = canvas.put(0, 0, state.analysis.network.name, ink(colors.accent, bold=True))
-        x = canvas.put(x, 0, f" · {state.model.moment}", ink(colors.text))
         start = canvas.width - len(right)
+        moment = f" · {state.model.moment}"
+        if x + len(moment) + 2 <= start:
+            x = canvas.put(x, 0, moment, ink(colors.text))
         run = f" · {state.model.run.name}" if state.model.run else ""
         if x + len(run) + 3 <= start:
             canvas.put(x, 0, run, ink(colors.dim))
@@ -33,7 +35,7 @@ class Headline(PaintedState[ExploreState]):
 
 
 class FactLine(PaintedState[ExploreState]):
-    """The number looked at, and the way to it; what was changed by hand."""
+    """The number looked at, and the way to it; what it was at the pinned moment, or what was changed by hand."""
 
     DEFAULT_CSS = "FactLine { height: 1; margin: 0 1; }"
 
@@ -43,12 +45,15 @@ class FactLine(PaintedState[ExploreState]):
         x = canvas.put(0, 0, words_of(state), ink(colors.text))
         touched = state.touched
         hint = ""
-        if touched:
+        then = state.then
+        if then is not None and state.pinned is not None:
+            hint = f"then ({state.pinned[0]}): {rounded(then)}, now {rounded(state.value)}"
+        elif touched:
             hint = touched[-1] + (f" and {len(touched) - 1} more" if len(touched) > 1 else "") + "  u undo"
         elif state.node != INPUT:
             hint = {OVERVIEW: "⏎ what makes this map", "layer": "⏎ take it apart"}.get(state.level, "esc back up")
         if x + 2 + len(hint) <= canvas.width:
-            style = ink(colors.accent, bold=True) if touched else ink(colors.dim)
+            style = ink(colors.accent, bold=True) if touched or then is not None else ink(colors.dim)
             canvas.put(canvas.width - len(hint), 0, hint, style)
 
 

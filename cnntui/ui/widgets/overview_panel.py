@@ -12,8 +12,10 @@ from cnntui.core.shading import shade
 from cnntui.labs.explore import ExploreState
 from cnntui.labs.overview import Column, columns_of, network_rails, strip_range, told
 from cnntui.labs.rails import drawing
+from cnntui.labs.why import heat as heat_picture
 from cnntui.ui.theme import heat, ink, readable_on
 from cnntui.ui.widgets.class_bars import put_class_bars
+from cnntui.ui.widgets.heat import put_heat, put_reasons_line, put_then
 from cnntui.ui.widgets.maps import Marked, put_map, put_scale_text
 from cnntui.ui.widgets.painted import Canvas, PaintedState
 
@@ -21,6 +23,8 @@ GUTTER = 3  # columns left of a map: its number
 VECTOR = 14  # columns of a layer of single numbers
 WIDE = 100  # columns from which on maps are larger, and the layer looked at has two beside each other
 MOST_LANES = 4
+UNDER, UNDER_NARROW = 28, 16  # columns of a picture under the input
+DEAD = "†"
 LEAST_CLASSES, MOST_CLASSES = 16, 24
 
 
@@ -44,6 +48,17 @@ class OverviewPanel(PaintedState[ExploreState]):
     def paint(self, canvas: Canvas) -> None:
         """Rails, facts, maps; the classes at the right."""
         state, colors = self.state, self.palette
+        found = heat_picture(state)
+        if found is not None:
+            put_reasons_line(canvas, canvas.height - 1, found, colors, self.as_glyphs)
+            rest = Canvas(canvas.width, canvas.height - 1, canvas.base)
+            self._paint_net(rest)
+            canvas.rows[:-1] = rest.rows
+        else:
+            self._paint_net(canvas)
+
+    def _paint_net(self, canvas: Canvas) -> None:
+        state, colors = self.state, self.palette
         wide = canvas.width >= WIDE
         side = 14 if wide else 10
         tall = side // 2
@@ -53,7 +68,10 @@ class OverviewPanel(PaintedState[ExploreState]):
         pitch = GUTTER + side + 1
         rows = max(1, (canvas.height - top + (1 if wide else 0)) // (tall + 1 if wide else tall))
         classes = min(MOST_CLASSES, max(LEAST_CLASSES, canvas.width // 5))
-        columns = columns_of(state, drawn, canvas.width - classes - 1, rows, pitch, VECTOR, 2 if wide else 1)
+        under = self._wants_under()
+        room = GUTTER + (UNDER if wide else UNDER_NARROW) + 1 if under else 0
+        across = 2 if wide else 1
+        columns = columns_of(state, drawn, canvas.width - classes - 1, rows, pitch, VECTOR, across, room)
         self._places = []
         x = 0
         for place, column in enumerate(columns):
@@ -68,9 +86,24 @@ class OverviewPanel(PaintedState[ExploreState]):
             if values.ndim == 1:
                 self._put_vector(canvas, x, top, column)
             else:
-                self._put_maps(canvas, x, top, column, (side, tall, tall + 1 if wide else tall))
+                y = self._put_maps(canvas, x, top, column, (side, tall, tall + 1 if wide else tall))
+                if under and column.node == INPUT:
+                    self._put_under(canvas, x + GUTTER, y + wide, UNDER if wide else UNDER_NARROW)
             x += column.width
         put_class_bars(canvas, canvas.width - classes, 0, classes, canvas.height, state, colors, self.as_glyphs)
+
+    def _wants_under(self) -> bool:
+        """Whether a picture of reasons, or the pinned moment's map, is to be drawn under the input."""
+        state = self.state
+        return heat_picture(state) is not None or (state.pinned is not None and len(state.unit) == 3)
+
+    def _put_under(self, canvas: Canvas, x: int, y: int, wide: int) -> None:
+        state, colors, plain = self.state, self.palette, self.as_glyphs
+        found = heat_picture(state)
+        if found is not None:
+            put_heat(canvas, x, y, found, wide, canvas.height - y, colors, plain, titled=wide == UNDER)
+        else:
+            put_then(canvas, x, y, state, wide, canvas.height - y, colors, plain)
 
     def _put_rail(self, canvas: Canvas, x: int, column: Column, lanes: int, is_here: bool, before: str | None) -> None:
         colors, state = self.palette, self.state
@@ -84,8 +117,9 @@ class OverviewPanel(PaintedState[ExploreState]):
             style = ink(colors.on_accent, colors.accent, bold=True) if is_here else ink(colors.text, bold=True)
             canvas.put(x + 2, column.rail.lane, name, style)
 
-    def _put_maps(self, canvas: Canvas, x: int, top: int, column: Column, size: tuple[int, int, int]) -> None:
-        """Maps beside and under each other, their numbers left of them."""
+    def _put_maps(self, canvas: Canvas, x: int, top: int, column: Column, size: tuple[int, int, int]) -> int:
+        """Maps beside and under each other, their numbers left of them; returns the line below."""
+        end = top
         state, colors = self.state, self.palette
         side, tall, pitch = size
         values, scale = state.trace.values[column.node], state.scale(column.node)
@@ -108,9 +142,11 @@ class OverviewPanel(PaintedState[ExploreState]):
             )
             self._put_number(canvas, left, y, column.node, channel, is_here, took[1])
             self._places.append((range(left, left + GUTTER + took[0]), range(y, y + took[1]), column.node, channel))
+            end = max(end, y + took[1])
+        return end
 
     def _put_number(self, canvas: Canvas, x: int, y: int, node: str, channel: int, is_here: bool, lines: int) -> None:
-        """The number of a map; a bar beside the one looked at; a mark where it is silenced, or still."""
+        """The number of a map; a bar beside the one looked at; a mark where it is silenced, dead, or still."""
         state, colors = self.state, self.palette
         if state.shape(node)[0] > 1 or is_here:
             style = ink(colors.accent, bold=True) if is_here else ink(colors.dim)
@@ -120,7 +156,9 @@ class OverviewPanel(PaintedState[ExploreState]):
                 canvas.put(x + GUTTER - 1, y + line, "▐", ink(colors.accent))
         if (node, channel) in state.silenced:
             canvas.put(x, y + 1, "✗", ink(colors.error, bold=True))
-        elif not state.trace.values[node][channel].any():
+        elif state.is_dead(node, channel):
+            canvas.put(x + 1, y + 1, DEAD, ink(colors.error, bold=True))
+        elif state.is_still(node, channel):
             canvas.put(x + 1, y + 1, "·", ink(colors.dim))
 
     def _put_vector(self, canvas: Canvas, x: int, top: int, column: Column) -> None:
@@ -145,6 +183,8 @@ class OverviewPanel(PaintedState[ExploreState]):
             canvas.put(x + GUTTER + 1, y, f"{text or '…':>7} ", cell)
             if (column.node, unit) in state.silenced:
                 canvas.put(x + GUTTER + 9, y, "✗", ink(colors.error, bold=True))
+            elif state.is_dead(column.node, unit):
+                canvas.put(x + GUTTER + 9, y, DEAD, ink(colors.error, bold=True))
             self._places.append((range(x, x + VECTOR), range(y, y + 1), column.node, unit))
 
     def on_click(self, event: events.Click) -> None:
