@@ -69,17 +69,23 @@ def _made_of(state: ConvolveState, width: int, height: int | None) -> list[Line]
 
 
 def written(
-    parts: Sequence[Part], across: int, width: int, height: int | None = None, hint: str = " (enter shows all)"
+    parts: Sequence[Part],
+    across: int,
+    width: int,
+    height: int | None = None,
+    hint: str = " (enter shows all)",
+    chosen: int | None = None,
 ) -> list[Line]:
     """Equations one under another, each behind its name; `across` terms a line where that fits, a row of the kernel.
 
-    At most `height` lines; what is folded away is counted, and `hint` says where it is.
+    At most `height` lines; what is folded away is counted, and `hint` says where it is. The `chosen` term of the first
+    equation stands out.
     """
     longest = max(len(part.name) for part in parts)
     labels = [f"{part.name:>{longest}} " for part in parts]
 
     def block(index: int, room: int | None) -> list[Line]:
-        return _part(parts[index], across, labels[index], width, room)
+        return _part(parts[index], across, labels[index], width, room, None if index else chosen)
 
     blocks = [block(index, height) for index in range(len(parts))]
     if height is not None and len(parts) > 1 and sum(map(len, blocks)) > height:
@@ -94,29 +100,34 @@ def _folded_blocks(
     height: int,
     hint: str,
 ) -> list[list[Line]]:
-    """A line each, more where lines are left over; where even that is too much, fewer of them, the last ones always."""
+    """A line each, whole where lines are left over; where even that is too much, fewer of them, the last ones always."""
     over = len(parts) - height
     if over <= 0:
-        spare, blocks = -over, []
+        room, spare = [1] * len(parts), -over
         for index, lines in enumerate(whole):
-            blocks.append(lines if len(lines) - 1 <= spare else block(index, 1 + spare))
-            spare -= len(blocks[-1]) - 1
-        return blocks
+            if len(lines) - 1 <= spare:
+                room[index], spare = len(lines), spare - len(lines) + 1
+        for index, lines in enumerate(whole):  # those that stay folded show more of themselves
+            more = min(spare, len(lines) - room[index])
+            room[index], spare = room[index] + more, spare - more
+        return [lines if len(lines) == room[i] else block(i, room[i]) for i, lines in enumerate(whole)]
     short = [block(index, 1) for index in range(len(parts))]
     ends = 0
     while ends < len(parts) and not parts[-1 - ends].taps:
         ends += 1
     ends = max(1, min(ends, height - 1))
     keep = max(0, height - ends - 1)
-    more: list[Line] = [[Piece(f"{'… ':>12}{over + 1} more lines{hint}", "dim")]]
-    return [*short[:keep], *([more] if height > ends else []), *short[len(short) - ends :]]
+    told: list[Line] = [[Piece(f"{'… ':>12}{over + 1} more lines{hint}", "dim")]]
+    return [*short[:keep], *([told] if height > ends else []), *short[len(short) - ends :]]
 
 
-def _part(part: Part, across: int, label: str, width: int, height: int | None) -> list[Line]:
+def _part(part: Part, across: int, label: str, width: int, height: int | None, chosen: int | None = None) -> list[Line]:
     """One equation, wrapped: a row of the kernel a line where that fits."""
     equation = part.equation
     opening, closing = equation.brackets
     terms = [_term(equation, part.taps, i) for i in range(len(equation.terms))]
+    if chosen is not None and chosen < len(part.taps):
+        terms[chosen] = replace(terms[chosen], kind="winner")
     result = f" {equation.relation} {equation.result} "
     indent = len(label) + len(opening)
     rows = _rows(terms, across, part, width - indent, height)

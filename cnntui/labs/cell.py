@@ -9,20 +9,30 @@ from math import exp, isfinite, prod
 
 import numpy as np
 
-from cnntui.core.activations import ACTIVATIONS
-from cnntui.core.arithmetic import MINUS, TIMES, Equation, brief, number, plain_sum, sum_decimals, weighted_sum
+from cnntui.core.arithmetic import TIMES, Equation, brief, plain_sum, weighted_sum
 from cnntui.core.explanation import Source, Step, Term, largest
-from cnntui.core.forward import softmax, window
-from cnntui.core.layers import GlobalAvgPool, Pair
+from cnntui.core.forward import softmax
+from cnntui.core.layers import Pair
 from cnntui.core.network import INPUT
 from cnntui.core.operation import Part
 from cnntui.core.shading import scale_of
 from cnntui.core.steps import taps
 from cnntui.core.windows import Array
+from cnntui.labs.cell_terms import (
+    arranged,
+    channel_name,
+    contribution,
+    is_last,
+    map_read,
+    name_of,
+    percent,
+    product_text,
+    sorted_terms,
+)
+from cnntui.labs.cell_words import meaning, pixel_words
 from cnntui.labs.explore import ExploreState, MoveError
 
 FEW = 6  # terms of a long sum that are written out
-PADDING = "padding"
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,18 +107,18 @@ class Listing:
         where = "smaller" if not first else "other"
         text = f"… {len(others):,} {where} terms"
         if self.step.kind == "sum":
-            text += f", together {brief(sum(_contribution(self.step, term) for term in others))}"
+            text += f", together {brief(sum(contribution(self.step, term) for term in others))}"
         return shown, text
 
     def entry(self, rank: int) -> Entry:
         """One line."""
         at = self.order[rank]
-        term, own = self.step.terms[at], _contribution(self.step, self.step.terms[at])
+        term, own = self.step.terms[at], contribution(self.step, self.step.terms[at])
         if self.step.kind == "softmax":
-            cells = (brief(term.value), brief(exp(term.value - self._highest)), _percent(self._shares[at]))
+            cells = (brief(term.value), brief(exp(term.value - self._highest)), percent(self._shares[at]))
             return Entry(self.names[at], cells, term.value, float(np.nan_to_num(self._shares[at])))
         share = own / self.scale if isfinite(own) else 0.0
-        return Entry(self.names[at], _product(term) if self.weighed else (brief(term.value),), own, share)
+        return Entry(self.names[at], product_text(term) if self.weighed else (brief(term.value),), own, share)
 
     @cached_property
     def _highest(self) -> float:
@@ -133,6 +143,7 @@ class Anatomy:
         chosen: the chosen term, in a line, and whether one can step into it.
         parts: the equations from the inside out: the channel shown, all of them, what follows.
         across: how many terms of the first one make a row of the window.
+        term: the chosen one among those of the first equation, if it is there.
         note: which terms of the sum are no products.
     """
 
@@ -147,6 +158,7 @@ class Anatomy:
     enters: bool = False
     parts: tuple[Part, ...] = ()
     across: int = 1
+    term: int | None = None
     note: str = ""
 
 
@@ -155,18 +167,19 @@ def anatomy(state: ExploreState, index: int) -> Anatomy:
     path = tuple(map(str, (*state.path, Source(state.node, state.unit))))
     steps = state.explanation.steps
     if not steps:
-        return Anatomy(path, brief(state.value), (_pixel(state),))
+        return Anatomy(path, brief(state.value), (pixel_words(state),))
     step = steps[-1]
-    whole = Anatomy(path, steps[0].equations[-1].result, tuple(_meaning(state, steps)))
+    whole = Anatomy(path, steps[0].equations[-1].result, tuple(meaning(state, steps)))
     if not step.terms:
         return replace(whole, parts=_followed(steps, (_part(step.node, step.equations[-1]),)))
     index = max(0, min(index, len(step.terms) - 1))
-    place = _arranged(state, step)
+    place = arranged(state, step)
     whole = replace(whole, chosen=_chosen(state, step, index), enters=step.terms[index].source is not None)
     if place is None:
         listing = _listing(state, step, index)
         part = _summed_up(step)
-        return replace(whole, listing=listing, parts=_followed(steps, (part,)), note=_note(step, part))
+        at = listing.cursor if len(part.taps) < len(step.terms) else index
+        return replace(whole, listing=listing, parts=_followed(steps, (part,)), term=at, note=_note(step, part))
     channel = index // prod(place)
     parts, partials = _channel_parts(state, step, channel)
     return replace(
@@ -176,6 +189,7 @@ def anatomy(state: ExploreState, index: int) -> Anatomy:
         partial=channel,
         parts=_followed(steps, parts),
         across=place[1],
+        term=index if len(step.equations) == 1 else index % prod(place),
         note=_note(step, parts[-1]),
     )
 
@@ -193,7 +207,7 @@ def first(state: ExploreState) -> int:
         return step.winner
     if step.kind == "softmax":
         return step.terms.index(step.own)
-    return _order(step)[0]
+    return sorted_terms(step)[0]
 
 
 def moved(state: ExploreState, index: int, rows: int, columns: int) -> int:
@@ -201,9 +215,9 @@ def moved(state: ExploreState, index: int, rows: int, columns: int) -> int:
     step = _last(state)
     if step is None:
         return 0
-    place = _arranged(state, step)
+    place = arranged(state, step)
     if place is None:
-        order = _order(step)
+        order = sorted_terms(step)
         return order[max(0, min(order.index(index) + rows + columns, len(order) - 1))]
     channel, tap = divmod(index, prod(place))
     row, column = divmod(tap, place[1])
@@ -214,7 +228,7 @@ def moved(state: ExploreState, index: int, rows: int, columns: int) -> int:
 def channel(state: ExploreState, index: int, by: int) -> int:
     """The same place of the window in another input channel; a list has none."""
     step = _last(state)
-    place = _arranged(state, step) if step else None
+    place = arranged(state, step) if step else None
     if step is None or place is None:
         return index
     size = prod(place)
@@ -246,55 +260,18 @@ def _last(state: ExploreState) -> Step | None:
     return steps[-1] if steps and steps[-1].terms else None
 
 
-# -- how the terms are arranged
-
-
-def _arranged(state: ExploreState, step: Step) -> Pair | None:
-    """Rows and columns of the window in each channel; None: the terms are a list.
-
-    Where taps meet no cell and are no terms, whole rows and columns of them are missing, so what is left is a window too.
-    """
-    row = state.rows[step.node]
-    layer, x = row.node.layer, state.trace.values[row.node.inputs[0]]
-    size = step.per_channel or len(step.terms)
-    if isinstance(layer, GlobalAvgPool):
-        return x.shape[1], x.shape[2]
-    if x.ndim != 3 or step.kind not in ("sum", "mean", "max") or layer.window(x.shape) is None or size == 1:
-        return None
-    slid = window(layer, x)
-    if size == prod(slid.kernel_size):
-        return slid.kernel_size
-    down, across = slid.rows.reads(step.unit[1]), slid.columns.reads(step.unit[2])
-    return sum(at is not None for at in down), sum(at is not None for at in across)
-
-
-def _contribution(step: Step, term: Term) -> float:
-    """What a term adds."""
-    return term.value if step.op == "add" else term.product
-
-
-def _order(step: Step) -> list[int]:
-    """The terms, what counts most first."""
-    if step.kind == "product":
-        return list(range(len(step.terms)))
-    counts = np.array([_contribution(step, term) for term in step.terms])
-    counts = counts if step.kind == "softmax" else np.abs(counts)
-    return [int(at) for at in np.argsort(-np.nan_to_num(counts, nan=np.inf), kind="stable")]
-
-
-def _name(state: ExploreState, found: Source | None) -> str:
-    return str(state.origin(found)) if found else PADDING
+# -- how the terms are shown
 
 
 def _listing(state: ExploreState, step: Step, index: int) -> Listing:
-    order = _order(step)
-    counts = np.array([_contribution(step, term) for term in step.terms])
+    order = sorted_terms(step)
+    counts = np.array([contribution(step, term) for term in step.terms])
     weighed = step.kind == "sum" and step.op != "add"
-    names = [_name(state, term.source) for term in step.terms]
+    names = [name_of(state, term.source) for term in step.terms]
     head = ("value", "weight", "product") if weighed else ("value",)
     if step.kind == "softmax":
         head = ("logit", "e^(logit − max)", "share")
-        names = [f"class {state.class_name(n)}" for n in range(len(names))] if _is_last(state, step) else names
+        names = [f"class {state.class_name(n)}" for n in range(len(names))] if is_last(state, step) else names
     return Listing(step, names, order, head, order.index(index), scale_of(counts), weighed)
 
 
@@ -303,8 +280,7 @@ def _grid(state: ExploreState, step: Step, index: int, place: Pair) -> Grid:
     at, tap = divmod(index, size)
     terms = step.terms[at * size : (at + 1) * size]
     weighed = step.kind == "sum"
-    row = state.rows[step.node]
-    read = state.origin(Source(row.node.inputs[0], (0,) * 3)).node
+    read = map_read(state, step)
 
     def plane(what: Sequence[float]) -> Array:
         return np.array(what, dtype=float).reshape(place)
@@ -312,7 +288,7 @@ def _grid(state: ExploreState, step: Step, index: int, place: Pair) -> Grid:
     weights = np.array([term.weight for term in step.terms])
     products = np.array([term.product for term in step.terms])
     return Grid(
-        _channel_name(state, step, at, read),
+        channel_name(state, step, at, read),
         plane([term.value for term in terms]),
         plane([term.weight for term in terms]) if weighed else None,
         plane([term.product for term in terms]) if weighed else None,
@@ -327,23 +303,14 @@ def _pair(tap: int, place: Pair) -> Pair:
     return tap // place[1], tap % place[1]
 
 
-def _channel_name(state: ExploreState, step: Step, at: int, read: str) -> str:
-    """Of an input channel, counted among those that are read: where all of a window is padding, by that count."""
-    size = step.per_channel or len(step.terms)
-    found = next((t.source for t in step.terms[at * size : (at + 1) * size] if t.source), None)
-    if read == INPUT and state.shape(INPUT)[0] == 1:
-        return INPUT
-    return f"{read}[{found.unit[0] if found else at}]"
-
-
 # -- the lines
 
 
 def _channel_parts(state: ExploreState, step: Step, at: int) -> tuple[tuple[Part, ...], tuple[Partial, ...]]:
     """The equation of the channel shown and that of them all; and what each channel adds."""
     channels = step.channels
-    read = state.origin(Source(state.rows[step.node].node.inputs[0], (0,) * 3)).node
-    names = [_channel_name(state, step, i, read) for i in range(len(channels))]
+    read = map_read(state, step)
+    names = [channel_name(state, step, i, read) for i in range(len(channels))]
     partials = tuple(
         Partial(name.removeprefix(read).strip("[]") or name, sum(term.product for term in terms))
         for name, terms in zip(names, channels, strict=True)
@@ -397,7 +364,7 @@ def _part(name: str, equation: Equation, terms: Sequence[Term] = ()) -> Part:
 def _chosen(state: ExploreState, step: Step, index: int) -> str:
     """The chosen term, written out."""
     term = step.terms[index]
-    name = _name(state, term.source)
+    name = name_of(state, term.source)
     value = brief(term.value)
     if step.kind == "max":
         return f"{value}, {'the largest' if index == step.winner else 'which does not win'}, from {name}"
@@ -407,112 +374,5 @@ def _chosen(state: ExploreState, step: Step, index: int) -> str:
         return f"{value}, from {name}"
     if term.source is None:
         return f"0 {TIMES} {brief(term.weight)} = 0: padding, which adds nothing"
-    value, weight, made = _product(term)
+    value, weight, made = product_text(term)
     return f"{value} {TIMES} {weight} {'=' if isfinite(term.product) else '≈'} {made}, from {name}"
-
-
-def _product(term: Term) -> tuple[str, str, str]:
-    """Value, weight and their product, with as many digits as make them re-add."""
-    if not isfinite(term.product):
-        return brief(term.value), brief(term.weight), number(term.product)
-    equation = weighted_sum(taps([term]))
-    weight, _, value = equation.terms[0].strip("()").partition(TIMES)
-    return value, weight, equation.result
-
-
-# -- what it means
-
-
-def _pixel(state: ExploreState) -> str:
-    channel_, row, column = state.unit
-    of = f" of channel {channel_}" if state.shape(INPUT)[0] > 1 else ""
-    return f"the pixel at row {row}, column {column}{of}, as the net is given it: here it begins."
-
-
-def _meaning(state: ExploreState, steps: Sequence[Step]) -> list[str]:
-    """What the number is, then what the layers behind make of it."""
-    step = steps[-1]
-    where = _place(state, step)
-    if step.silenced:
-        return [f"{where}: silenced, so it is 0, whatever it reads.", *_effects(steps)]
-    said = [f"{where}: {_made(state, step)}.", *_effects(steps)]
-    if step.kind == "sum" and len(step.terms) > 2:
-        most = max(step.terms, key=lambda term: abs(_contribution(step, term)))
-        by = _contribution(step, most)
-        if by and isfinite(by):
-            sign = MINUS if by < 0 else "+"
-            said.append(
-                f"The largest, {sign}{number(abs(by), sum_decimals(by))}, comes from {_name(state, most.source)}."
-            )
-    if _is_last(state, step) and step.kind == "sum" and state.unit == step.unit and len(step.unit) == 1:
-        said.append(f"Softmax over all {state.channels} scores makes it {_percent(state.probabilities[step.unit[0]])}.")
-    return said
-
-
-def _place(state: ExploreState, step: Step) -> str:
-    if len(step.unit) == 3:
-        return f"channel {step.unit[0]} of {step.node} at row {step.unit[1]}, column {step.unit[2]}"
-    if _is_last(state, step):
-        what = "probability" if step.kind == "softmax" else "score"
-        return f"the {what} of class {state.class_name(step.unit[0])}"
-    return f"number {step.unit[0]} of {step.node}"
-
-
-def _is_last(state: ExploreState, step: Step) -> bool:
-    return step.node == state.analysis.rows[-1].node.name
-
-
-def _made(state: ExploreState, step: Step) -> str:
-    count, row = len(step.terms), state.rows[step.node]
-    bias = " and a bias" if step.has_bias else ""
-    place = _arranged(state, step)
-    cells = f"{place[0]}×{place[1]} cells" if place else ""
-    if place and step.kind in ("max", "mean"):
-        read = state.origin(Source(row.node.inputs[0], (0,) * 3)).node
-        what = "largest" if step.kind == "max" else "mean"
-        tail = ", times a weight, plus a bias" if step.has_bias else ""
-        return f"the {what} of {cells} of {_channel_name(state, step, 0, read)}{tail}"
-    match step.kind:
-        case "sum" if step.op == "add":
-            return f"the sum of {count} numbers, one of each branch"
-        case "sum" if not count:
-            return "no input reaches it: the bias alone"
-        case "sum" if place:
-            maps = count // prod(place)
-            of = f"in each of {maps} maps" if maps > 1 else "of one map"
-            return f"a weighted sum of {cells} {of}; {count:,} products{bias}"
-        case "sum":
-            return f"a weighted sum of {count:,} numbers{bias}"
-        case "product":
-            return f"the product of {count} numbers, one of each branch"
-        case "softmax":
-            return f"e to its logit, over the sum of all {count} such powers"
-        case "norm" if step.op == "lrn":
-            return f"the number before it, made smaller by the squares of {count} neighbouring channels"
-        case "norm":
-            return "the number before it, less a mean, over a deviation"
-        case "copy" if step.terms[0].source is None:
-            return "padding, a 0 beyond the border"
-        case "copy":
-            return "copied as it is"
-    return f"{step.op} of one number"
-
-
-def _effects(steps: Sequence[Step]) -> list[str]:
-    """What each layer that follows does with it."""
-    said = []
-    for before, step in reversed(list(zip(steps[1:], steps[:-1], strict=True))):
-        read, made = before.equations[-1].result, step.equations[-1].result
-        if step.silenced:
-            said.append(f"{step.node} is silenced here: 0.")
-        elif step.op == "relu" and before.value > 0:
-            said.append(f"{step.node} lets {read} through.")
-        elif step.op == "relu":
-            said.append(f"{step.node} stops it: {read} becomes 0.")
-        elif step.op in ACTIVATIONS or step.kind == "norm":
-            said.append(f"{step.node} makes {made} of {read}.")
-    return said
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %" if share >= 0.01 or not share else f"{100 * share:.3g} %"

@@ -372,12 +372,15 @@ class ExploreState:
                 raise MoveError(f"no layer {word!r}: there are {', '.join(columns[:8])}{' …' * (len(columns) > 8)}")
             node = near[0]
         if not rest.strip():
+            while node not in columns:  # behind what only hands it on, which has no column
+                node = self.rows[node].node.inputs[0]
             return self.to_column(node)
         try:
             unit = tuple(int(part) for part in rest.split(","))
         except ValueError:
             raise MoveError(f"{rest.strip()!r} is no unit: write channel,row,column or a number") from None
-        return self.look(node, unit, path=(), level=CELL)
+        there = self.look(node, unit, path=(), level=CELL)
+        return there.look(*_pair(self.origin(Source(node, unit))))
 
     def ask(self, target: int | None) -> ExploreState:
         """About another class."""
@@ -413,11 +416,19 @@ class ExploreState:
 
     def pin(self) -> ExploreState:
         """The present moment to compare others with, or no more."""
-        model = self.model
-        words = model.moment if model.step is None else f"step {model.step:,}"
-        other = self._kept(pinned=None if self.pinned else (words, model.parameters))
+        other = self._kept(pinned=None if self.pinned else (self.when, self.model.parameters))
         other.__dict__.pop("pinned_trace", None)
         return other
+
+    @property
+    def when(self) -> str:
+        """The present moment in words: step 4,690."""
+        return self.model.moment if self.model.step is None else f"step {self.model.step:,}"
+
+    @property
+    def pinned_words(self) -> str:
+        """The pinned moment in words; none where none is pinned."""
+        return self.pinned[0] if self.pinned else ""
 
     @property
     def then(self) -> float | None:
@@ -449,6 +460,8 @@ class ExploreState:
         tensor = self.input if node == INPUT else self.parameters.get(node, {}).get(name)
         if tensor is None:
             raise MoveError(f"{node} has no {name}")
+        if len(index) != tensor.ndim or any(not 0 <= i < n for i, n in zip(index, tensor.shape, strict=True)):
+            raise MoveError(f"{'.'.join(filter(None, (node, name)))} has no {','.join(map(str, index))}")
         change = Change(node, name, index, value, float(tensor[index]))
         return self._anew(changes=(*self.changes, change))
 

@@ -274,6 +274,7 @@ class ExploreView(ExploreMoves, Widget):
         if state.is_heavy and not state.is_ready:
             self._compute_later(state)
             return
+        state.probabilities  # noqa: B018 (what everything below is drawn from)
         for level in LEVELS:
             self.set_class(level == (DRAW if self.drawing else state.level), f"-{level}")
         plain = self.as_glyphs or self.app.no_color

@@ -65,7 +65,7 @@ class CellPanel(PaintedState[CellView]):
             y = self._put_partials(canvas, y + air, whole)
         y += air
         if whole.parts and y < canvas.height:
-            lines = written(whole.parts, whole.across, canvas.width, canvas.height - y, hint="")
+            lines = written(whole.parts, whole.across, canvas.width, canvas.height - y, "", whole.term)
             part = Canvas(canvas.width, canvas.height - y, canvas.base)
             put_lines(part, lines, colors)
             part.put(0, len(lines), whole.note[: canvas.width], ink(colors.dim))

@@ -102,6 +102,8 @@ def put_map(
 
 @lru_cache(maxsize=1024)
 def _dimmed(color: str, colors: Palette) -> str:
+    if colors.weak:  # darker ones would be grey
+        return color
     return Color.parse(colors.background).blend(Color.parse(color), UNSEEN).hex6
 
 
