@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from math import floor, isfinite, log10, prod
+from math import floor, isfinite, log10
 
 import numpy as np
 
@@ -45,7 +45,6 @@ from cnntui.core.windows import Array, Window, swap_transposed
 from cnntui.labs.explore import PASSING, ExploreState
 
 Place = tuple[int, int]
-LARGE = 1e7  # from here on numbers are not written out
 MEASURING = (LayerNorm, InstanceNorm, GroupNorm)  # norms that read the whole picture
 FOLLOWING = (
     *AS_IN_TORCH,
@@ -417,7 +416,7 @@ def _step(state: ExploreState, row: Row) -> Step:
         exact = float(by.weight[first] / by.deviation[first])
         factor = told_as(exact, decimals(exact) + 1)
         offset = told_as(float(by.bias[first] - by.mean[first] * exact), decimals(scale) + 1)
-        words = f"{name}: ×{number(factor)} {'−' if offset < 0 else '+'} {number(abs(offset))}"
+        words = f"{name}: ×{number(factor)} {MINUS if offset < 0 else '+'} {number(abs(offset))}"
 
         def function(x: Array) -> Array:
             return np.asarray(x * factor + offset)
@@ -438,49 +437,3 @@ def decimals(magnitude: float) -> int:
 def told_as(value: float, places: int) -> float:
     """The number that is printed."""
     return round(value, places)
-
-
-@dataclass(frozen=True)
-class Printed:
-    """The number at a place as it comes about: each ingredient's part, and each step's relation (=, ≈) and value."""
-
-    parts: tuple[str, ...]  # none where nothing is added up or multiplied
-    steps: tuple[tuple[str, str], ...]
-
-
-def printed(making: Making, place: Place | None) -> Printed:
-    """Parts that add up to the sum as they are printed, and each step as it follows from the one before; else it says ≈.
-
-    Parts have two digits more than the map, the sum one.
-    """
-    own = making.decimals
-    added = [making.added(each, place) for each in making.ingredients]
-    parts = [told_as(value, own + 2) for value in added if value is not None]
-    steps: list[tuple[str, str]] = []
-    before: float | None = None
-    if parts:
-        before = prod(parts) if making.kind is Kind.FACTORS else sum(parts)
-    for index, step in enumerate(making.steps):
-        at = making.at(index, place)
-        digits = max(own, decimals(step.scale)) + (index == 0 and bool(parts))
-        if step.values.ndim and at is None:
-            steps.append(("", ""))
-            continue
-        value = told_as(float(step.values[at] if at is not None else step.values), digits)
-        again = before
-        if before is not None and index:
-            with np.errstate(over="ignore", invalid="ignore"):
-                again = float(step.function(np.array(before))) if step.function else None
-        relation = ""
-        if again is not None:
-            relation = "=" if abs(again - value) <= 0.5 * 10.0**-digits * (1 + 1e-9) else "≈"
-        steps.append((relation, fixed(value, digits)))
-        before = value
-    return Printed(tuple(fixed(value, own + 2) for value in parts), tuple(steps))
-
-
-def fixed(value: float, places: int) -> str:
-    """With so many decimals, the zeros at its end too; a very large one as a power of ten."""
-    if abs(value) >= LARGE:
-        return f"{value:.2e}".replace("e+", "e").replace("-", MINUS)
-    return f"{value:z.{places}f}".replace("-", MINUS)

@@ -1,7 +1,13 @@
-"""What makes a map, in words: the header of the layer level."""
+"""What makes a map, in words, and its numbers as they are printed."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from cnntui.core.arithmetic import MINUS
 from cnntui.core.layers import (
     AdaptiveAvgPool,
     AvgPool,
@@ -21,7 +27,9 @@ from cnntui.core.layers import (
 from cnntui.core.merges import Add, Cat, Mul
 from cnntui.core.network import INPUT
 from cnntui.core.vocabulary import layer_text
-from cnntui.labs.making import Kind, Making
+from cnntui.labs.making import Kind, Making, Place, decimals, told_as
+
+LARGE = 1e7  # from here on numbers are not written out
 
 
 def heading(making: Making) -> list[str]:
@@ -103,3 +111,52 @@ def _size(pair: Pair) -> str:
 
 def _maps(count: int) -> str:
     return f"{count} map" if count == 1 else f"{count:,} maps"
+
+
+# -- numbers
+
+
+@dataclass(frozen=True)
+class Printed:
+    """The number at a place as it comes about: each ingredient's part, and each step's relation (=, ≈) and value."""
+
+    parts: tuple[str, ...]  # none where nothing is added up or multiplied
+    steps: tuple[tuple[str, str], ...]
+
+
+def printed(making: Making, place: Place | None) -> Printed:
+    """Parts that add up to the sum as they are printed, and each step as it follows from the one before; else it says ≈.
+
+    Parts have two digits more than the map, the sum one.
+    """
+    own = making.decimals
+    added = [making.added(each, place) for each in making.ingredients]
+    parts = [told_as(value, own + 2) for value in added if value is not None]
+    steps: list[tuple[str, str]] = []
+    before: float | None = None
+    if parts:
+        before = prod(parts) if making.kind is Kind.FACTORS else sum(parts)
+    for index, step in enumerate(making.steps):
+        at = making.at(index, place)
+        digits = max(own, decimals(step.scale)) + (index == 0 and bool(parts))
+        if step.values.ndim and at is None:
+            steps.append(("", ""))
+            continue
+        value = told_as(float(step.values[at] if at is not None else step.values), digits)
+        again = before
+        if before is not None and index:
+            with np.errstate(over="ignore", invalid="ignore"):
+                again = float(step.function(np.array(before))) if step.function else None
+        relation = ""
+        if again is not None:
+            relation = "=" if abs(again - value) <= 0.5 * 10.0**-digits * (1 + 1e-9) else "≈"
+        steps.append((relation, fixed(value, digits)))
+        before = value
+    return Printed(tuple(fixed(value, own + 2) for value in parts), tuple(steps))
+
+
+def fixed(value: float, places: int) -> str:
+    """With so many decimals, the zeros at its end too; a very large one as a power of ten."""
+    if abs(value) >= LARGE:
+        return f"{value:.2e}".replace("e+", "e").replace("-", MINUS)
+    return f"{value:z.{places}f}".replace("-", MINUS)

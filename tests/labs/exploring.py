@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -37,3 +38,8 @@ def exploring(net: Network | str, shape: Shape = (1, 8, 8), seed: int = 0, label
     model = Opened("net", analysis, shaken(untrained(analysis, seed), seed), picture, names, None, "untrained")
     pixels = np.random.default_rng(seed).uniform(0, 255, network.input)
     return ExploreState(model, Picture(pixels, "noise", label), level=LAYER)
+
+
+def with_weights(state: ExploreState, parameters: Parameters) -> ExploreState:
+    """The same with other weights, as at another moment."""
+    return state.at(0, replace(state.model, parameters=parameters, moment="later"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -16,10 +15,10 @@ from cnntui.core.layers import Conv, Layer
 from cnntui.core.nets import load_net
 from cnntui.core.network import INPUT
 from cnntui.labs.explore import ExploreState
-from cnntui.labs.making import Kind, Making, making, printed
-from cnntui.labs.making_words import heading
+from cnntui.labs.making import Kind, Making, making
+from cnntui.labs.making_words import heading, printed
 from tests.core.random_networks import random_network
-from tests.labs.exploring import exploring
+from tests.labs.exploring import exploring, with_weights
 
 NETS = 60
 
@@ -240,7 +239,7 @@ def test_numbers_that_are_none() -> None:
         weights[0, 0, 1, 1] = value
         other = {**state.parameters, "conv1": {**state.parameters["conv1"], "weight": weights}}
         with np.errstate(all="ignore"):
-            broken = state.at(0, replace(state.model, parameters=other, moment="broken"))
+            broken = with_weights(state, other)
             assert forward(broken.analysis, other, broken.input).values["conv1"].shape == (2, 6, 6)
             for node in ("conv1", "relu1", "linear1"):
                 unit = (0, 1, 1)[: len(broken.shape(node))]

@@ -16,6 +16,7 @@ from textual.screen import Screen
 
 from cnntui.core.arithmetic import MINUS
 from cnntui.labs.explore import ExploreState
+from cnntui.labs.making_words import printed
 from cnntui.labs.opened import Picture
 from cnntui.ui.compositor import TightCompositor, TightUpdate
 from cnntui.ui.theme import THEMES
@@ -23,7 +24,7 @@ from cnntui.ui.widgets.class_bars import percent, put_class_bars, shown
 from cnntui.ui.widgets.context import ContextColumn
 from cnntui.ui.widgets.layer_panel import LayerPanel
 from cnntui.ui.widgets.painted import Canvas, Painted
-from tests.labs.exploring import exploring
+from tests.labs.exploring import exploring, with_weights
 from tests.ui.helpers import digit
 
 SIZES = {"80x18": (80, 18), "120x33": (120, 33)}
@@ -121,15 +122,16 @@ async def test_parts_and_the_rest_are_the_sum() -> None:
         for page in (1, 1, -1):
             app.panel.turn(page)
             await pilot.pause()
-            made = app.panel.making
-            lines = text(app.panel).splitlines()
-            rows = rows_of(lines)
+            made, lines = app.panel.making, text(app.panel).splitlines()
+            rows, told = rows_of(lines), printed(app.panel.making, (6, 7))
+            numbers = [told.parts[int(row.split()[0])] for row in rows]
             rest = next(line for line in lines if " more " in line)
-            written = [re.findall(r"−?\d+\.\d+", line[:60])[-1] for line in rows]
-            written.append(rest.split(" more ")[1].split()[0])
-            numbers = [float(each.replace(MINUS, "-")) for each in written]
-            assert len(rows) > 1
-            assert sum(numbers) == pytest.approx(float(made.steps[0].values[6, 7]), abs=0.01)
+            assert 1 < len(rows) < 8
+            assert all(any(line[:60].rstrip().endswith(f" {each}") for line in lines) for each in numbers)
+            numbers.append(rest.split(" more ")[1].split()[0])
+            total = sum(float(each.replace(MINUS, "-")) for each in numbers)
+            assert total == pytest.approx(float(told.steps[0][1].replace(MINUS, "-")), abs=0.001)
+            assert total == pytest.approx(float(made.steps[0].values[6, 7]), abs=0.001)
 
 
 async def test_pages_follow_what_is_highlighted() -> None:
@@ -208,7 +210,7 @@ async def test_numbers_that_are_none() -> None:
     state = exploring(DIGITS, (1, 28, 28), label=1)
     weight = np.full_like(state.parameters["conv1"]["weight"], np.nan)
     broken = {**state.parameters, "conv1": {**state.parameters["conv1"], "weight": weight}}
-    state = state.at(0, replace(state.model, parameters=broken, moment="broken"))
+    state = with_weights(state, broken)
     for node in state.columns:
         looked = state.look(node, (0,) * len(state.shape(node)))
         for size in SIZES.values():
@@ -311,7 +313,7 @@ def test_what_was_before() -> None:
     narrow = bars(changed, 18, 6)
     assert "was" not in "".join(narrow) and "░" in "".join(narrow)
     pinned = state.pin()
-    moved = pinned.at(0, replace(pinned.model, parameters=changed.parameters, moment="later"))
+    moved = with_weights(pinned, changed.parameters)
     assert all(f"was {percent(odds)}" in line for odds, line in zip(before, bars(moved, 40, 6), strict=True))
 
 

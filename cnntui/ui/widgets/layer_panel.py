@@ -13,8 +13,8 @@ from cnntui.core.network import INPUT
 from cnntui.core.shading import glyphs, shade
 from cnntui.core.windows import Array
 from cnntui.labs.explore import ExploreState
-from cnntui.labs.making import Ingredient, Kind, Making, Place, Printed, Step, fixed, making, printed, told_as
-from cnntui.labs.making_words import heading
+from cnntui.labs.making import Ingredient, Kind, Making, Place, Step, making, told_as
+from cnntui.labs.making_words import Printed, fixed, heading, printed
 from cnntui.ui.theme import Palette, heat, ink, readable_on
 from cnntui.ui.widgets.maps import Marked, as_map, extent, put_map, put_scale_text
 from cnntui.ui.widgets.painted import Canvas, PaintedState
@@ -27,7 +27,7 @@ ROWS = 3  # ingredients that are to be seen at once, if need be smaller
 TALLEST = 16  # lines of an ingredient
 SMALL, LEAST = 7, 3  # lines of the maps beside the one looked at, at most and at least
 UNDER = Style(underline=True)
-WEIGHT_CELLS = ((8, 6), (6, 5), (5, 4), (4, 3), (2, 0))  # columns of a weight, and of the number in it
+WEIGHT_CELLS = ((8, 6), (6, 5), (5, 4), (4, 4), (2, 0))  # columns of a weight, and of the number in it
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,7 @@ class Tile:
     values: tuple[int, int, int]  # column, columns, lines
     weights: tuple[int, int, int]
     partial: tuple[int, int, int]
-    number: int  # the column of what it adds
-    cell: int  # columns of a weight
+    cell: int  # columns of a weight; 0: the weights are drawn as a map
     tall: int
     wide: int
     rows: int
@@ -47,6 +46,17 @@ class Tile:
     def maps(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """How large the maps are."""
         return self.values[1:], self.partial[1:]
+
+
+@dataclass(frozen=True)
+class Room:
+    """What there is for the rows: columns and lines, columns of the label, numbers under the rows or none."""
+
+    wide: int
+    lines: int
+    label: int
+    numbers: bool
+    shape: tuple[int, int]
 
 
 class LayerPanel(PaintedState[ExploreState]):
@@ -64,7 +74,8 @@ class LayerPanel(PaintedState[ExploreState]):
     def show(self, state: ExploreState, plain: bool = False, highlighted: int | None = None) -> None:
         """Show another state, with another ingredient highlighted if need be."""
         self.plain = plain
-        self.highlighted = self.highlighted if highlighted is None else highlighted
+        if highlighted is not None or state.node != self.state.node:
+            self.highlighted = highlighted or 0
         super().show(state)
 
     def turn(self, pages: int) -> None:
@@ -139,8 +150,9 @@ class LayerPanel(PaintedState[ExploreState]):
         self._put_titles(canvas, top, tile, made)
         seen = made.seen(place)
         y = top + 1
+        pitch = tile.tall + 1 + (len(page) * (tile.tall + 2) <= lines)
         for line, index in enumerate(page):
-            y = top + 1 + line * (tile.tall + 1)
+            y = top + 1 + line * pitch
             self._put_row(canvas, y, tile, made, index, told, seen, place, index == at and count > 1)
         if count > self.page:
             self._put_rest(canvas, top + 1 + lines, tile, made, page, told)
@@ -148,53 +160,49 @@ class LayerPanel(PaintedState[ExploreState]):
 
     def _tile(self, made: Making, told: Printed, wide: int, lines: int) -> Tile:
         """The largest rows of which enough have room; in them the largest weights that leave the maps as they are."""
-        wanted = min(len(made.ingredients), ROWS)
+        parts, one = made.ingredients, made.ingredients[0]
+        label = max(len(self._label(each)) for each in parts) + 1 if len(parts) > 1 else 0
+        shape = max((as_map(each.values).shape for each in parts), key=prod)
+        room = Room(wide, lines, label, bool(told.parts) and len(parts) > 1, (shape[0], shape[1]))
+        slides = made.kind is Kind.KERNELS and one.weights is not None
         for tall in range(min(TALLEST, lines), 0, -1):
-            smallest = self._fitted(made, told, wide, tall, lines, WEIGHT_CELLS[-1][0])
-            if smallest.rows >= wanted:
+            cells = [0]  # the weights are a map as well
+            if slides and one.weights is not None and _fits(one.weights.shape, wide // 3, tall):
+                cells = [cell for cell, _ in WEIGHT_CELLS]
+            smallest = self._fitted(made, room, tall, cells[-1])
+            if smallest.rows >= min(len(parts), ROWS):
                 break
-        for cell, _ in WEIGHT_CELLS:
-            tile = self._fitted(made, told, wide, tall, lines, cell)
+        for cell in cells:
+            tile = self._fitted(made, room, tall, cell)
             if tile.wide <= wide and tile.rows == smallest.rows and tile.maps == smallest.maps:
                 return tile
         return smallest
 
-    def _fitted(self, made: Making, told: Printed, wide: int, tall: int, lines: int, cell: int) -> Tile:
+    def _fitted(self, made: Making, room: Room, tall: int, cell: int) -> Tile:
         """Rows of at most so many lines, with so many columns a weight."""
-        one, count = made.ingredients[0], len(made.ingredients)
-        slides = made.kind is Kind.KERNELS and one.weights is not None
-        label = max(len(self._label(each)) for each in made.ingredients) + 1 if count > 1 else 0
-        number = 0
-        if told.parts and count > 1:
-            most = made.value_scale if made.kind is Kind.FACTORS else made.partial_scale
-            number = 1 + max(len(fixed(-most, made.decimals + 2)), *map(len, told.parts))
-        shows = (slides and count > 1) or made.kind is Kind.PRODUCTS
-        weights = self._kernel(one.weights.shape, cell, tall) if slides and one.weights is not None else (0, 0)
-        parts = 1 + shows + (made.kind is Kind.PRODUCTS)
-        room = wide - label - number - 3 * (parts - 1) - (3 + weights[0] if slides else 0)
-        each = max(1, room // parts)
-        shape = max((as_map(each.values).shape for each in made.ingredients), key=prod)
-        values = extent(shape, each, tall, self.plain)
-        if made.kind is Kind.PRODUCTS:
+        one, slides, is_product = made.ingredients[0], made.kind is Kind.KERNELS, made.kind is Kind.PRODUCTS
+        shows = is_product or (slides and len(made.ingredients) > 1)
+        weights, partial = (0, 0), (0, 0)
+        if slides and one.weights is not None:
+            height, width = one.weights.shape
+            weights = cell * width, height * max(1, min(cell // 2, tall // height))
+            if not cell:
+                weights = extent(one.weights.shape, max(4, room.wide // 4), tall, self.plain)
+        maps = 1 + shows + is_product
+        left = room.wide - room.label - 3 * (maps - 1) - (3 + weights[0] if slides else 0)
+        each = max(1, left // maps)
+        values = extent(room.shape, each, tall, self.plain)
+        if is_product:
             weights = values
-        partial = (0, 0)
         if shows and one.partial is not None:
             partial = extent(as_map(one.partial).shape, each, tall, self.plain)
-        columns, x = [], label
+        columns, x = [], room.label
         for size in (values, weights, partial):
             columns.append((x, *size))
             x += size[0] + 3 if size[0] else 0
         tallest = max(values[1], weights[1], partial[1])
-        end = x - 3 + number
-        at_values, at_weights, at_partial = columns
-        rows = max(1, (lines + 1) // (tallest + 1))
-        return Tile(at_values, at_weights, at_partial, end, cell if slides else 0, tallest, end, rows)
-
-    @staticmethod
-    def _kernel(shape: tuple[int, ...], cell: int, tall: int) -> tuple[int, int]:
-        """Columns and lines of a slice of the kernel."""
-        height, width = shape
-        return cell * width, height * max(1, min(cell // 2, tall // height)) if height <= tall else tall
+        rows = max(1, (room.lines + (not room.numbers)) // (tallest + 1))
+        return Tile(columns[0], columns[1], columns[2], cell, tallest, x - 3, rows)
 
     def _label(self, each: Ingredient) -> str:
         """Its number; the whole name where they are of several layers, as at a merge."""
@@ -205,12 +213,18 @@ class LayerPanel(PaintedState[ExploreState]):
         colors, one = self.palette, made.ingredients[0]
         names = {each.node for each in made.ingredients}
         name = one.name if len(made.ingredients) == 1 else one.node if len(names) == 1 else "branches"
-        next_ = tile.weights[0] or tile.partial[0] or canvas.width
+        next_ = tile.weights[0] if tile.weights[1] else canvas.width
         _put_title(canvas, 0, y, name, made.value_scale, next_ - 1, colors)
         if tile.weights[1]:
             next_ = tile.partial[0] if tile.partial[1] else canvas.width
             _put_title(
-                canvas, tile.weights[0], y, "∗" if tile.cell else "weights", made.weight_scale, next_ - 1, colors
+                canvas,
+                tile.weights[0],
+                y,
+                "weights" if made.kind is Kind.PRODUCTS else "∗",
+                made.weight_scale,
+                next_ - 1,
+                colors,
             )
         if tile.partial[1]:
             _put_title(canvas, tile.partial[0], y, "=", made.partial_scale, tile.wide, colors)
@@ -240,7 +254,7 @@ class LayerPanel(PaintedState[ExploreState]):
         put_map(canvas, x, y + (tile.tall - own) // 2, values, made.value_scale, wide, tall, colors, self.plain, marked)
         x, wide, tall = tile.weights
         if tall and each.weights is not None:
-            canvas.put(x - 2, middle, "∗" if tile.cell else "×", ink(colors.dim))
+            canvas.put(x - 2, middle, "×" if made.kind is Kind.PRODUCTS else "∗", ink(colors.dim))
             if tile.cell:
                 self._put_weights(canvas, x, y_of[tall], tile, each.weights, made.weight_scale)
             else:
@@ -254,8 +268,9 @@ class LayerPanel(PaintedState[ExploreState]):
             partial = as_map(each.partial)
             put_map(canvas, x, y_of[tall], partial, made.partial_scale, wide, tall, colors, self.plain, marked)
         if told.parts and len(made.ingredients) > 1:
-            color = colors.accent if is_highlighted else colors.text
-            canvas.put(tile.number - len(told.parts[index]), middle, told.parts[index], ink(color))
+            text = told.parts[index]
+            style = ink(colors.accent if is_highlighted else colors.text)
+            canvas.put(max(0, tile.wide - len(text)), y + tile.tall, text, style)
 
     def _put_weights(self, canvas: Canvas, x: int, y: int, tile: Tile, weights: Array, scale: float) -> None:
         """A slice of the kernel: on a ground in the colour grammar, underlined; numbers where there is room."""
@@ -267,8 +282,9 @@ class LayerPanel(PaintedState[ExploreState]):
             for column, sign in enumerate(signs):
                 ground = None if self.plain else heat(int(shades[row, column]), colors)
                 front = colors.text if ground is None else readable_on(ground)
-                text = short(float(weights[row, column]), digits) if digits else None
-                text = f"{text or '':>{cell - 1}} " if digits else (sign * cell if self.plain else " " * cell)
+                text = (short(float(weights[row, column]), digits) or "") if digits else sign if self.plain else " "
+                text = text.replace("0.", ".", 1) if digits == cell else text  # no air between the cells
+                text = f"{text:>{max(digits, cell - 1)}}".ljust(cell) if digits else text * cell
                 for line in range(lines):
                     if y + row * lines + line < y + tile.weights[2]:
                         style = ink(front, ground, underline=line == lines - 1)
@@ -285,10 +301,10 @@ class LayerPanel(PaintedState[ExploreState]):
             others = [float(text.replace(MINUS, "-")) for index, text in enumerate(told.parts) if index not in page]
             rest = f"{len(others)} more {fixed(told_as(sum(others), digits), digits)}"
         order = ", the strongest first" if made.by_strength else ", by number"
-        if len(words) + len(order) + len(rest) + 1 <= tile.number:
+        if len(words) + len(order) + len(rest) + 1 <= tile.wide:
             words += order
-        canvas.put(0, y, words, ink(colors.dim))
-        canvas.put(tile.number - len(rest), y, rest, ink(colors.dim))
+        end = canvas.put(0, y, words, ink(colors.dim))
+        canvas.put(max(end + 1, tile.wide - len(rest)), y, rest, ink(colors.dim))
 
     def _put_brace(self, canvas: Canvas, x: int, first: int, last: int, made: Making) -> None:
         """What gathers the ingredients; an arrow where there is only one."""
@@ -394,6 +410,11 @@ class LayerPanel(PaintedState[ExploreState]):
                 rooms[index] = extent(made.steps[index].values.shape, wide - 8, room, self.plain)[1]
                 left -= rooms[index]
         return rooms
+
+
+def _fits(shape: tuple[int, ...], wide: int, tall: int) -> bool:
+    """Whether a slice of a kernel can be drawn cell by cell."""
+    return shape[0] <= tall and WEIGHT_CELLS[-1][0] * shape[1] <= wide
 
 
 def _half(wide: int) -> int:
