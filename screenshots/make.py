@@ -29,6 +29,8 @@ async def shoot(
     app = CnntuiApp(mode, **given)
     async with app.run_test(size=size) as pilot:
         await pilot.pause(0.5)
+        await app.workers.wait_for_complete()
+        await pilot.pause(0.5)
         for words in say:
             app.screen.query_one(ConvolveView).say(words)
             await pilot.pause()
@@ -64,6 +66,7 @@ async def main() -> None:
     """All of them."""
     from cnntui.labs.build import open_net
     from cnntui.labs.lesson import find_lesson
+    from cnntui.labs.subject import Wish
     from cnntui.runs.places import data_root, has_mnist
 
     with tempfile.TemporaryDirectory() as state:
@@ -85,6 +88,11 @@ async def main() -> None:
         run = trained("mnist-3conv", "mnist" if mnist else "digits", 3 if mnist else 20)
         await shoot("train", "train", ["right"], run=run)
         await shoot("train-80x24", "train", ["right"], (80, 24), run=run)
+        await shoot("explore", "explore", ["m", "y", "y", "right"], explore=Wish(str(run)))
+        into = ["m", *["right"] * 3, "down", "down", "enter"]
+        await shoot("explore-layer", "explore", into, explore=Wish(str(run)))
+        await shoot("explore-cell", "explore", [*into, "enter"], explore=Wish(str(run)))
+        await shoot("explore-80x24", "explore", ["right", "right"], (80, 24), explore=Wish(str(run)))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from cnntui.runs.events import EventReader
 from cnntui.runs.launch import launch
 from cnntui.runs.places import data_root, has_mnist
 from cnntui.runs.reader import RunReader
+from cnntui.runs.schedules import factor
 from cnntui.runs.spec import RECIPES, Settings, new_spec
 
 NET = "mnist-2conv"
@@ -41,7 +42,7 @@ def images_per_second() -> dict[str, Any]:
     from cnntui.training.augment import Augment
     from cnntui.training.data import Fitting, from_torchvision
     from cnntui.training.model import build
-    from cnntui.training.optimizers import factor, make_optimizer, set_lr
+    from cnntui.training.optimizers import make_optimizer, set_lr
     from cnntui.training.step import Step
 
     if not has_mnist(data_root()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -16,12 +17,14 @@ from cnntui.core.backward import Gradients, of_loss
 from cnntui.core.explanation import Explanation, Source, Unit, explain
 from cnntui.core.forward import Channel, Trace, forward
 from cnntui.core.layers import Flatten, Shape
+from cnntui.core.learning import MomentsOf, Rule
 from cnntui.core.network import INPUT
 from cnntui.core.parameters import Parameters
 from cnntui.core.pointwise import Dropout, Identity
 from cnntui.core.shading import scale_of
 from cnntui.core.sight import Sight
 from cnntui.core.windows import Array
+from cnntui.core.workings import rounded
 from cnntui.labs.drawing import shifted
 from cnntui.labs.opened import Opened, Picture
 from cnntui.runs.picture_files import background_of
@@ -59,6 +62,39 @@ class Change:
         return f"{where} {brief(self.before)} → {brief(self.value)}"
 
 
+@dataclass(frozen=True)
+class StepTaken:
+    """A step of learning on one picture: what that picture's loss was before it and after it."""
+
+    picture: str
+    label: int
+    before: float
+    after: float
+
+
+def loss_text(loss: float) -> str:
+    """A loss in four digits, however small."""
+    exact = Decimal(repr(loss))
+    return rounded(exact, 3 - exact.adjusted() if exact else 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """Where steps of learning have brought the weights, and what the rule remembers; the steps, the last one last."""
+
+    parameters: Parameters
+    rule: Rule
+    moments: MomentsOf
+    steps: tuple[StepTaken, ...]
+
+    @property
+    def text(self) -> str:
+        """In words."""
+        count = len(self.steps)
+        losses = f"{loss_text(self.steps[0].before)} → {loss_text(self.steps[-1].after)}"
+        return f"{count} step{'s' * (count > 1)}, loss {losses}"
+
+
 @dataclass(frozen=True, eq=False)
 class ExploreState:
     """A network, a moment of its training, a picture, what was changed by hand; and where one looks.
@@ -70,6 +106,7 @@ class ExploreState:
         pinned: another moment's words and parameters, to compare with.
         changes: what was set by hand, in order.
         silenced: channels that are set to zero.
+        learned: the weights after steps of learning; None: as they are. What was changed by hand comes on top.
         level: OVERVIEW, LAYER or CELL.
         node, unit: the number looked at: (channel, row, column), or (n,) in a vector.
         path: the units that were stepped down from, the last one last.
@@ -87,6 +124,7 @@ class ExploreState:
     pinned: tuple[str, Parameters] | None = None
     changes: tuple[Change, ...] = ()
     silenced: frozenset[Channel] = frozenset()
+    learned: Learned | None = None
     level: str = OVERVIEW
     node: str = INPUT
     unit: Unit = (0, 0, 0)
@@ -109,10 +147,11 @@ class ExploreState:
 
     @cached_property
     def parameters(self) -> Parameters:
-        """The weights with what was set by hand."""
+        """The weights with what was learned, and with what was set by hand."""
+        start = self.learned.parameters if self.learned else self.model.parameters
         if not any(change.node != INPUT for change in self.changes):
-            return self.model.parameters
-        parameters = {node: dict(own) for node, own in self.model.parameters.items()}
+            return start
+        parameters = {node: dict(own) for node, own in start.items()}
         for change in self.changes:
             if change.node != INPUT:
                 tensor = parameters[change.node][change.name].copy()
@@ -142,7 +181,7 @@ class ExploreState:
     @cached_property
     def untouched(self) -> Trace:
         """The network as it is, on the picture as it is: what the changes are compared with."""
-        if not self.changes and not self.silenced:
+        if not self.touched:
             return self.trace
         return forward(self.analysis, self.model.parameters, self.model.preparation.prepared(self.picture.pixels))
 
@@ -372,12 +411,15 @@ class ExploreState:
                 raise MoveError(f"no layer {word!r}: there are {', '.join(columns[:8])}{' …' * (len(columns) > 8)}")
             node = near[0]
         if not rest.strip():
+            while node not in columns:  # behind what only hands it on, which has no column
+                node = self.rows[node].node.inputs[0]
             return self.to_column(node)
         try:
             unit = tuple(int(part) for part in rest.split(","))
         except ValueError:
             raise MoveError(f"{rest.strip()!r} is no unit: write channel,row,column or a number") from None
-        return self.look(node, unit, path=(), level=CELL)
+        there = self.look(node, unit, path=(), level=CELL)
+        return there.look(*_pair(self.origin(Source(node, unit))))
 
     def ask(self, target: int | None) -> ExploreState:
         """About another class."""
@@ -405,19 +447,27 @@ class ExploreState:
         return self.show(Picture(pixels, title, base.label, base.number, (base, down, right)))
 
     def at(self, moment: int, model: Opened) -> ExploreState:
-        """With the weights of another moment; the pinned one stays as it is."""
-        other = self._anew(model=model, moment=moment)
+        """With the weights of another moment; the pinned one stays as it is. Steps of learning were of the one before."""
+        other = self._anew(model=model, moment=moment, learned=None)
         if self.pinned and "pinned_trace" in self.__dict__:
             other.__dict__["pinned_trace"] = self.pinned_trace
         return other
 
     def pin(self) -> ExploreState:
         """The present moment to compare others with, or no more."""
-        model = self.model
-        words = model.moment if model.step is None else f"step {model.step:,}"
-        other = self._kept(pinned=None if self.pinned else (words, model.parameters))
+        other = self._kept(pinned=None if self.pinned else (self.when, self.model.parameters))
         other.__dict__.pop("pinned_trace", None)
         return other
+
+    @property
+    def when(self) -> str:
+        """The present moment in words: step 4,690."""
+        return self.model.moment if self.model.step is None else f"step {self.model.step:,}"
+
+    @property
+    def pinned_words(self) -> str:
+        """The pinned moment in words; none where none is pinned."""
+        return self.pinned[0] if self.pinned else ""
 
     @property
     def then(self) -> float | None:
@@ -449,6 +499,8 @@ class ExploreState:
         tensor = self.input if node == INPUT else self.parameters.get(node, {}).get(name)
         if tensor is None:
             raise MoveError(f"{node} has no {name}")
+        if len(index) != tensor.ndim or any(not 0 <= i < n for i, n in zip(index, tensor.shape, strict=True)):
+            raise MoveError(f"{'.'.join(filter(None, (node, name)))} has no {','.join(map(str, index))}")
         change = Change(node, name, index, value, float(tensor[index]))
         return self._anew(changes=(*self.changes, change))
 
@@ -458,14 +510,21 @@ class ExploreState:
             raise MoveError("the input is not silenced: choose a layer's channel")
         return self._anew(silenced=self.silenced ^ {(node, channel)})
 
+    def taught(self, learned: Learned, trace: Trace) -> ExploreState:
+        """After a step of learning; `trace` is of its weights. A weight that was set by hand was moved with all others."""
+        state = self._anew(learned=learned, changes=tuple(change for change in self.changes if change.node == INPUT))
+        state.__dict__["trace"] = trace
+        return state
+
     def restored(self) -> ExploreState:
-        """Without anything that was changed by hand."""
-        return self._anew(changes=(), silenced=frozenset())
+        """Without anything that was changed."""
+        return self._anew(changes=(), silenced=frozenset(), learned=None)
 
     @property
     def touched(self) -> list[str]:
-        """What was changed by hand, in words."""
+        """What was changed, in words."""
         return [
+            *([self.learned.text] if self.learned else []),
             *(change.text for change in self.changes),
             *(f"{node} channel {channel} silenced" for node, channel in sorted(self.silenced)),
         ]

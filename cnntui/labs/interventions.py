@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import prod
 
 from cnntui.core.explanation import Step
+from cnntui.core.forward import window
 from cnntui.core.layers import Conv, DepthwiseConv, Linear, Subsample, TransposedConv
 from cnntui.core.network import INPUT
 from cnntui.labs.explore import ExploreState, MoveError
@@ -89,11 +90,15 @@ def _weight_at(state: ExploreState, step: Step, term: int) -> tuple[int, ...]:
         layer = layer.conv(row.input or ())
     if not isinstance(layer, Conv | TransposedConv):
         raise TypeError(layer)
-    channel, tap = divmod(term, prod(layer.kernel_size))
-    place = divmod(tap, layer.kernel_size[1])
-    if isinstance(layer, TransposedConv):
+    if isinstance(layer, TransposedConv):  # only the taps that are stamped on the unit are terms
+        cells = window(layer, state.trace.values[row.node.inputs[0]]).cells(*step.unit[1:])
+        stamped = [tap for tap, cell in enumerate(cells) if cell]
+        channel, at = divmod(term, len(stamped))
+        place = divmod(stamped[at], layer.kernel_size[1])
         inputs, outputs = (row.input or ())[0] // layer.groups, layer.out_channels // layer.groups
         return filter_ // outputs * inputs + channel, filter_ % outputs, *place
+    channel, tap = divmod(term, prod(layer.kernel_size))
+    place = divmod(tap, layer.kernel_size[1])
     if layer.table is not None:
         return sum(map(len, layer.table.inputs[:filter_])) + channel, *place
     return filter_, channel, *place

@@ -8,7 +8,8 @@ from math import prod
 
 import numpy as np
 
-from cnntui.core.arithmetic import brief, number
+from cnntui.core.arithmetic import number, sum_decimals
+from cnntui.core.forward import window
 from cnntui.core.layers import (
     AdaptiveAvgPool,
     AvgPool,
@@ -24,6 +25,7 @@ from cnntui.core.layers import (
 from cnntui.core.merges import Add, Cat, Mul
 from cnntui.core.network import INPUT
 from cnntui.core.pointwise import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Softmax
+from cnntui.core.reads import channels_seen
 from cnntui.core.windows import Array
 from cnntui.labs.explore import ExploreState
 from cnntui.labs.rails import Rail, rails
@@ -119,7 +121,7 @@ def words_of(state: ExploreState) -> str:
 
 def rounded(value: float) -> str:
     """About four significant digits."""
-    return number(value, 4) if abs(value) >= 0.01 or value == 0 else brief(value)
+    return number(value, sum_decimals(value))
 
 
 def _made_of(state: ExploreState) -> str:
@@ -163,22 +165,20 @@ def _at(value: Array, unit: tuple[int, ...]) -> float:
 
 
 def terms_of(state: ExploreState) -> int:
-    """How many numbers the one looked at is made of, padding included."""
+    """How many numbers the one looked at is made of, with the padding that is multiplied or averaged."""
     row = state.rows[state.node]
     layer, shape = row.node.layer, row.input or ()
     if isinstance(layer, Linear):
         return shape[0]
     if isinstance(layer, GlobalAvgPool):
         return prod(shape[1:])
-    window = layer.window(shape)
-    if window is None:
+    if layer.window(shape) is None:
         return 1
-    area = window[0].kernel * window[1].kernel
-    if isinstance(layer, Conv):
-        seen = len(layer.table.inputs[state.unit[0]]) if layer.table else shape[0] // layer.groups
-        return area * seen
-    if isinstance(layer, TransposedConv):
-        return area * (shape[0] // layer.groups)
+    cells = window(layer, state.trace.values[row.node.inputs[0]]).cells(*state.unit[1:])
+    is_padded = isinstance(layer, Conv | DepthwiseConv) or (isinstance(layer, AvgPool) and layer.count_include_pad)
+    area = len(cells) if is_padded else sum(cell is not None for cell in cells)
+    if isinstance(layer, Conv | DepthwiseConv | TransposedConv):
+        return area * len(channels_seen(layer, state.unit[0], shape[0]))
     return area
 
 
@@ -194,10 +194,10 @@ def told(state: ExploreState, node: str) -> str:
 
 
 def reading(state: ExploreState) -> str:
-    """What the net makes of the picture: read as 7 ✓ 99.8 %."""
+    """What the net makes of the picture: read as 7 99.8 % ✓."""
     label = state.picture.label
     mark = "" if label is None else (" ✓" if label == state.read else f" ✗ it is {state.class_name(label)}")
-    return f"read as {state.class_name(state.read)}{mark} {percent(float(state.probabilities[state.read]))}"
+    return f"read as {state.class_name(state.read)} {percent(float(state.probabilities[state.read]))}{mark}"
 
 
 def percent(share: float) -> str:

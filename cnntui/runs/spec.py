@@ -23,6 +23,7 @@ from cnntui.runs.events import NOT_JSON, Count
 
 DATA_SETS = ("mnist", "fashion-mnist", "kmnist", "cifar10", "digits", "auto")
 OPTIMIZERS = ("adam", "adamw", "sgd")
+MOMENTUM = 0.9  # of SGD
 SCHEDULES = ("cosine", "constant", "onecycle")
 AUGMENTATIONS = ("none", "auto", "shift", "flip")
 PRECISIONS = ("auto", "float32", "bfloat16")

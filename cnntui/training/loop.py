@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cnntui.core.analysis import analyse
 from cnntui.runs.events import Data, Event, Test, Train, to_number
+from cnntui.runs.schedules import factor
 from cnntui.runs.spec import Spec
 from cnntui.runs.test_pictures import GalleryError
 from cnntui.training import checkpoints, gallery
@@ -23,7 +24,7 @@ from cnntui.training.examine import examine
 from cnntui.training.excite import Exciter
 from cnntui.training.keeper import Keeper
 from cnntui.training.model import Net
-from cnntui.training.optimizers import factor, make_optimizer, set_lr
+from cnntui.training.optimizers import make_optimizer, set_lr
 from cnntui.training.probes import Prober
 from cnntui.training.step import Step
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Palette:
-    """The fixed colours of a theme, as hex. Orange and blue differ for every kind of colour blindness."""
+    """The fixed colours of a theme, as hex. Orange and blue differ for every kind of colour blindness.
+
+    `weak` are blue and orange far from full, where a terminal has so few colours that shades of them would be grey.
+    """
 
     background: str
     text: str
@@ -28,6 +31,7 @@ class Palette:
     accent: str
     on_accent: str
     error: str
+    weak: tuple[str, str] | None = None
 
 
 DARK = Palette("#12151c", "#d5dae3", "#6d7788", "#ff8c2e", "#4aa3ff", "#f4d35e", "#12151c", "#ff6b6b")
@@ -65,8 +69,14 @@ def _theme(name: str, palette: Palette, dark: bool, panel: str) -> Theme:
 THEMES = (_theme("cnntui-dark", DARK, True, "#1d222c"), _theme("cnntui-light", LIGHT, False, "#ebe8e0"))
 
 
+WEAK = "#000080", "#808000"  # the dark blue and yellow of 16 colours
+DARK_16, LIGHT_16 = (replace(colors, weak=WEAK) for colors in (DARK, LIGHT))
+
+
 def palette(app: App[Any]) -> Palette:
-    """The palette that fits the theme in use."""
+    """The palette that fits the theme in use, and the terminal."""
+    if app.console.color_system == "standard" and not app.is_headless:
+        return DARK_16 if app.current_theme.dark else LIGHT_16
     return DARK if app.current_theme.dark else LIGHT
 
 
@@ -79,6 +89,8 @@ def heat(shade: int, colors: Palette) -> str:
     level = round((shade - ZERO) / 127 * LEVELS)
     if not level:
         return colors.background
+    if colors.weak and abs(level) <= LEVELS // 2:
+        return colors.weak[level > 0]
     towards = Color.parse(colors.positive if level > 0 else colors.negative)
     # The first step is a visible one: a small value is not nothing.
     share = 0.18 + 0.82 * min(1.0, abs(level) / LEVELS)

@@ -11,11 +11,12 @@ import torch
 from torch import nn
 
 from cnntui.core.notation import parse
+from cnntui.runs.schedules import factor
 from cnntui.runs.spec import RECIPES, Settings, Spec, new_spec
 from cnntui.training.augment import Augment
 from cnntui.training.data import DataSet, Fitting, digits
 from cnntui.training.model import build
-from cnntui.training.optimizers import factor, make_optimizer, set_lr
+from cnntui.training.optimizers import make_optimizer, set_lr
 from cnntui.training.step import Step, autocast_of, moments_of
 
 NET = parse("conv 8 same; bn; relu; maxpool 2; flatten; dropout 0.3; linear 10", (1, 8, 8), "small")

@@ -79,15 +79,17 @@ class PatchGrid(PaintedState[Shown]):
 
     def _tiling(self, canvas: Canvas, shape: tuple[int, int]) -> tuple[int, int, int]:
         """How many patches beside each other, and the columns and lines of each, so that they are as large as can be."""
-        best = (0, 1, canvas.width, canvas.height - 2)
+        best = (0, 0, 0, 1, canvas.width, canvas.height - 2)
         for across in range(1, STRONGEST + 1):
             wide, tall = canvas.width // across, (canvas.height - 2) // ceil(STRONGEST / across)
             if (wide < LEAST and across > 1) or tall < CAPTION + 2:
                 continue
             took = extent(shape, wide - GAP - 1, tall - CAPTION - 1, self.state.plain)
             if took[0] <= wide - GAP - 1 and took[1] <= tall - CAPTION - 1:
-                best = max(best, (took[0] * took[1], across, wide, min(tall, took[1] + CAPTION + 1)))
-        return best[1:]
+                rows = ceil(STRONGEST / across)
+                even = (STRONGEST - rows * across, -abs(rows - across))
+                best = max(best, (took[0] * took[1], *even, across, wide, min(tall, took[1] + CAPTION + 1)))
+        return best[3:]
 
     def _put_patch(
         self, canvas: Canvas, x: int, y: int, patch: Patch, chosen: bool, room: tuple[int, int], scale: float

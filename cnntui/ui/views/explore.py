@@ -22,7 +22,8 @@ from cnntui.labs.subject import Subject, Wish, open_wish, subject_of
 from cnntui.runs.excited import Excitement, read_excited
 from cnntui.runs.reader import RunReader, RunView, UnreadableRunError
 from cnntui.ui.clock import Clock
-from cnntui.ui.views.explore_moves import DRAW, ExploreMoves
+from cnntui.ui.views.explore_learning import ExploreLearning
+from cnntui.ui.views.explore_moves import DRAW
 from cnntui.ui.widgets.cell_panel import CellPanel, CellView
 from cnntui.ui.widgets.context import ClassColumn, ContextColumn
 from cnntui.ui.widgets.explore_lines import FactLine, Headline, MomentLine
@@ -36,7 +37,7 @@ POLL_SECONDS = 1.0
 LEVELS = (OVERVIEW, LAYER, CELL, DRAW)
 
 
-class ExploreView(ExploreMoves, Widget):
+class ExploreView(ExploreLearning, Widget):
     """Draws one exploring lab and turns keys into its moves."""
 
     DEFAULT_CSS = """
@@ -104,6 +105,7 @@ class ExploreView(ExploreMoves, Widget):
         Binding("space", "play", "Play"),
         Binding("t", "pin", "Pin", show=False),
         Binding("x", "patches", "Excites it", show=False),
+        Binding("w", "learn", "Learn", show=False),
         Binding("c", "convolve", "Convolve", show=False),
         Binding("o", "open", "Open"),
     ]
@@ -274,6 +276,7 @@ class ExploreView(ExploreMoves, Widget):
         if state.is_heavy and not state.is_ready:
             self._compute_later(state)
             return
+        state.probabilities  # noqa: B018 (what everything below is drawn from)
         for level in LEVELS:
             self.set_class(level == (DRAW if self.drawing else state.level), f"-{level}")
         plain = self.as_glyphs or self.app.no_color

@@ -52,7 +52,7 @@ class ContextColumn(PaintedState[ExploreState]):
         if was:
             y += 1
             canvas.put(0, y, _cut(was, canvas.width), ink(colors.dim))
-        if y + 1 < canvas.height:
+        if y + 1 < canvas.height - (found is not None):
             put_class_bars(canvas, 0, y + 1, canvas.width, canvas.height - y - 1, state, colors, self.plain)
 
     def _put_input(self, canvas: Canvas, marked: Marked, is_small: bool) -> int:

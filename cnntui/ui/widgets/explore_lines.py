@@ -19,16 +19,22 @@ class Headline(PaintedState[ExploreState]):
     def paint(self, canvas: Canvas) -> None:
         """One line: the picture at the right, since it is what changes."""
         state, colors = self.state, self.palette
-        right = f"{state.picture.title}: {reading(state)}" if state.is_ready else f"{state.picture.title}: computing …"
+        right = (
+            f"{state.picture.title}: {reading(state)}"
+            if state.is_ready or not state.is_heavy
+            else f"{state.picture.title}: computing …"
+        )
         right = right[-canvas.width :]
         x = canvas.put(0, 0, state.analysis.network.name, ink(colors.accent, bold=True))
-        x = canvas.put(x, 0, f" · {state.model.moment}", ink(colors.text))
         start = canvas.width - len(right)
+        moment = f" · {state.model.moment}"
+        if x + len(moment) + 2 <= start:
+            x = canvas.put(x, 0, moment, ink(colors.text))
         run = f" · {state.model.run.name}" if state.model.run else ""
         if x + len(run) + 3 <= start:
             canvas.put(x, 0, run, ink(colors.dim))
         canvas.put(start - 2, 0, "  ")
-        wrong = state.is_ready and state.picture.label not in (None, state.read)
+        wrong = (state.is_ready or not state.is_heavy) and state.picture.label not in (None, state.read)
         canvas.put(start, 0, right, ink(colors.error if wrong else colors.text, bold=True))
 
 
@@ -40,7 +46,7 @@ class FactLine(PaintedState[ExploreState]):
     def paint(self, canvas: Canvas) -> None:
         """One line."""
         state, colors = self.state, self.palette
-        x = canvas.put(0, 0, words_of(state), ink(colors.text))
+        words = words_of(state)
         touched = state.touched
         hint = ""
         then = state.then
@@ -50,6 +56,9 @@ class FactLine(PaintedState[ExploreState]):
             hint = touched[-1] + (f" and {len(touched) - 1} more" if len(touched) > 1 else "") + "  u undo"
         elif state.node != INPUT:
             hint = {OVERVIEW: "⏎ what makes this map", "layer": "⏎ take it apart"}.get(state.level, "esc back up")
+        if then is not None and len(words) + 2 + len(hint) > canvas.width:
+            words = words.partition(" = ")[0]  # what it is now is told beside what it was
+        x = canvas.put(0, 0, words, ink(colors.text))
         if x + 2 + len(hint) <= canvas.width:
             style = ink(colors.accent, bold=True) if touched or then is not None else ink(colors.dim)
             canvas.put(canvas.width - len(hint), 0, hint, style)

@@ -11,6 +11,8 @@ from cnntui.ui.widgets.painted import Canvas
 
 TITLE = 2  # lines over a picture
 LEGEND = 1  # and under it
+NOTHING = "0: no pixel does"
+WHY = "why "
 
 
 def put_heat(
@@ -31,12 +33,16 @@ def put_heat(
     """
     top = y
     if titled:
-        canvas.put(x, y, _fitted(found.about, wide), ink(colors.text, bold=True))
+        about = found.about if len(found.about) <= wide else found.about.removeprefix(WHY)
+        canvas.put(x, y, _fitted(about, wide), ink(colors.text, bold=True))
         canvas.put(x, y + 1, _fitted(found.kind + ("" if found.is_whole else " …"), wide), ink(colors.dim))
         y += TITLE
     room = max(1, top + tall - y - LEGEND)
     _, lines = put_map(canvas, x, y, found.values, found.scale, wide, room, colors, plain, marked)
     y += lines
+    if not found.values.any():
+        canvas.put(x, y, _fitted(NOTHING, wide), ink(colors.dim))
+        return y + LEGEND - top
     end = put_scale_text(canvas, x, y, found.scale, colors)
     taken = y + LEGEND - top
     if end + 1 + signs_width(found) <= x + wide:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
 from rich.style import Style
 
 from cnntui.core.arithmetic import MINUS, short
+from cnntui.core.network import INPUT
 from cnntui.core.shading import glyphs, shade
 from cnntui.core.windows import Array
 from cnntui.labs.explore import ExploreState
-from cnntui.labs.making import Ingredient, Kind, Making, Place, Printed, fixed, making, printed, told_as
+from cnntui.labs.making import Ingredient, Kind, Making, Place, Printed, Step, fixed, making, printed, told_as
 from cnntui.labs.making_words import heading
 from cnntui.ui.theme import Palette, heat, ink, readable_on
 from cnntui.ui.widgets.maps import Marked, as_map, extent, put_map, put_scale_text
@@ -106,9 +108,20 @@ class LayerPanel(PaintedState[ExploreState]):
         values = made.steps[made.looked].values
         if values.ndim == 0:
             return NUMBERS
-        most = min(RESULT, canvas.width // 3)
         tall = canvas.height // 2
+        if self._then is not None:
+            most = min(2 * RESULT + 1, canvas.width // 2)
+            return min(most, max(NUMBERS, 2 * extent(values.shape, _half(most), tall, self.plain)[0] + 1))
+        most = min(RESULT, canvas.width // 3)
         return min(most, max(NUMBERS, extent(values.shape, most, tall, self.plain)[0]))
+
+    @property
+    def _then(self) -> Array | None:
+        """The map looked at as it was at the pinned moment (H, W); None where none is pinned, or it is a single number."""
+        state = self.state
+        if state.pinned_trace is None or state.node == INPUT or len(state.unit) < 3:
+            return None
+        return np.asarray(state.pinned_trace.values[state.node][state.channel])
 
     # -- the ingredients
 
@@ -313,6 +326,10 @@ class LayerPanel(PaintedState[ExploreState]):
                 continue
             put_scale_text(canvas, x + wide - scale, y, step.scale, colors)
             cursor = Marked(made.at(index, place) if step.values.size > 1 else None)
+            then = self._then
+            if looked and then is not None:
+                y += 1 + self._put_both(canvas, x, y + 1, wide, room, step, then, value, cursor)
+                continue
             across, down = put_map(
                 canvas,
                 x,
@@ -333,6 +350,32 @@ class LayerPanel(PaintedState[ExploreState]):
                 canvas.put(x, y + 1 + down, f"{where}{text}"[:wide], style)
                 y += 2 + down
 
+    def _put_both(
+        self,
+        canvas: Canvas,
+        x: int,
+        y: int,
+        wide: int,
+        tall: int,
+        step: Step,
+        then: Array,
+        value: str,
+        cursor: Marked,
+    ) -> int:
+        """A map at the present moment and at the pinned one, on one scale; under each its step and its number.
+
+        Returns the lines taken.
+        """
+        state, colors, room = self.state, self.palette, _half(wide)
+        old = fixed(state.then or 0.0, len(value.partition(".")[2])) if value else ""
+        moments = ((x, step.values, state.when, value), (x + wide - room, then, state.pinned_words, old))
+        for left, values, words, text in moments:
+            _, down = put_map(canvas, left, y, values, step.scale, room, tall, colors, self.plain, cursor)
+            is_now = values is step.values
+            canvas.put(left, y + down, words[:room], ink(colors.accent if is_now else colors.dim, bold=is_now))
+            canvas.put(left, y + down + 1, f"= {text}" if text else "", ink(colors.text, bold=is_now))
+        return down + 2
+
     def _rooms(self, made: Making, wide: int, lines: int) -> list[int]:
         """Lines for the map of each step: first for the one looked at, then for those behind it, then those before."""
         rooms = [0] * len(made.steps)
@@ -340,8 +383,10 @@ class LayerPanel(PaintedState[ExploreState]):
         left = lines - len(made.steps)  # a line of words each
         if made.steps[looked].values.ndim == 2:
             most = max(lines // 2 - 1, left - 1 - LEAST * (len(made.steps) - 1))
-            rooms[looked] = min(left, extent(made.steps[looked].values.shape, wide, most, self.plain)[1])
-            left -= rooms[looked] + 1
+            is_pair = self._then is not None
+            large = _half(wide) if is_pair else wide
+            rooms[looked] = min(left, extent(made.steps[looked].values.shape, large, most, self.plain)[1])
+            left -= rooms[looked] + 1 + is_pair
         others = [i for i in (*range(looked + 1, len(rooms)), *range(looked)) if made.steps[i].values.ndim == 2]
         for place, index in enumerate(others):
             room = max(min(SMALL, left // (len(others) - place)), LEAST)
@@ -349,6 +394,11 @@ class LayerPanel(PaintedState[ExploreState]):
                 rooms[index] = extent(made.steps[index].values.shape, wide - 8, room, self.plain)[1]
                 left -= rooms[index]
         return rooms
+
+
+def _half(wide: int) -> int:
+    """Columns of one of two maps beside each other."""
+    return (wide - 1) // 2
 
 
 def put_scale_width(scale: float) -> int:

@@ -102,6 +102,8 @@ def put_map(
 
 @lru_cache(maxsize=1024)
 def _dimmed(color: str, colors: Palette) -> str:
+    if colors.weak:  # darker ones would be grey
+        return color
     return Color.parse(colors.background).blend(Color.parse(color), UNSEEN).hex6
 
 
@@ -162,7 +164,13 @@ def _put_frame(canvas: Canvas, x: int, y: int, size: Place, frame: tuple[int, in
                 canvas.put(x + column, y + row // 2, "▀", ink(names[0], names[1]))
 
 
-def put_scale_text(canvas: Canvas, x: int, y: int, scale: float, colors: Palette) -> int:
+def scale_text(scale: float, decimals: int = 2) -> str:
     """The one scale of what is drawn, in few columns: ±1.32."""
-    text = number(scale, 2) if scale >= 0.1 else f"{scale:.0e}".replace("e-0", "e-").replace("-", MINUS)
-    return canvas.put(x, y, f"±{text}", ink(colors.dim))
+    if scale >= 1000 or scale < 0.1:
+        return f"±{scale:.0e}".replace("e-0", "e-").replace("e+0", "e").replace("-", MINUS)
+    return f"±{number(scale, decimals if scale < 10 else decimals - 1 if scale < 100 else 0)}"
+
+
+def put_scale_text(canvas: Canvas, x: int, y: int, scale: float, colors: Palette) -> int:
+    """The same, written."""
+    return canvas.put(x, y, scale_text(scale), ink(colors.dim))

@@ -7,6 +7,7 @@ from textual import events
 from textual.message import Message
 
 from cnntui.core.arithmetic import short
+from cnntui.core.layers import shape_text
 from cnntui.core.network import INPUT
 from cnntui.core.shading import shade
 from cnntui.labs.explore import ExploreState
@@ -16,7 +17,7 @@ from cnntui.labs.why import heat as heat_picture
 from cnntui.ui.theme import heat, ink, readable_on
 from cnntui.ui.widgets.class_bars import put_class_bars
 from cnntui.ui.widgets.heat import put_heat, put_reasons_line, put_then
-from cnntui.ui.widgets.maps import Marked, put_map, put_scale_text
+from cnntui.ui.widgets.maps import Marked, put_map, scale_text
 from cnntui.ui.widgets.painted import Canvas, PaintedState
 
 GUTTER = 3  # columns left of a map: its number
@@ -77,11 +78,7 @@ class OverviewPanel(PaintedState[ExploreState]):
         for place, column in enumerate(columns):
             is_here = column.node == state.node
             self._put_rail(canvas, x, column, lanes, is_here, columns[place - 1].node if place else None)
-            y = lanes
-            facts = told(state, column.node)[: column.width - GUTTER - 1]
-            end = canvas.put(x + GUTTER, y, facts, ink(colors.text if is_here else colors.dim))
-            if end + 7 <= x + column.width:
-                put_scale_text(canvas, end + 1, y, state.scale(column.node), colors)
+            self._put_facts(canvas, x, lanes, column, is_here)
             values = state.trace.values[column.node]
             if values.ndim == 1:
                 self._put_vector(canvas, x, top, column)
@@ -91,6 +88,20 @@ class OverviewPanel(PaintedState[ExploreState]):
                     self._put_under(canvas, x + GUTTER, y + wide, UNDER if wide else UNDER_NARROW)
             x += column.width
         put_class_bars(canvas, canvas.width - classes, 0, classes, canvas.height, state, colors, self.as_glyphs)
+
+    def _put_facts(self, canvas: Canvas, x: int, y: int, column: Column, is_here: bool) -> None:
+        """Shape and scale, as much of the shape as there is room for: a picture without its scale says too little."""
+        state, colors = self.state, self.palette
+        shape, scale = state.shape(column.node), state.scale(column.node)
+        shapes = (told(state, column.node), shape_text(shape), shape_text(shape), shape_text(shape[1:]), "")
+        scales = (scale_text(scale), scale_text(scale), *[scale_text(scale, 1)] * 3)
+        room = column.width - 1
+        facts, tail = next(
+            pair for pair in zip(shapes, scales, strict=True) if sum(map(len, pair)) < room or not pair[0]
+        )
+        start = x + max(0, min(GUTTER, room - len(facts) - 1 - len(tail)))
+        end = canvas.put(start, y, facts, ink(colors.text if is_here else colors.dim))
+        canvas.put(end + 1, y, tail, ink(colors.dim))
 
     def _wants_under(self) -> bool:
         """Whether a picture of reasons, or the pinned moment's map, is to be drawn under the input."""
