@@ -35,7 +35,8 @@ from cnntui.labs.explore import PASSING, ExploreState, MoveError
 def as_convolution(state: ExploreState, term: int = 0) -> ConvolveState:
     """The layer that sums up the number looked at, with this one filter alone, at the same output cell.
 
-    The input channel shown there is that of the term. Behind an activation or a norm it is the layer before them; an activation that follows comes along, a norm does not.
+    Behind an activation or a norm it is the layer before them; an activation that follows comes along, a norm does not.
+    The input channel shown there is that of the term.
 
     Raises:
         MoveError: when no window makes the number, or what would slide is too large for the lab.
