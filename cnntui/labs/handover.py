@@ -32,10 +32,11 @@ from cnntui.labs.convolve import MOST_CELLS, MOST_CHANNELS, ConvolveState
 from cnntui.labs.explore import PASSING, ExploreState, MoveError
 
 
-def as_convolution(state: ExploreState) -> ConvolveState:
+def as_convolution(state: ExploreState, term: int = 0) -> ConvolveState:
     """The layer that sums up the number looked at, with this one filter alone, at the same output cell.
 
     Behind an activation or a norm it is the layer before them; an activation that follows comes along, a norm does not.
+    The input channel shown there is that of the term.
 
     Raises:
         MoveError: when no window makes the number, or what would slide is too large for the lab.
@@ -65,7 +66,8 @@ def as_convolution(state: ExploreState) -> ConvolveState:
         **made.settings,
     )
     title = step.node if operation.pool else f"{step.node}[{unit[0]}]"
-    return ConvolveState(operation, name=title, cell=made.cell).settled()
+    shown = term // step.per_channel if step.per_channel else 0
+    return ConvolveState(operation, name=title, cell=made.cell, channel=shown).settled()
 
 
 @dataclass(frozen=True, eq=False)

@@ -109,6 +109,7 @@ def test_only_the_channels_that_are_read() -> None:
     assert operation.input.shape == (4, 6, 6)
     assert operation.weight.shape == (1, 4, 3, 3)
     assert (operation.input == state.trace.values["conv1"][4:]).all()
+    assert [as_convolution(state, term).channel for term in (0, 8, 9, 35)] == [0, 0, 1, 3]
 
 
 def test_what_was_changed_by_hand_is_changed_there_too() -> None:
