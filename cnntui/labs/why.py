@@ -154,13 +154,14 @@ def asked_number(state: ExploreState, x: Array) -> float:
 def occluded(state: ExploreState, patch: int | None = None) -> Iterator[Array]:
     """By how much the number falls where a patch of the input is covered with background; patch by patch (H, W).
 
-    Patches overlap by half, and each pixel shows the mean over those that cover it (Zeiler, Fergus: Visualizing and
-    Understanding Convolutional Networks, 2013). Each array that is given knows one row of patches more.
+    Patches overlap by half, but of a large net, and each pixel shows the mean over those that cover it (Zeiler, Fergus:
+    Visualizing and Understanding Convolutional Networks, 2013). Each array that is given knows one row of patches more; of
+    a large net one patch.
     """
     x = state.input
     _, height, width = x.shape
     size = patch or max(1, 2 * -(-max(height, width) // PATCHES))
-    step = max(1, size // 2)
+    step = size if state.is_heavy else max(1, size // 2)
     cover = state.background
     whole = asked_number(state, x)
     total, count = np.zeros((height, width)), np.zeros((height, width))
@@ -175,4 +176,6 @@ def occluded(state: ExploreState, patch: int | None = None) -> Iterator[Array]:
                 fall = whole - asked_number(state, covered)
             total[under] += fall
             count[under] += 1
+            if state.is_heavy:
+                yield total / np.maximum(count, 1)
         yield total / np.maximum(count, 1)

@@ -14,6 +14,7 @@ from cnntui.core.forward import forward
 from cnntui.core.network import INPUT
 from cnntui.core.notation import parse
 from cnntui.core.sight import unit_sight
+from cnntui.labs import explore
 from cnntui.labs.excitement import cropped, dead_channels, gathered, strongest
 from cnntui.labs.explore import LAYER, OVERVIEW, ExploreState, MoveError
 from cnntui.labs.opened import Picture, open_net
@@ -156,7 +157,7 @@ def test_covering_by_hand() -> None:
 
 @pytest.mark.parametrize("patch", [1, 2, 3, 4, 5, 40])
 def test_every_pixel_is_covered(patch: int) -> None:
-    """A net that adds all pixels up falls by what a patch holds, wherever it lies; a patch may be larger than the picture."""
+    """A net that adds all pixels up falls wherever a patch lies; a patch may be larger than the picture."""
     state = begun("conv 1 k1 nobias; gap; linear 2", (1, 7, 9))
     state = replace(state, picture=Picture(state.picture.pixels + 1, "no background"), known={})
     *_, last = occluded(state, patch)
@@ -164,6 +165,21 @@ def test_every_pixel_is_covered(patch: int) -> None:
     if patch == 40:
         cover = asked_number(state, state.background)
         np.testing.assert_allclose(last, asked_number(state, state.input) - cover)
+
+
+def test_a_large_net_is_covered_patch_by_patch(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = begun()
+    monkeypatch.setattr(explore, "HEAVY", 0)
+    found = list(occluded(state, 3))
+    assert len(found) == 3 * 3 + 3, "beside each other; each, and each row"
+    x, under = state.input, (slice(None), slice(0, 3), slice(3, 6))
+    x = x.copy()
+    x[under] = 0
+    fall = asked_number(state, state.input) - asked_number(state, x)
+    np.testing.assert_allclose(found[1][:3, 3:6], fall)
+    assert heat(state.reasoned(GRADIENT)) is None and is_due(state.reasoned(GRADIENT)), "that is for a worker"
+    list(reasons(state.reasoned(GRADIENT)))
+    assert heat(state.reasoned(GRADIENT)) is not None and not is_due(state.reasoned(GRADIENT))
 
 
 def test_one_pixel() -> None:
@@ -242,8 +258,8 @@ def test_patches_are_cropped_to_what_the_unit_sees() -> None:
 
 def test_dead_is_not_still() -> None:
     state = begun("conv 4 same; relu; flatten; linear 3").look("relu1")
-    state.parameters["conv1"]["weight"][1] = 0  # type: ignore[index]
-    state.parameters["conv1"]["bias"][1] = -1  # type: ignore[index]
+    state.parameters["conv1"]["weight"][1] = 0
+    state.parameters["conv1"]["bias"][1] = -1
     *_, (excitement, of) = gathered(state, gallery())
     assert ("relu1", 1) in dead_channels(excitement) and dead_channels(None) == frozenset()
     found = strongest(state.model, gallery(), excitement, "relu1", 1, of)

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from cnntui.labs.subject import Wish
 from cnntui.labs.why import CARRIED, GRADIENT, OCCLUSION, heat
 from cnntui.runs.spec import Settings, new_spec
 from cnntui.ui.app import CnntuiApp
-from cnntui.ui.screens.patches import PatchGrid, Patches
+from cnntui.ui.screens.patches import Patches, PatchGrid
 from cnntui.ui.views.explore import ExploreView
 from cnntui.ui.widgets.context import ContextColumn
 from cnntui.ui.widgets.explore_lines import FactLine
@@ -176,9 +177,41 @@ async def test_an_older_run_is_looked_through_now(run: Path) -> None:
 
 
 async def test_the_input_has_no_patches(run: Path) -> None:
-    async with opened(run) as (view, pilot):
+    async with opened(run) as (_, pilot):
         await press(pilot, "home", "x")
         assert not isinstance(pilot.app.screen, Patches)
+
+
+async def test_whole_pictures_come_in_pages_where_they_would_be_too_small(run: Path) -> None:
+    async with opened(run, (80, 24)) as (_, pilot):
+        await press(pilot, "v", "end", "x")
+        screen = pilot.app.screen
+        assert isinstance(screen, Patches) and screen.shown.found is not None
+        grid, patches = screen.query_one(PatchGrid), screen.shown.found.patches
+        assert {patch.pixels.shape for patch in patches} == {(8, 8)}, "a linear unit sees all"
+        seen = set()
+        for _ in patches:
+            lines = text(grid)
+            assert " of 9" in lines.splitlines()[0]
+            chosen = patches[screen.shown.chosen]
+            assert f"{chosen.picture:,} · {chosen.label}" in lines
+            seen.add(lines.splitlines()[0])
+            await press(pilot, "right")
+        assert len(seen) > 1 and screen.shown.chosen == len(patches) - 1
+
+
+async def test_what_the_trainer_tells_next_is_taken(run: Path) -> None:
+    async with opened(run) as (view, pilot):
+        subject, reader, told = view.subject, view.reader, view.run_view
+        assert subject is not None and subject.excitement is not None and reader is not None and told is not None
+        layers = dict(subject.excitement.layers)
+        silent = np.zeros_like(layers["relu1"].largest)
+        layers["relu1"] = replace(layers["relu1"], largest=silent, smallest=silent)
+        newer = replace(subject.excitement, layers=layers)
+        view.post_message(ExploreView.Polled(reader, told, newer))
+        await idle(pilot)
+        assert view.subject is not None and view.subject.excitement is newer
+        assert view.state.dead >= {("relu1", channel) for channel in range(6)}
 
 
 async def test_a_dead_channel_is_marked_and_told(run: Path) -> None:

@@ -18,7 +18,7 @@ from cnntui.core.shading import scale_of
 from cnntui.labs.excitement import Patch, Strongest, gathered, strongest
 from cnntui.labs.explore import ExploreState
 from cnntui.labs.overview import rounded
-from cnntui.runs.excited import STRONGEST, Excitement
+from cnntui.runs.excited import Excitement
 from cnntui.runs.test_pictures import Gallery
 from cnntui.ui.theme import ink
 from cnntui.ui.widgets.maps import extent, put_map, put_scale_text
@@ -27,6 +27,8 @@ from cnntui.ui.widgets.painted import Canvas, PaintedState
 CAPTION = 2  # lines under a patch
 LEAST = 16  # columns of a tile
 GAP = 2
+SMALL = 14  # pixels of a picture that is to be known
+PAGES = (9, 6, 4, 3, 2, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,41 +56,57 @@ class PatchGrid(PaintedState[Shown]):
     def __init__(self, state: Shown) -> None:
         super().__init__(state)
         self.across = 1
-        self._places: list[tuple[range, range]] = []
+        self._places: list[tuple[range, range, int]] = []
 
     def paint(self, canvas: Canvas) -> None:
-        """The header; the patches as large as nine have room; the one that is chosen framed."""
+        """The header; a page of patches; the one that is chosen with a bar beside it."""
         shown, colors = self.state, self.palette
         found = shown.found
         self._places = []
         if found is None:
             canvas.put(0, 0, "looking at the first test pictures …", ink(colors.dim))
             return
-        canvas.put(0, 0, found.words, ink(colors.error if found.is_dead else colors.text, bold=found.is_dead))
+        end = canvas.put(0, 0, found.words, ink(colors.error if found.is_dead else colors.text, bold=found.is_dead))
         if not found.patches:
             return
         scale = scale_of(np.concatenate([patch.pixels.reshape(-1) for patch in found.patches]))
-        put_scale_text(canvas, max(len(found.words) + 2, canvas.width - 6), 0, scale, colors)
         shape = (max(p.pixels.shape[0] for p in found.patches), max(p.pixels.shape[1] for p in found.patches))
-        self.across, wide, tall = self._tiling(canvas, shape)
-        for index, patch in enumerate(found.patches):
-            row, column = divmod(index, self.across)
+        count, self.across, wide, tall = self._paged(canvas, shape)
+        first = shown.chosen // count * count
+        page = range(first, min(first + count, len(found.patches)))
+        end = put_scale_text(canvas, end + 2, 0, scale, colors)
+        if len(page) < len(found.patches):
+            which = f"{page[0] + 1}–{page[-1] + 1} of {len(found.patches)}"
+            canvas.put(max(end + 2, canvas.width - len(which)), 0, which, ink(colors.dim))
+        for place, index in enumerate(page):
+            row, column = divmod(place, self.across)
             x, y = column * wide, 2 + row * tall
-            self._put_patch(canvas, x, y, patch, index == shown.chosen, (wide - GAP - 1, tall - CAPTION - 1), scale)
-            self._places.append((range(x, x + wide), range(y, y + tall)))
+            room = (wide - GAP - 1, tall - CAPTION - 1)
+            self._put_patch(canvas, x, y, found.patches[index], index == shown.chosen, room, scale)
+            self._places.append((range(x, x + wide), range(y, y + tall), index))
 
-    def _tiling(self, canvas: Canvas, shape: tuple[int, int]) -> tuple[int, int, int]:
-        """How many patches beside each other, and the columns and lines of each, so that they are as large as can be."""
-        best = (0, 0, 0, 1, canvas.width, canvas.height - 2)
-        for across in range(1, STRONGEST + 1):
-            wide, tall = canvas.width // across, (canvas.height - 2) // ceil(STRONGEST / across)
-            if (wide < LEAST and across > 1) or tall < CAPTION + 2:
+    def _paged(self, canvas: Canvas, shape: tuple[int, int]) -> tuple[int, int, int, int]:
+        """How many patches make a page: nine, or fewer where they would be too small to be known; then as `_tiling`."""
+        for count in PAGES:
+            lines, *tiling = self._tiling(canvas, shape, count)
+            if lines * (1 if self.state.plain else 2) >= min(SMALL, shape[0]):
+                break
+        across, wide, tall = tiling
+        return count, across, wide, tall
+
+    def _tiling(self, canvas: Canvas, shape: tuple[int, int], count: int) -> tuple[int, int, int, int]:
+        """So many patches as large as can be: lines of a picture, how many beside each other, columns and lines of each."""
+        best = (0, 0, 0, 0, 1, canvas.width, canvas.height - 2)
+        for across in range(1, count + 1):
+            rows = ceil(count / across)
+            wide, tall = canvas.width // across, (canvas.height - 1) // rows  # no gap under the last row
+            room = (wide - GAP - 1, tall - CAPTION - 1)
+            if (wide < LEAST and across > 1) or room[1] < 1:
                 continue
-            took = extent(shape, wide - GAP - 1, tall - CAPTION - 1, self.state.plain)
-            if took[0] <= wide - GAP - 1 and took[1] <= tall - CAPTION - 1:
-                rows = ceil(STRONGEST / across)
-                even = (STRONGEST - rows * across, -abs(rows - across))
-                best = max(best, (took[0] * took[1], *even, across, wide, min(tall, took[1] + CAPTION + 1)))
+            columns, lines = extent(shape, *room, self.state.plain)
+            if columns <= room[0] and lines <= room[1]:
+                even = (count - rows * across, -abs(rows - across))
+                best = max(best, (columns * lines, *even, lines, across, wide, lines + CAPTION + 1))
         return best[3:]
 
     def _put_patch(
@@ -108,7 +126,7 @@ class PatchGrid(PaintedState[Shown]):
         """The patch under the mouse."""
         event.stop()
         at = event.get_content_offset(self)
-        for index, (across, down) in enumerate(self._places):
+        for across, down, index in self._places:
             if at is not None and at.x in across and at.y in down:
                 self.post_message(self.Clicked(index))
                 return

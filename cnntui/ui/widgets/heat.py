@@ -11,7 +11,7 @@ from cnntui.ui.widgets.painted import Canvas
 
 TITLE = 2  # lines over a picture
 LEGEND = 1  # and under it
-NOTHING = "0: no pixel does"
+NOTHING = "no pixel moves it"
 WHY = "why "
 
 
