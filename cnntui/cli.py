@@ -54,6 +54,8 @@ class Commands(click.Group):
 @click.pass_context
 def cli(context: click.Context, color: str | None) -> None:
     """See convolutional neural networks work, in a terminal. Without a command: the app."""
+    # A viewer is a guest beside a training: numpy's threads would wait for each other more than they compute.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if color == "none":
         os.environ["NO_COLOR"] = "1"
     elif color:

@@ -71,14 +71,14 @@ def normalised(
 
 def softmax(own: float, logits: Sequence[float], value: float) -> Equation:
     """`e^8.2 / (e^1.2 + e^0.3 + …) = 0.98`."""
-    largest = max(logits)
 
     def write(digits: int) -> tuple[float, Equation]:
         decimals = digits - LEAST + 2
         texts = [number(logit, decimals) for logit in logits]
-        powers = [exp(read(text) - largest) for text in texts]
-        again = exp(read(number(own, decimals)) - largest) / sum(powers)
-        return again, Equation(tuple(f"e^{t}" for t in texts), "", "", function=f"e^{number(own, decimals)} / ")
+        printed, mine = [read(text) for text in texts], number(own, decimals)
+        largest = max(printed)  # of those printed: a large number loses digits in print
+        again = exp(read(mine) - largest) / sum(exp(each - largest) for each in printed)
+        return again, Equation(tuple(f"e^{t}" for t in texts), "", "", function=f"e^{mine} / ")
 
     return _settled(value, 0, write)
 

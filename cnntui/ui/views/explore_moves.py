@@ -587,7 +587,7 @@ class ExploreMoves(Widget):
     async def action_convolve(self) -> None:
         """The window, the kernel and the input on the Convolve screen, to play with."""
         try:
-            lab = as_convolution(self.state)
+            lab = as_convolution(self.state, self.term)
         except MoveError as error:
             self.say(str(error))
             return
