@@ -231,10 +231,9 @@ def _weight(state: ExploreState, term: int) -> Settable:
 
 def _check(made: Learner) -> None:
     """Refuse what cannot be written out."""
+    if not np.isfinite(made.state.trace.scores).all():
+        raise MoveError(f"the scores of {made.state.picture.title} are not all finite: there is no loss to learn from")
     weight, own = made.weight, made.gradients.parameters.get(made.weight.node)
-    loss = cross_entropy(made.state.trace.scores, made.label)
-    if not isfinite(loss):
-        raise MoveError(f"the loss of {made.state.picture.title} is {loss}: nothing can be learned from it")
     if own is None:
         raise MoveError(f"the loss does not depend on {weight.node}: nothing is learned there")
     if not isfinite(float(own[weight.name][weight.index])):
@@ -294,8 +293,8 @@ def loss_lines(scores: Array, label: int) -> tuple[Line, ...]:
                 relations[1] = "="
                 break
         for more in range(SPARE):
-            # The difference counts, and where the label's is the highest it is 0 whatever the digits.
-            decimals = 2 if score == highest else max(0, DIGITS - 2 - share.adjusted()) + more
+            # An error of the difference is one in its share of p; where the label's is the highest, there is none.
+            decimals = 2 if score == highest else DIGITS - 2 + more
             s, h, t = rounded(score, decimals), rounded(highest, decimals), _rounded(total, more)
             if _holds((_decimal(s) - _decimal(h)).exp() / _decimal(t), share, spare):
                 relations[0] = "="
