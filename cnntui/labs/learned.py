@@ -25,7 +25,7 @@ from cnntui.core.workings import PRECISION, SMALLEST, Line, rounded
 from cnntui.labs import cell, interventions
 from cnntui.labs.explore import CELL, ExploreState, Learned, MoveError, StepTaken
 from cnntui.labs.interventions import Settable
-from cnntui.labs.methods import Method, methods, name_of, with_rate
+from cnntui.labs.methods import Method, methods, name_of, significant, with_rate
 from cnntui.runs.spec import Spec, read_json
 
 FEW = 8  # terms of a gradient that are written out
@@ -253,7 +253,7 @@ def _written(made: Learner) -> Learning:
     decimals = max(0, -int(_decimal(new).as_tuple().exponent))
     loss = loss_lines(state.trace.scores, made.label)
     label = state.class_name(made.label)
-    begins = f"p {MINUS} 1 = {number(_decimal(loss[0].equation.result) - 1)} for {label}, and p for each other"
+    begins = f"p {MINUS} 1 = {number(_decimal(loss[0].equation.result) - 1)} for {label}, p for each other"
     terms, rest, total = _gradient(made)
     return Learning(
         replace(weight, value=old),
@@ -398,9 +398,9 @@ def _direction(slope: float, weight: Settable) -> str:
 def _method(made: Learner) -> tuple[str, str, str]:
     """The optimizer, the learning rate, and what is remembered."""
     method, learned = made.method, made.state.learned
-    rate = f"lr {brief(made.lr)}"
+    rate = f"lr {significant(made.lr, DIGITS)}"
     if method.rate and made.lr == method.rule.lr:
-        rate += f", {method.rate}"
+        rate += f" = {method.rate}" if TIMES in method.rate else f", {method.rate}"
     words = method.words
     if learned is not None and name_of(learned.rule) == method.name:
         words = "it remembers the steps here"

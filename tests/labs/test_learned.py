@@ -319,7 +319,8 @@ def test_what_was_not_kept_begins_anew(tmp_path: Path) -> None:
     model = replace(state.model, step=4)
     method = methods(model)[0]
     assert method.moments is None and method.words == "what it remembered at step 4 was not kept: it begins anew"
-    assert method.rule == Adam(0.01 * factor("cosine", 4, STEPS))
+    by = factor("cosine", 4, STEPS)
+    assert method.rule == Adam(0.01 * by) and method.rate == f"0.01 × {by:.6f} (cosine)"
     at_end = methods(replace(model, step=STEPS))[0]
     assert at_end.rule == Adam(0.01) and at_end.rate == "the run's, now that its cosine schedule is over"
     assert methods(replace(model, step=None))[0].rule == Adam(0.01), "a file of weights has no step"

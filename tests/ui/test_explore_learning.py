@@ -79,6 +79,8 @@ async def test_a_weight_learns_a_picture(run: Path, size: tuple[int, int]) -> No
             assert part in text
         assert all(term.product.lstrip("−") in text for term in learning.terms)
         assert "it remembers what the run did at step 6" in text
+        table = [line for line in text.splitlines() if line.startswith("  [")]
+        assert len(table) == len(learning.terms) and max(map(len, table)) <= size[0] - 8
         assert "s takes one step" in text_of(screen, "steps")
         weight = learning.weight
         await press(pilot, "s", "enter")
