@@ -25,7 +25,7 @@ from cnntui.core.workings import PRECISION, SMALLEST, Line, rounded
 from cnntui.labs import cell, interventions
 from cnntui.labs.explore import CELL, ExploreState, Learned, MoveError, StepTaken
 from cnntui.labs.interventions import Settable
-from cnntui.labs.methods import Method, methods, name_of, with_rate
+from cnntui.labs.methods import Method, methods, name_of, significant, with_rate
 from cnntui.runs.spec import Spec, read_json
 
 FEW = 8  # terms of a gradient that are written out
@@ -231,10 +231,9 @@ def _weight(state: ExploreState, term: int) -> Settable:
 
 def _check(made: Learner) -> None:
     """Refuse what cannot be written out."""
+    if not np.isfinite(made.state.trace.scores).all():
+        raise MoveError(f"the scores of {made.state.picture.title} are not all finite: there is no loss to learn from")
     weight, own = made.weight, made.gradients.parameters.get(made.weight.node)
-    loss = cross_entropy(made.state.trace.scores, made.label)
-    if not isfinite(loss):
-        raise MoveError(f"the loss of {made.state.picture.title} is {loss}: nothing can be learned from it")
     if own is None:
         raise MoveError(f"the loss does not depend on {weight.node}: nothing is learned there")
     if not isfinite(float(own[weight.name][weight.index])):
@@ -254,7 +253,7 @@ def _written(made: Learner) -> Learning:
     decimals = max(0, -int(_decimal(new).as_tuple().exponent))
     loss = loss_lines(state.trace.scores, made.label)
     label = state.class_name(made.label)
-    begins = f"p {MINUS} 1 = {number(_decimal(loss[0].equation.result) - 1)} for {label}, and p for each other"
+    begins = f"p {MINUS} 1 = {number(_decimal(loss[0].equation.result) - 1)} for {label}, p for each other"
     terms, rest, total = _gradient(made)
     return Learning(
         replace(weight, value=old),
@@ -294,8 +293,8 @@ def loss_lines(scores: Array, label: int) -> tuple[Line, ...]:
                 relations[1] = "="
                 break
         for more in range(SPARE):
-            # The difference counts, and where the label's is the highest it is 0 whatever the digits.
-            decimals = 2 if score == highest else max(0, DIGITS - 2 - share.adjusted()) + more
+            # An error of the difference is one in its share of p; where the label's is the highest, there is none.
+            decimals = 2 if score == highest else DIGITS - 2 + more
             s, h, t = rounded(score, decimals), rounded(highest, decimals), _rounded(total, more)
             if _holds((_decimal(s) - _decimal(h)).exp() / _decimal(t), share, spare):
                 relations[0] = "="
@@ -399,9 +398,9 @@ def _direction(slope: float, weight: Settable) -> str:
 def _method(made: Learner) -> tuple[str, str, str]:
     """The optimizer, the learning rate, and what is remembered."""
     method, learned = made.method, made.state.learned
-    rate = f"lr {brief(made.lr)}"
+    rate = f"lr {significant(made.lr, DIGITS)}"
     if method.rate and made.lr == method.rule.lr:
-        rate += f", {method.rate}"
+        rate += f" = {method.rate}" if TIMES in method.rate else f", {method.rate}"
     words = method.words
     if learned is not None and name_of(learned.rule) == method.name:
         words = "it remembers the steps here"

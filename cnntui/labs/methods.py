@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from cnntui.core.arithmetic import TIMES, brief
 from cnntui.core.learning import SGD, Adam, AdamMoments, Moments, MomentsOf, Momentum, Rule
 from cnntui.core.parameters import Parameters
+from cnntui.core.workings import rounded
 from cnntui.labs.opened import Opened
 from cnntui.runs.checkpoints import data_of
 from cnntui.runs.schedules import factor
@@ -90,7 +92,7 @@ def _rate(model: Opened, spec: Spec, lr: float) -> tuple[float, str]:
     if model.step >= data.steps:
         return lr, f"the run's, now that its {spec.schedule} schedule is over"
     by = factor(spec.schedule, model.step, data.steps)
-    return lr * by, f"{brief(lr)} {TIMES} {brief(by)} of the run's {spec.schedule} schedule"
+    return lr * by, f"{brief(lr)} {TIMES} {significant(by, 6)} ({spec.schedule})"
 
 
 def remembered(saved: OptimizerState, parameters: Parameters) -> MomentsOf | None:
@@ -124,6 +126,12 @@ def _moments(saved: OptimizerState, number: int) -> Moments | None:
     if {"exp_avg", "exp_avg_sq", "step"} <= own.keys():
         return AdamMoments(own["exp_avg"].astype(float), own["exp_avg_sq"].astype(float), int(own["step"].item()))
     return None
+
+
+def significant(value: float, digits: int) -> str:
+    """A number above zero in so many digits."""
+    exact = Decimal(repr(value))
+    return rounded(exact, digits - 1 - exact.adjusted())
 
 
 def with_rate(rule: Rule, lr: float) -> Rule:

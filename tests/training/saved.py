@@ -15,6 +15,7 @@ from cnntui.core.network import Network
 from cnntui.core.notation import parse
 from cnntui.runs.spec import Settings, new_spec
 from cnntui.training.model import Net, build
+from cnntui.training.step import moments_of
 from tests.labs.test_program import BLOCKS, TABLES
 
 SMALL = "conv 4 k5 same; bn; relu; [ id | conv 4 p1; relu ] add; maxpool 2; subsample 2; flatten; linear 3"
@@ -40,7 +41,14 @@ def make_run(directory: Path, text: str = SMALL, settings: Settings = Settings(d
     return directory
 
 
-def save(run: Path, step: int, best: bool = False, model: Net | None = None, **state: Any) -> Net:
+def save(
+    run: Path,
+    step: int,
+    best: bool = False,
+    model: Net | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
+    **state: Any,
+) -> Net:
     """A checkpoint; of random weights, other ones for each step, unless a model is given."""
     model = model or trained(network(), step)
     directory = run / "checkpoints" / f"step-{step}"
@@ -48,7 +56,8 @@ def save(run: Path, step: int, best: bool = False, model: Net | None = None, **s
     save_file(
         {name: tensor.contiguous() for name, tensor in model.state_dict().items()}, directory / "model.safetensors"
     )
-    save_file({"rng.cpu": torch.get_rng_state()}, directory / "optimizer.safetensors")
+    moments = {name: tensor.contiguous() for name, tensor in moments_of(optimizer).items()} if optimizer else {}
+    save_file({"rng.cpu": torch.get_rng_state(), **moments}, directory / "optimizer.safetensors")
     (directory / "state.json").write_text(json.dumps({**STATE, "step": step, **state}))
     hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in directory.iterdir()}
     (directory / "MANIFEST.json").write_text(json.dumps(hashes))

@@ -164,7 +164,7 @@ def steps_text(learner: Learner, problem: str, colors: Palette) -> Text:
     steps = learner.state.learned.steps if learner.state.learned else ()
     if not steps and not problem:
         text.append("s takes one step ", ink(colors.accent, bold=True))
-        text.append("on a copy: every weight moves as this one does. See the loss fall, then go back and look.")
+        text.append("on a copy: every weight moves, and so does the loss.")
     first = max(0, len(steps) - STEPS)
     for count, step in enumerate(steps[first:], start=first + 1):
         text.append("\n" if text.plain else "")
@@ -186,7 +186,7 @@ def _head(text: Text, title: str, about: str, colors: Palette) -> None:
 def _loss(text: Text, learning: Learning, width: int, colors: Palette) -> None:
     _head(text, "THE LOSS", f"how little the net believes in {learning.label}; 0 would be certain", colors)
     _lines(text, learning.loss, width, colors)
-    text.append(f"Backward begins at the scores: {learning.begins}.\n", ink(colors.text))
+    text.append(f"Backward begins with {learning.begins}.\n", ink(colors.text))
 
 
 def _gradient(text: Text, learning: Learning, width: int, colors: Palette) -> None:
@@ -201,7 +201,9 @@ def _gradient(text: Text, learning: Learning, width: int, colors: Palette) -> No
         for term in learning.terms
     ]
     heads = (f"gradient at {learning.factors[0]}", "", f"{TIMES} {learning.factors[1]}", "", "", "product")
+    more_words = f"{more:,} smaller product{'s' * (more > 1)}" + (f", and {zeros:,} of 0" if zeros else "")
     widths = _widths(heads, rows)
+    widths[3] += max(0, len(more_words) + 1 - sum(widths[:-1]) - 5)  # what stands under the columns has room
     text.append("  " + _row(heads, widths) + "\n", ink(colors.dim))
     largest = max((abs(read(term.product)) for term in learning.terms), default=0.0)
     for row, term in zip(rows, learning.terms, strict=True):
@@ -209,12 +211,11 @@ def _gradient(text: Text, learning: Learning, width: int, colors: Palette) -> No
         _put_bar(text, read(term.product), largest, min(BAR, width - sum(widths) - 9), colors)
     left = sum(widths[:-1]) + 5
     if more:
-        words = f"{more:,} smaller product{'s' * (more > 1)}" + (f", and {zeros:,} of 0" if zeros else "")
-        text.append(f"  {words:<{left}}{_signed(rest):>{widths[-1]}}\n", ink(colors.dim))
+        text.append(f"  {more_words:<{left}}{_signed(rest):>{widths[-1]}}\n", ink(colors.dim))
     elif zeros:
         text.append(f"  {zeros:,} product{'s' * (zeros > 1)} of 0\n", ink(colors.dim))
     result = _signed(learning.gradient.result)
-    text.append(f"  {'their sum, the gradient of ' + weight.words:<{left}}", ink(colors.text))
+    text.append(f"  {'their sum, the gradient':<{left}}", ink(colors.text))
     text.append(f"{result:>{widths[-1]}}", _sign_style(result, colors, bold=True))
     text.append("\n" if learning.gradient.relation == "=" else "  rounded\n")
     text.append(f"{_capital(learning.direction)}.\n", ink(colors.text))
