@@ -200,6 +200,15 @@ class ExploreState:
         """Whether it was run already."""
         return "trace" in self.__dict__
 
+    @property
+    def takes_time(self) -> bool:
+        """Whether it is too large to be run between two keys, and was not run yet."""
+        return self.is_heavy and not {"trace", "untouched", "pinned_trace"} <= set(self.__dict__)
+
+    def run(self) -> None:
+        """Run the net: as it is, as it was before what was changed by hand, and as it was at the pinned moment."""
+        _ = self.probabilities, self.untouched, self.pinned_trace
+
     @cached_property
     def probabilities(self) -> Array:
         """Of the classes."""

@@ -135,11 +135,12 @@ def misread_words(mistake: Misread, classes: tuple[str, ...]) -> tuple[str, str]
 def with_moments(state: ExploreState, view: RunView) -> ExploreState:
     """With the moments that there are by now; the same state where there is nothing new.
 
-    The moment that is looked at stays the same one, by its step.
+    The moment that is looked at stays the same one, by its step; weights that are of no moment, as untrained ones, stay so.
     """
     found = moments(view)
     if found == state.moments:
         return state
-    step = state.model.step or 0
-    at = max((i for i, moment in enumerate(found) if moment.step <= step), default=0)
-    return state.among(found, at if found else None)
+    step = state.model.step
+    if step is None or not found:
+        return state.among(found, None)
+    return state.among(found, max((i for i, moment in enumerate(found) if moment.step <= step), default=0))

@@ -105,9 +105,7 @@ class CnntuiApp(App[None]):
 
         self.opening = replace(self.opening, explore=wish)  # for a screen that is only now made
         await self.switch_mode("explore")
-        view = self.screen.query_one(ExploreView)
-        if view.wish != wish:
-            view.open(wish)
+        self.screen.query_one(ExploreView).want(wish)
 
     async def play_with(self, lab: ConvolveState) -> None:
         """Show the Convolve screen with an operation, to play with."""

@@ -145,6 +145,7 @@ class ExploreView(ExploreLearning, Widget):
     def __init__(self, wish: Wish | None = None) -> None:
         super().__init__()
         self.wish = wish or Wish()
+        self.problem = ""  # why it could not be opened
         self.history: History[ExploreState] | None = None
         self.subject: Subject | None = None
         self.reader: RunReader | None = None
@@ -175,9 +176,14 @@ class ExploreView(ExploreLearning, Widget):
 
     def open(self, wish: Wish) -> None:
         """Explore something else; what is on the screen stays until it is there."""
-        self.wish = wish
+        self.wish, self.problem = wish, ""
         self.note("opening …")
         self._open(wish)
+
+    def want(self, wish: Wish) -> None:
+        """Explore this, unless it is what is explored or being opened; what could not be opened is tried again."""
+        if self.wish != wish or self.problem:
+            self.open(wish)
 
     @work(thread=True, exclusive=True, group="open")
     def _open(self, wish: Wish) -> None:
@@ -187,8 +193,7 @@ class ExploreView(ExploreLearning, Widget):
             model = open_wish(wish)
             reader, view = read_run(model.run)
             subject = subject_of(model, view, wish.picture)
-            if not subject.state.is_heavy:
-                subject.state.probabilities  # noqa: B018 (computed here, not between two keys)
+            subject.state.run()
             answer = self.Opened(subject, reader, view, "")
         except OpenError as error:
             answer = self.Opened(None, None, None, str(error))
@@ -198,14 +203,17 @@ class ExploreView(ExploreLearning, Widget):
     async def on_explore_view_opened(self, event: Opened) -> None:
         """Show it, or say why not."""
         event.stop()
+        self.problem = event.problem
         if event.subject is None:
             self.note(f"not opened: {event.problem}" + ("" if self.history else "; press o to choose"))
             return
         self.note("")
         self.subject, self.reader, self.run_view = event.subject, event.reader, event.view
         state = event.subject.state.at_first()
+        if self.drawing:
+            self.focus()
         self.history, self.term, self.drawing = History(state), 0, False
-        self.follows = event.view is not None and not event.view.ended
+        self.follows = event.view is not None and not event.view.ended and self.wish.weights is None
         if not self.query(OverviewPanel):
             await self.mount(*self._widgets(state))
         self.refresh_bindings()
@@ -273,7 +281,7 @@ class ExploreView(ExploreLearning, Widget):
         if self.history is None:
             return
         state = self.state
-        if state.is_heavy and not state.is_ready:
+        if state.takes_time:
             self._compute_later(state)
             return
         state.probabilities  # noqa: B018 (what everything below is drawn from)
@@ -310,7 +318,7 @@ class ExploreView(ExploreLearning, Widget):
     @work(thread=True, exclusive=True, group="compute")
     def _compute(self, state: ExploreState) -> None:
         """Run a large net off the event loop."""
-        state.probabilities  # noqa: B018
+        state.run()
         self.post_message(self.Ready(state))
 
     def on_explore_view_ready(self, event: Ready) -> None:
@@ -332,6 +340,8 @@ class ExploreView(ExploreLearning, Widget):
         """Look at the map; a second click goes in."""
         event.stop()
         state = self.state
+        if state.takes_time:
+            return
         if (state.node, state.channel) == (event.node, event.channel):
             self.action_enter()
         else:

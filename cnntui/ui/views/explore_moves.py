@@ -143,7 +143,7 @@ class ExploreMoves(Widget):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Before anything is open, and while a large net is run, only something else can be opened; on the pad only time."""
-        if self.history is None or (self.state.is_heavy and not self.state.is_ready):
+        if self.history is None or self.state.takes_time:
             return action in ("open",)
         return not self.drawing or action in ("scrub", "play", "pin", "glyphs")
 
@@ -536,6 +536,7 @@ class ExploreMoves(Widget):
         self._going = None
         state = self.state
         if event.model is None:
+            self.stop_playing()
             if event.moment.kind != "live":  # that one is soon another, without a word
                 self.say(event.problem)
             return
