@@ -167,9 +167,9 @@ def test_what_is_read() -> None:
     share = percent(float(state.probabilities.max()))
     assert reading(state) == f"read as {state.read} {share}"
     right = state.show(replace(state.picture, label=state.read))
-    assert reading(right) == f"read as {state.read} ✓ {share}"
+    assert reading(right) == f"read as {state.read} {share} ✓"
     wrong = (state.read + 1) % 5
-    assert reading(state.show(replace(state.picture, label=wrong))) == f"read as {state.read} ✗ it is {wrong} {share}"
+    assert reading(state.show(replace(state.picture, label=wrong))) == f"read as {state.read} {share} ✗ it is {wrong}"
 
 
 @pytest.mark.parametrize(
