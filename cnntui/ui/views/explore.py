@@ -282,6 +282,7 @@ class ExploreView(ExploreMoves, Widget):
         if state.takes_time:
             self._compute_later(state)
             return
+        state.run()
         for level in LEVELS:
             self.set_class(level == (DRAW if self.drawing else state.level), f"-{level}")
         plain = self.as_glyphs or self.app.no_color
