@@ -427,26 +427,29 @@ def test_a_pinned_moment_goes_along() -> None:
 # -- all of it, at random
 
 
+def moved(state: ExploreState, rng: random.Random) -> ExploreState:
+    """By any move that looks elsewhere."""
+    by = rng.choice((-3, -1, 1, 2))
+    sources = [term.source for term in state.explanation.terms if term.source is not None]
+    moves: list[Callable[[], ExploreState]] = [
+        lambda: state.to_layer(by),
+        lambda: state.to_channel(by),
+        lambda: state.to_cell(by, -by),
+        lambda: state.jumped(rng.choice(list(state.trace.values))),
+        lambda: state.down(rng.choice(sources)) if sources else state,
+        lambda: state.toggled("by_strength"),
+        state.deeper,
+        state.up,
+    ]
+    return rng.choice(moves)()
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_whatever_one_does_there_is_a_number_and_words_for_it(seed: int) -> None:
     rng = random.Random(seed)
     state = exploring(random_network(rng), seed=seed).at_first()
     for _ in range(60):
-        by = rng.choice((-3, -1, 1, 2))
-        names = list(state.trace.values)
-        moves: list[Callable[[], ExploreState]] = [
-            lambda s=state, by=by: s.to_layer(by),
-            lambda s=state, by=by: s.to_channel(by),
-            lambda s=state, by=by: s.to_cell(by, -by),
-            lambda s=state, names=names: s.jumped(rng.choice(names)),
-            state.deeper,
-            state.up,
-            lambda s=state: s.toggled("by_strength"),
-        ]
-        sources = [term.source for term in state.explanation.terms if term.source is not None]
-        if sources:
-            moves.append(lambda s=state, sources=sources: s.down(rng.choice(sources)))
-        state = rng.choice(moves)()
+        state = moved(state, rng)
         shape = state.shape(state.node)
         assert state.node in state.columns
         assert state.node == INPUT or not isinstance(state.rows[state.node].node.layer, PASSING)

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from cnntui.core.notation import parse
 from cnntui.labs.build import open_net
 from cnntui.labs.lesson import find_lesson
+from cnntui.labs.subject import Wish
 from cnntui.labs.watching import PANELS
 from cnntui.ui.app import CnntuiApp
 from cnntui.ui.views.convolve import ConvolveView
+from tests.ui.explored import write_explored
 from tests.ui.helpers import SIZES, make_live, write_run
 
 IDS = [name.split()[0] for name in PANELS.values()]
@@ -251,6 +254,66 @@ def test_train_in_the_light(snap_compare: Any, tmp_path: Path) -> None:
 def test_learn(snap_compare: Any, size: str) -> None:
     app = CnntuiApp("learn", lesson=find_lesson("sliding-window"))
     assert snap_compare(app, terminal_size=SIZES[size], run_before=pressing("h"))
+
+
+EXPLORED = {
+    "overview": (),
+    "layer": ("right", "right", "right", "enter"),
+    "cell-conv": ("right", "right", "right", "enter", "enter"),
+    "cell-pool": ("right", "right", "enter", "enter"),
+    "cell-linear": ("end", "enter", "enter"),
+    "pixel": ("enter", "enter", "enter"),
+    "misread": ("m", "y", "y"),
+    "misread-layer": ("m", "right", "right", "right", "enter", "y", "y"),
+    "covered": ("m", "y", "y", "y"),
+    "silenced": ("z",),
+    "an-early-moment": ("less_than_sign", "comma", "t", "greater_than_sign"),
+    "pad": ("d", "shift+up", "shift+up", "space", *["shift+down"] * 3),
+}
+
+
+@sizes
+@pytest.mark.parametrize("keys", EXPLORED)
+def test_explore(snap_compare: Any, size: str, keys: str, tmp_path: Path) -> None:
+    app = CnntuiApp("explore", explore=Wish(str(write_explored(tmp_path))))
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=one_by_one(*EXPLORED[keys]))
+
+
+def one_by_one(*keys: str) -> Any:
+    """Each key's workers are waited for: a moment's weights are read by one, what covering does is found by one."""
+
+    async def run(pilot: Pilot[None]) -> None:
+        await settled(pilot)
+        for key in keys:
+            await pressing(key)(pilot)
+
+    return run
+
+
+BRANCHED = (
+    "conv 6 same; relu; [ conv 6 same; bn; relu; conv 6 same | id ] add; relu; maxpool 2; gap; linear 10; softmax"
+)
+
+
+@sizes
+@pytest.mark.parametrize("keys", [("right",) * 6, ("end", "enter", "enter")], ids=["rails", "cell-softmax"])
+def test_explore_untrained(snap_compare: Any, size: str, keys: tuple[str, ...]) -> None:
+    net = parse(BRANCHED, (1, 28, 28), "branched")
+    app = CnntuiApp("explore", explore=Wish(network=net))
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=one_by_one(*keys))
+
+
+@sizes
+def test_explore_in_glyphs(snap_compare: Any, size: str, tmp_path: Path) -> None:
+    app = CnntuiApp("explore", explore=Wish(str(write_explored(tmp_path))))
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=one_by_one("v"))
+
+
+@sizes
+def test_explore_in_the_light(snap_compare: Any, size: str, tmp_path: Path) -> None:
+    app = CnntuiApp("explore", explore=Wish(str(write_explored(tmp_path))))
+    app.theme = "cnntui-light"
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=one_by_one("right", "right"))
 
 
 def test_light(snap_compare: Any) -> None:

@@ -284,7 +284,7 @@ class ExploreView(ExploreLearning, Widget):
         if state.takes_time:
             self._compute_later(state)
             return
-        state.probabilities  # noqa: B018 (what everything below is drawn from)
+        state.run()
         for level in LEVELS:
             self.set_class(level == (DRAW if self.drawing else state.level), f"-{level}")
         plain = self.as_glyphs or self.app.no_color

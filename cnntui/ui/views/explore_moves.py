@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,9 @@ from textual.widget import Widget
 from textual.worker import get_current_worker
 
 from cnntui.core.arithmetic import brief
+from cnntui.core.layers import shape_text
 from cnntui.core.network import INPUT
+from cnntui.core.vocabulary import VOCABULARY
 from cnntui.labs import cell, interventions, why
 from cnntui.labs.drawing import PadState
 from cnntui.labs.excitement import Patch, dead_channels
@@ -49,6 +52,8 @@ if TYPE_CHECKING:
     from cnntui.ui.clock import Clock
 
 DRAW = "draw"
+MNIST = (1, 28, 28)  # the input of layers that are written before anything is open
+NAME = re.compile(r"[\w.:/~-]+")  # of a net or a file; layers have more than this
 FRAMES = 6  # moments a second, when they play
 PAUSE = 0.1  # seconds
 MOST_RUNS = 30  # that are offered
@@ -607,8 +612,12 @@ class ExploreMoves(Widget):
             self.open(Wish(choice))
             return
 
+        shape = self.state.analysis.network.input if self.history is not None else MNIST
+
         def take(text: str | None) -> None:
             if text:
-                self.open(Wish(text))
+                is_name = NAME.fullmatch(text) and text not in VOCABULARY
+                self.open(Wish(text, shape=None if is_name else shape))
 
-        self.app.push_screen(Ask("a net: a name of the zoo, a TOML file, or notation", "", lambda text: None), take)
+        title = f"a net: a name of the zoo, a TOML file, or layers for inputs of {shape_text(shape)}"
+        self.app.push_screen(Ask(title, "", lambda text: None), take)
