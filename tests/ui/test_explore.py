@@ -152,7 +152,7 @@ async def test_the_last_run_opens_on_its_strongest_map(run: Path, size: tuple[in
         shown = screen(app)
         assert view.state.model.title == NAME
         assert "digits" in shown
-        assert "test:0: read as 0 ✓" in shown
+        assert "test:0: read as 0" in shown
         assert f"step {STEPS} epoch 3" in shown
         assert f"{len(MOMENTS)}/{len(MOMENTS)}" in shown
         assert "conv1" in shown
@@ -292,7 +292,7 @@ async def test_test_pictures_are_turned_over(run: Path) -> None:
         mistakes = [mistake.picture for mistake in view.subject.misread]
         await press(pilot, "m")
         assert view.state.picture.number == mistakes[0] == FALSE_SEVEN
-        assert "read as 1 ✗ it is 7" in screen(app)
+        assert "✗ it is 7" in screen(app)
         await press(pilot, *["m"] * len(mistakes))
         assert view.state.picture.number == mistakes[0]
         await press(pilot, *["u"] * (6 + len(mistakes)))
@@ -599,7 +599,7 @@ async def test_a_number_is_taken_to_convolve(run: Path) -> None:
         assert lab.state.cell == (11, 9)
         assert output[0, 11, 9] == pytest.approx(max(value, 0.0))  # with the relu that follows
         await press(pilot, "u")
-        assert lab.state is before
+        assert lab.state.operation is before.operation
         await app.switch_mode("explore")
         await settled(pilot)
         assert (view.state.node, view.state.unit) == ("conv1", (2, 11, 9))
@@ -925,7 +925,7 @@ async def test_a_large_net_is_run_by_a_worker(run: Path, monkeypatch: pytest.Mon
     async with opened() as (view, app, pilot):
         assert view.state.is_ready
         assert note(view) == ""
-        assert "read as 0 ✓" in screen(app)
+        assert "% ✓" in screen(app)
         for keys in (("n",), ("right", "down"), ("z",), ("u",), ("comma",), ("enter", "enter"), ("m",), ("minus",)):
             await press(pilot, *keys)
             await settled(pilot)
