@@ -66,7 +66,7 @@ async def main() -> None:
     """All of them."""
     from cnntui.labs.build import open_net
     from cnntui.labs.lesson import find_lesson
-    from cnntui.labs.subject import Wish
+    from cnntui.labs.wish import Wish
     from cnntui.runs.places import data_root, has_mnist
 
     with tempfile.TemporaryDirectory() as state:

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from cnntui.core.nets import load_net
-from cnntui.labs.subject import Wish
+from cnntui.labs.wish import Wish
 from cnntui.runs.control import send
 from cnntui.runs.launch import launch
 from cnntui.runs.places import data_root, has_mnist

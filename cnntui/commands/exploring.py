@@ -19,6 +19,6 @@ def explore(model: str | None, weights: Path | None, shape: str | None, picture:
 
     Without RUN or NET the last run; cnntui explain prints one number.
     """
-    from cnntui.labs.subject import Wish
+    from cnntui.labs.wish import Wish
 
     open_app("explore", explore=Wish(model or "", None, weights, read_shape(shape), picture))

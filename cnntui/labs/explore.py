@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -340,6 +341,22 @@ class ExploreState:
         """With something else computed."""
         return replace(self, known={}, **changes)
 
+    def aimed(self, node: str, unit: Unit, level: str) -> ExploreState:
+        """At a unit that is known to be there, before the net is run: of another picture, say."""
+        return replace(self, known={}, node=node, unit=unit, level=level, path=())
+
+    def forget(self) -> None:
+        """Drop what was computed: it is computed again when it is asked for."""
+        for name in COMPUTED:
+            self.__dict__.pop(name, None)
+        self.known.clear()
+
+    def adopt(self, other: ExploreState) -> None:
+        """Take over what was computed for another place in the same net on the same picture."""
+        for name in COMPUTED:
+            if name in other.__dict__:
+                self.__dict__.setdefault(name, other.__dict__[name])
+
     def to_layer(self, by: int) -> ExploreState:
         """A layer on or back, the same channel and the same place as far as there is one."""
         columns = self.columns
@@ -461,6 +478,14 @@ class ExploreState:
         if self.pinned and "pinned_trace" in self.__dict__:
             other.__dict__["pinned_trace"] = self.pinned_trace
         return other
+
+    @property
+    def place(self) -> int:
+        """Which moment it is; of weights that are of none, how many moments were before them."""
+        if self.moment is not None:
+            return self.moment
+        steps = [moment.step for moment in self.moments]
+        return len(steps) if self.model.step is None else bisect_left(steps, self.model.step)
 
     def pin(self) -> ExploreState:
         """The present moment to compare others with, or no more."""

@@ -193,6 +193,17 @@ def told(state: ExploreState, node: str) -> str:
     return text + (f" · {still} still" if still else "") + (f" · {dead} dead" if dead else "")
 
 
+def moment_words(state: ExploreState) -> str:
+    """Whose weights these are: step 4,690, and how many steps of learning came on top."""
+    model = state.model
+    words = f"step {model.step:,}" if model.step is not None and model.run is not None else model.moment
+    if "best" in model.moment and model.step is not None:
+        words += ", the best checkpoint"
+    if state.learned is not None:
+        words += f" + {state.learned.steps} learned here"
+    return words
+
+
 def reading(state: ExploreState) -> str:
     """What the net makes of the picture: read as 7 99.8 % ✓."""
     label = state.picture.label

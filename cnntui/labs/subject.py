@@ -3,39 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from cnntui.core.axis import ImpossibleError
 from cnntui.core.layers import Shape
-from cnntui.core.network import Network
 from cnntui.core.vocabulary import NotationError
 from cnntui.labs.excitement import dead_channels
 from cnntui.labs.explore import ExploreState, MoveError
 from cnntui.labs.opened import Opened, OpenError, Picture, open_model, open_net, open_picture, seven, test_picture
+from cnntui.labs.wish import Wish
 from cnntui.runs.events import Misread
 from cnntui.runs.excited import Excitement, read_excited
 from cnntui.runs.listing import run_directories
 from cnntui.runs.reader import RunView
 from cnntui.runs.test_pictures import Gallery, GalleryError, ask_gallery_of, gallery_of, kept_gallery
-from cnntui.runs.weights import moments
+from cnntui.runs.weights import Moment, moments
 
 FIRST_NET = "mnist-2conv"  # where there is no run yet
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What somebody wants to explore: RUN or NET as on the command line, or a net of the builder; else the last run.
-
-    `picture` is a file, or `test:N`; `shape` is (C, H, W) of a NET that is written as layers.
-    """
-
-    word: str = ""
-    network: Network | None = None
-    weights: Path | None = None
-    shape: Shape | None = None
-    picture: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +71,7 @@ def subject_of(model: Opened, view: RunView | None = None, picture: str | None =
     if view is None:
         return Subject(state, gallery, misread)
     excitement = read_excited(view)
-    state = with_moments(state.knowing(dead_channels(excitement)), view)
+    state = with_moments(state.knowing(dead_channels(excitement)), moments(view))
     return Subject(state, gallery, misread, excitement)
 
 
@@ -132,15 +117,13 @@ def misread_words(mistake: Misread, classes: tuple[str, ...]) -> tuple[str, str]
 # -- time
 
 
-def with_moments(state: ExploreState, view: RunView) -> ExploreState:
+def with_moments(state: ExploreState, found: tuple[Moment, ...]) -> ExploreState:
     """With the moments that there are by now; the same state where there is nothing new.
 
-    The moment that is looked at stays the same one, by its step; weights that are of no moment, as untrained ones, stay so.
+    The moment that is looked at stays the same one, by its step; weights that are of no moment, or of one that is gone, stay
+    what they are.
     """
-    found = moments(view)
     if found == state.moments:
         return state
-    step = state.model.step
-    if step is None or not found:
-        return state.among(found, None)
-    return state.among(found, max((i for i, moment in enumerate(found) if moment.step <= step), default=0))
+    steps = [moment.step for moment in found]
+    return state.among(found, steps.index(state.model.step) if state.model.step in steps else None)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cnntui.labs.build import BuildState
     from cnntui.labs.convolve import ConvolveState
     from cnntui.labs.lesson import Lesson
-    from cnntui.labs.subject import Wish
+    from cnntui.labs.wish import Wish
     from cnntui.runs.spec import Settings
 
 

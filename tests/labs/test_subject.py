@@ -15,7 +15,6 @@ from cnntui.labs.opened import OpenError, at_moment
 from cnntui.labs.subject import (
     FIRST_NET,
     Subject,
-    Wish,
     ask_subject_gallery,
     default_word,
     fits,
@@ -24,8 +23,10 @@ from cnntui.labs.subject import (
     subject_of,
     with_moments,
 )
+from cnntui.labs.wish import Wish
 from cnntui.runs.events import Misread
 from cnntui.runs.reader import RunReader, RunView
+from cnntui.runs.weights import moments
 from tests.ui.explored import (
     CHECKPOINTS,
     CLASSES,
@@ -66,7 +67,7 @@ def test_the_last_run_at_its_best_moment(run: Path) -> None:
     assert subject.gallery is not None
     assert (state.picture.number, state.picture.label) == (0, 0)
     assert state.model.classes == CLASSES
-    assert with_moments(state, view) is state
+    assert with_moments(state, moments(view)) is state
     weights = trained().parameters[STEPS]
     assert np.array_equal(state.parameters["conv1"]["weight"], weights["conv1"]["weight"].astype(float))
 
@@ -153,21 +154,21 @@ def test_before_its_first_weights_a_run_is_untrained(tmp_path: Path) -> None:
 def test_moments_come_and_go_around_the_one_that_is_looked_at(tmp_path: Path) -> None:
     run = write_explored(tmp_path)
     subject, view = opened(Wish(str(run)))
-    moments = subject.state.moments
+    kept = subject.state.moments
     here = 4
-    state = subject.state.at(here, at_moment(subject.state.model, moments[here]))
+    state = subject.state.at(here, at_moment(subject.state.model, kept[here]))
     write_snapshot(run, 20, of=15)
     (run / "snapshots" / "step-6.safetensors").unlink()
     (run / "snapshots" / "step-2.safetensors").unlink()
-    after = with_moments(state, view)
+    after = with_moments(state, moments(view))
     assert [moment.step for moment in after.moments] == [0, 15, 20, 30, 50, 60, 100, 150]
-    assert after.moments[after.moment or 0].step == moments[here].step == 30
+    assert after.moments[after.moment or 0].step == kept[here].step == 30
     assert after.parameters is state.parameters
     (run / "snapshots" / "step-30.safetensors").unlink()
-    gone = with_moments(after, view)
-    assert gone.moments[gone.moment or 0].step == 20  # the last one before it
+    gone = with_moments(after, moments(view))
+    assert (gone.moment, gone.model.step) == (None, 30), "its weights stay what they are"
     shutil.rmtree(run)
-    none = with_moments(gone, view)
+    none = with_moments(gone, moments(view))
     assert (none.moments, none.moment) == ((), None)
     assert none.probabilities.any()
 

@@ -23,8 +23,9 @@ from cnntui.core.notation import parse
 from cnntui.labs import explore
 from cnntui.labs.build import open_net
 from cnntui.labs.explore import CELL, LAYER, OVERVIEW
-from cnntui.labs.subject import FIRST_NET, Wish
+from cnntui.labs.subject import FIRST_NET
 from cnntui.labs.why import CARRIED, GRADIENT, OCCLUSION
+from cnntui.labs.wish import Wish
 from cnntui.runs.spec import Status, process_facts
 from cnntui.ui.app import CnntuiApp
 from cnntui.ui.views.build import BuildView

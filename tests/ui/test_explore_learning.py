@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from cnntui.labs.subject import Wish
+from cnntui.labs.wish import Wish
 from cnntui.ui.app import CnntuiApp
 from cnntui.ui.screens.learning import LearningScreen
 from cnntui.ui.views.explore import ExploreView

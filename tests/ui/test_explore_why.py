@@ -16,8 +16,8 @@ from textual.pilot import Pilot
 
 from cnntui.core.notation import parse
 from cnntui.labs.explore import CELL, LAYER, OVERVIEW
-from cnntui.labs.subject import Wish
 from cnntui.labs.why import CARRIED, GRADIENT, OCCLUSION, heat
+from cnntui.labs.wish import Wish
 from cnntui.runs.spec import Settings, new_spec
 from cnntui.ui.app import CnntuiApp
 from cnntui.ui.screens.patches import Patches, PatchGrid
@@ -208,7 +208,7 @@ async def test_what_the_trainer_tells_next_is_taken(run: Path) -> None:
         silent = np.zeros_like(layers["relu1"].largest)
         layers["relu1"] = replace(layers["relu1"], largest=silent, smallest=silent)
         newer = replace(subject.excitement, layers=layers)
-        view.post_message(ExploreView.Polled(reader, told, newer))
+        view.post_message(ExploreView.Polled(reader, told, newer, view.state.moments))
         await idle(pilot)
         assert view.subject is not None and view.subject.excitement is newer
         assert view.state.dead >= {("relu1", channel) for channel in range(6)}

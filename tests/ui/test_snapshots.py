@@ -12,8 +12,8 @@ from textual.pilot import Pilot
 from cnntui.core.notation import parse
 from cnntui.labs.build import open_net
 from cnntui.labs.lesson import find_lesson
-from cnntui.labs.subject import Wish
 from cnntui.labs.watching import PANELS
+from cnntui.labs.wish import Wish
 from cnntui.ui.app import CnntuiApp
 from cnntui.ui.views.convolve import ConvolveView
 from tests.ui.explored import write_explored

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from cnntui.labs.subject import Wish
+from cnntui.labs.wish import Wish
 from cnntui.ui.screens.frame import Frame
 from cnntui.ui.views.build import BuildView
 

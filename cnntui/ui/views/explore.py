@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -18,12 +19,18 @@ from cnntui.labs.cell import anatomy
 from cnntui.labs.explore import CELL, LAYER, OVERVIEW, ExploreState
 from cnntui.labs.history import History
 from cnntui.labs.opened import OpenError
-from cnntui.labs.subject import Subject, Wish, open_wish, subject_of
+from cnntui.labs.subject import Subject, open_wish, subject_of
+from cnntui.labs.wish import Wish
 from cnntui.runs.excited import Excitement, read_excited
 from cnntui.runs.reader import RunReader, RunView, UnreadableRunError
+from cnntui.runs.weights import Moment, moments
 from cnntui.ui.clock import Clock
+from cnntui.ui.views.explore_base import sheltered
+from cnntui.ui.views.explore_changes import ExploreChanges
 from cnntui.ui.views.explore_learning import ExploreLearning
-from cnntui.ui.views.explore_moves import DRAW
+from cnntui.ui.views.explore_looking import ExploreLooking
+from cnntui.ui.views.explore_pictures import ExplorePictures
+from cnntui.ui.views.explore_time import ExploreTime
 from cnntui.ui.widgets.cell_panel import CellPanel, CellView
 from cnntui.ui.widgets.context import ClassColumn, ContextColumn
 from cnntui.ui.widgets.explore_lines import FactLine, Headline, MomentLine
@@ -34,10 +41,12 @@ if TYPE_CHECKING:
     from cnntui.ui.app import CnntuiApp
 
 POLL_SECONDS = 1.0
+TINY = 60  # columns below which there is no room beside
+DRAW = "draw"
 LEVELS = (OVERVIEW, LAYER, CELL, DRAW)
 
 
-class ExploreView(ExploreLearning, Widget):
+class ExploreView(ExploreLooking, ExplorePictures, ExploreChanges, ExploreTime, ExploreLearning):
     """Draws one exploring lab and turns keys into its moves."""
 
     DEFAULT_CSS = """
@@ -56,6 +65,7 @@ class ExploreView(ExploreLearning, Widget):
     ExploreView.-narrow > #pad > DrawPad { width: 1fr; }
     ExploreView > #pad > ClassColumn { width: 1fr; }
     ExploreView.-narrow > #pad > ClassColumn { width: 24; }
+    ExploreView.-tiny > #pad > ClassColumn, ExploreView.-tiny > #detail > ContextColumn { display: none; }
     ExploreView.-draw > #pad { display: block; }
     ExploreView.-draw > FactLine { display: none; }
     """
@@ -131,9 +141,11 @@ class ExploreView(ExploreLearning, Widget):
     class Polled(Message):
         """The run was read again."""
 
-        def __init__(self, reader: RunReader, view: RunView, excitement: Excitement | None) -> None:
+        def __init__(
+            self, reader: RunReader, view: RunView, excitement: Excitement | None, found: tuple[Moment, ...]
+        ) -> None:
             super().__init__()
-            self.reader, self.view, self.excitement = reader, view, excitement
+            self.reader, self.view, self.excitement, self.found = reader, view, excitement, found
 
     class Ready(Message):
         """A large net was run."""
@@ -186,6 +198,7 @@ class ExploreView(ExploreLearning, Widget):
             self.open(wish)
 
     @work(thread=True, exclusive=True, group="open")
+    @sheltered
     def _open(self, wish: Wish) -> None:
         """Off the event loop: files are read, their hashes computed, the net run once."""
         worker = get_current_worker()
@@ -194,6 +207,7 @@ class ExploreView(ExploreLearning, Widget):
             reader, view = read_run(model.run)
             subject = subject_of(model, view, wish.picture)
             subject.state.run()
+            subject = replace(subject, state=subject.state.at_first())
             answer = self.Opened(subject, reader, view, "")
         except OpenError as error:
             answer = self.Opened(None, None, None, str(error))
@@ -208,8 +222,9 @@ class ExploreView(ExploreLearning, Widget):
             self.note(f"not opened: {event.problem}" + ("" if self.history else "; press o to choose"))
             return
         self.note("")
+        self.stop()
         self.subject, self.reader, self.run_view = event.subject, event.reader, event.view
-        state = event.subject.state.at_first()
+        state = event.subject.state
         if self.drawing:
             self.focus()
         self.history, self.term, self.drawing = History(state), 0, False
@@ -218,7 +233,10 @@ class ExploreView(ExploreLearning, Widget):
             await self.mount(*self._widgets(state))
         self.refresh_bindings()
         self.draw()
-        self.wake()
+        if self.app.screen is self.screen:
+            self.wake()
+        if state.model.run is not None and state.model.notes:
+            self.note("; ".join(state.model.notes))
         if event.subject.gallery is None and state.model.run is not None:
             self.fetch_gallery(event.subject)
 
@@ -241,8 +259,13 @@ class ExploreView(ExploreLearning, Widget):
 
     def rest(self) -> None:
         """The screen is covered."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Nothing is read, and nothing plays."""
         self.clock.ignore(self)
         self.stop_playing()
+        self.going = None
 
     def _poll_now(self) -> None:
         if self.reader is not None and not self._polling:
@@ -251,11 +274,12 @@ class ExploreView(ExploreLearning, Widget):
             self._poll(self.reader, known.step if known else -1)
 
     @work(thread=True, group="poll")
+    @sheltered
     def _poll(self, reader: RunReader, step: int) -> None:
         """Read the run; and what excites its units, if that is of another step than the one that is known."""
         view = reader.poll()
         is_new = view.excited is not None and view.excited.step != step
-        self.post_message(self.Polled(reader, view, read_excited(view) if is_new else None))
+        self.post_message(self.Polled(reader, view, read_excited(view) if is_new else None, moments(view)))
 
     def on_explore_view_polled(self, event: Polled) -> None:
         """There may be new moments; who looks at the newest goes on doing so."""
@@ -264,17 +288,22 @@ class ExploreView(ExploreLearning, Widget):
         if event.reader is not self.reader or self.history is None:
             return
         self.run_view = event.view
+        if self.subject is not None and event.view.classes is not None:
+            self.subject = replace(self.subject, misread=tuple(event.view.classes.misread))
         if event.excitement is not None:
             self.take_excitement(event.excitement)
-        self.take_moments(event.view)
+        self.take_moments(event.found)
         if event.view.over:
             self.clock.ignore(self)
+            self.follows = False
+            self.draw()
 
     # -- drawing
 
     def on_resize(self) -> None:
         """The context is narrower on a small screen."""
         self.set_class(self.size.width < 100, "-narrow")
+        self.set_class(self.size.width < TINY, "-tiny")
 
     def draw(self) -> None:
         """Show the state on the widgets of its level; a net that takes long is run first, by a worker."""
@@ -300,7 +329,7 @@ class ExploreView(ExploreLearning, Widget):
             self._draw_detail(state, plain)
         self.query_one(FactLine).show(state)
         line = self.query_one(MomentLine)
-        line.playing, line.live = self.playing, self.follows
+        line.playing, line.live, line.drawing = self.playing, self.follows, self.drawing
         line.show(state)
         self.find_reasons()
 
@@ -311,11 +340,13 @@ class ExploreView(ExploreLearning, Widget):
             self.query_one(CellPanel).show(CellView(anatomy(state, self.term), plain))
 
     def _compute_later(self, state: ExploreState) -> None:
-        self._computing = state
-        self.note("computing …")
-        self._compute(state)
+        if self._computing is None or self._computing.known is not state.known:  # elsewhere in the same net is the same
+            self._computing = state
+            self.note("computing …")
+            self._compute(state)
 
     @work(thread=True, exclusive=True, group="compute")
+    @sheltered
     def _compute(self, state: ExploreState) -> None:
         """Run a large net off the event loop."""
         state.run()
@@ -324,9 +355,10 @@ class ExploreView(ExploreLearning, Widget):
     def on_explore_view_ready(self, event: Ready) -> None:
         """It was run: draw it, if it is still what is looked at."""
         event.stop()
-        if self.history is not None and event.state is self.state:
+        if self.history is not None and event.state.known is self.state.known:
             self._computing = None
             self.note("")
+            self.state.adopt(event.state)
             self.draw()
 
     def note(self, text: str) -> None:
@@ -340,7 +372,7 @@ class ExploreView(ExploreLearning, Widget):
         """Look at the map; a second click goes in."""
         event.stop()
         state = self.state
-        if state.takes_time:
+        if state.takes_time or event.node not in state.trace.values:
             return
         if (state.node, state.channel) == (event.node, event.channel):
             self.action_enter()

@@ -8,46 +8,51 @@ from textual.worker import get_current_worker
 
 from cnntui.labs.explore import ExploreState, MoveError
 from cnntui.labs.learned import Learner, learner
+from cnntui.labs.subject import Subject
 from cnntui.ui.screens.learning import LearningScreen
-from cnntui.ui.views.explore_moves import ExploreMoves
+from cnntui.ui.views.explore_base import ExploreBase, sheltered
 
 
-class ExploreLearning(ExploreMoves):
+class ExploreLearning(ExploreBase):
     """Opens the lesson, and takes over the net as its steps left it."""
 
     class Lesson(Message):
         """A weight's learning is known, or why there is none."""
 
-        def __init__(self, learner: Learner | None, problem: str = "") -> None:
+        def __init__(self, subject: Subject | None, learner: Learner | None, problem: str = "") -> None:
             super().__init__()
-            self.learner, self.problem = learner, problem
+            self.subject, self.learner, self.problem = subject, learner, problem
 
     def action_learn(self) -> None:
         """What the weight under the cursor learns from this picture."""
-        self._learn(self.state, self.term)
+        self._learn(self.subject, self.state, self.term)
 
     @work(thread=True, exclusive=True, group="learning")
-    def _learn(self, state: ExploreState, term: int) -> None:
+    @sheltered
+    def _learn(self, subject: Subject | None, state: ExploreState, term: int) -> None:
         """Off the event loop: a checkpoint is read, and gradients are computed."""
         worker = get_current_worker()
         try:
             made = learner(state, term)
             made.learning  # noqa: B018 (computed here)
-            answer = self.Lesson(made)
+            answer = self.Lesson(subject, made)
         except (MoveError, ValueError) as error:
-            answer = self.Lesson(None, str(error))
+            answer = self.Lesson(subject, None, str(error))
         if not worker.is_cancelled:
             self.post_message(answer)
 
     def on_explore_learning_lesson(self, event: Lesson) -> None:
         """Show it."""
         event.stop()
+        if event.subject is not self.subject or self.app.screen is not self.screen:
+            return  # something else was opened meanwhile
         if event.learner is None:
             self.say(event.problem)
-        elif not isinstance(self.app.screen, LearningScreen):
-            self.app.push_screen(LearningScreen(event.learner), self._take_steps)
+            return
 
-    def _take_steps(self, state: ExploreState | None) -> None:
-        """All steps of a lesson are one change, which undo takes back."""
-        if state is not None:
-            self.make(lambda _: state)
+        def take(state: ExploreState | None) -> None:
+            """All steps of a lesson are one change, which undo takes back."""
+            if state is not None and event.subject is self.subject:
+                self.make(lambda _: state)
+
+        self.app.push_screen(LearningScreen(event.learner), take)

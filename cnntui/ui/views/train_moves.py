@@ -17,7 +17,6 @@ from textual.widget import Widget
 from cnntui.core.nets import load_net, zoo
 from cnntui.core.network import Network
 from cnntui.labs.plain import percent
-from cnntui.labs.subject import Wish
 from cnntui.labs.train import TrainState, again
 from cnntui.labs.watching import (
     MISREAD,
@@ -30,6 +29,7 @@ from cnntui.labs.watching import (
     picture_problem,
     rate,
 )
+from cnntui.labs.wish import Wish
 from cnntui.runs.control import send
 from cnntui.runs.launch import LaunchError, launch, resume
 from cnntui.runs.listing import row, run_directories

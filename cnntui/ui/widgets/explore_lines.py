@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cnntui.core.network import INPUT
 from cnntui.labs.explore import OVERVIEW, ExploreState
-from cnntui.labs.overview import reading, rounded, words_of
+from cnntui.labs.overview import moment_words, reading, rounded, words_of
 from cnntui.ui.theme import ink
 from cnntui.ui.widgets.painted import Canvas, PaintedState
 
@@ -19,22 +19,19 @@ class Headline(PaintedState[ExploreState]):
     def paint(self, canvas: Canvas) -> None:
         """One line: the picture at the right, since it is what changes."""
         state, colors = self.state, self.palette
-        right = (
-            f"{state.picture.title}: {reading(state)}"
-            if state.is_ready or not state.is_heavy
-            else f"{state.picture.title}: computing …"
-        )
-        right = right[-canvas.width :]
+        right = f"{state.picture.title}: {reading(state)}"[-canvas.width :]
         x = canvas.put(0, 0, state.analysis.network.name, ink(colors.accent, bold=True))
         start = canvas.width - len(right)
-        moment = f" · {state.model.moment}"
-        if x + len(moment) + 2 <= start:
-            x = canvas.put(x, 0, moment, ink(colors.text))
+        for words in (f" · {moment_words(state)}", " · changed" if state.touched else ""):
+            if words and x + len(words) + 2 <= start:
+                style = ink(colors.accent, bold=True) if state.touched else ink(colors.text)
+                x = canvas.put(x, 0, words, style)
+                break
         run = f" · {state.model.run.name}" if state.model.run else ""
         if x + len(run) + 3 <= start:
             canvas.put(x, 0, run, ink(colors.dim))
         canvas.put(start - 2, 0, "  ")
-        wrong = (state.is_ready or not state.is_heavy) and state.picture.label not in (None, state.read)
+        wrong = state.picture.label not in (None, state.read)
         canvas.put(start, 0, right, ink(colors.error if wrong else colors.text, bold=True))
 
 
@@ -54,10 +51,14 @@ class FactLine(PaintedState[ExploreState]):
             hint = f"then ({state.pinned[0]}): {rounded(then)}, now {rounded(state.value)}"
         elif touched:
             hint = touched[-1] + (f" and {len(touched) - 1} more" if len(touched) > 1 else "") + "  u undo"
+        elif state.node != INPUT and state.is_dead(state.node, state.channel):
+            hint = "† dead: never above 0 on the test pictures"
         elif state.node != INPUT:
-            hint = {OVERVIEW: "⏎ what makes this map", "layer": "⏎ take it apart"}.get(state.level, "esc back up")
-        if then is not None and len(words) + 2 + len(hint) > canvas.width:
-            words = words.partition(" = ")[0]  # what it is now is told beside what it was
+            what = "map" if len(state.unit) == 3 else "number"
+            hint = {OVERVIEW: f"⏎ what makes this {what}", "layer": "⏎ take it apart"}.get(state.level, "esc back up")
+        for place in (" = ", " · ") if then is not None or touched else ():
+            if len(words) + 2 + len(hint) > canvas.width:  # what was changed has to be said
+                words = words.rpartition(place)[0] or words
         x = canvas.put(0, 0, words, ink(colors.text))
         if x + 2 + len(hint) <= canvas.width:
             style = ink(colors.accent, bold=True) if touched or then is not None else ink(colors.dim)
@@ -73,6 +74,7 @@ class MomentLine(PaintedState[ExploreState]):
         super().__init__(state)
         self.playing = False
         self.live = False
+        self.drawing = False
 
     def paint(self, canvas: Canvas) -> None:
         """The step, the rail, how many there are."""
@@ -81,13 +83,16 @@ class MomentLine(PaintedState[ExploreState]):
         if not moments:
             canvas.put(0, 0, "an untrained net has one moment: train it to scrub through time", ink(colors.dim))
             return
-        at = len(moments) - 1 if state.moment is None else state.moment
-        x = canvas.put(0, 0, f"step {moments[at].step:,}", ink(colors.text, bold=True))
-        if moments[at].epoch is not None:
+        at = min(state.place, len(moments) - 1)
+        step = state.model.step if state.moment is None else moments[at].step
+        x = canvas.put(0, 0, "of no step" if step is None else f"step {step:,}", ink(colors.text, bold=True))
+        if state.moment is not None and moments[at].epoch is not None:
             x = canvas.put(x, 0, f" epoch {moments[at].epoch}", ink(colors.dim))
         way = "live" if self.live and at == len(moments) - 1 else "playing" if self.playing else "space play"
+        way = "" if self.drawing else way
         pinned = f"⇄ {state.pinned[0]}" if state.pinned else "t pin"
-        tail = f" {at + 1}/{len(moments)}  , . scrub  {way}  {pinned}"
+        count = f"{at + 1}/{len(moments)}" if state.moment is not None else f"{len(moments)}"
+        tail = f" {count}  , . scrub  {way}  {pinned}"
         x = max(x + 1, 24)
         room = canvas.width - x - len(tail)
         if room >= 8:

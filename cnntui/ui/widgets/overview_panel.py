@@ -24,6 +24,7 @@ GUTTER = 3  # columns left of a map: its number
 VECTOR = 14  # columns of a layer of single numbers
 WIDE = 100  # columns from which on maps are larger, and the layer looked at has two beside each other
 MOST_LANES = 4
+LEAST_WIDE = 58  # columns below which the classes have no room
 UNDER, UNDER_NARROW = 28, 16  # columns of a picture under the input
 DEAD = "†"
 LEAST_CLASSES, MOST_CLASSES = 16, 24
@@ -68,7 +69,7 @@ class OverviewPanel(PaintedState[ExploreState]):
         top = lanes + 1
         pitch = GUTTER + side + 1
         rows = max(1, (canvas.height - top + (1 if wide else 0)) // (tall + 1 if wide else tall))
-        classes = min(MOST_CLASSES, max(LEAST_CLASSES, canvas.width // 5))
+        classes = min(MOST_CLASSES, max(LEAST_CLASSES, canvas.width // 5)) if canvas.width >= LEAST_WIDE else 0
         under = self._wants_under()
         room = GUTTER + (UNDER if wide else UNDER_NARROW) + 1 if under else 0
         across = 2 if wide else 1
@@ -87,7 +88,8 @@ class OverviewPanel(PaintedState[ExploreState]):
                 if under and column.node == INPUT:
                     self._put_under(canvas, x + GUTTER, y + wide, UNDER if wide else UNDER_NARROW)
             x += column.width
-        put_class_bars(canvas, canvas.width - classes, 0, classes, canvas.height, state, colors, self.as_glyphs)
+        if classes:
+            put_class_bars(canvas, canvas.width - classes, 0, classes, canvas.height, state, colors, self.as_glyphs)
 
     def _put_facts(self, canvas: Canvas, x: int, y: int, column: Column, is_here: bool) -> None:
         """Shape and scale, as much of the shape as there is room for: a picture without its scale says too little."""
