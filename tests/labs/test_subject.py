@@ -173,6 +173,16 @@ def test_moments_come_and_go_around_the_one_that_is_looked_at(tmp_path: Path) ->
     assert none.probabilities.any()
 
 
+def test_untrained_weights_are_of_no_moment_of_the_training(tmp_path: Path) -> None:
+    run = write_explored(tmp_path, last=0)
+    (run / "snapshots" / "step-0.safetensors").unlink()
+    subject, view = opened(Wish(str(run)))
+    write_snapshot(run, 2)
+    told = with_moments(subject.state, view)
+    assert [moment.step for moment in told.moments] == [2]
+    assert told.moment is None
+
+
 def test_a_mistake_in_words() -> None:
     assert misread_words(Misread(8, 7, 1, 0.934), CLASSES) == ("test 8", "a 7, read as 1 (93 %)")
     assert misread_words(Misread(8, 7, 1, 0.934), ()) == ("test 8", "a 7, read as 1 (93 %)")

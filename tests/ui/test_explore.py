@@ -600,7 +600,8 @@ async def test_a_number_is_taken_to_convolve(run: Path) -> None:
         assert lab.state.cell == (11, 9)
         assert output[0, 11, 9] == pytest.approx(max(value, 0.0))  # with the relu that follows
         await press(pilot, "u")
-        assert lab.state.operation is before.operation
+        assert (lab.state.name, lab.state.cell) == (before.name, before.cell)
+        assert np.array_equal(lab.state.operation.input, before.operation.input)
         await app.switch_mode("explore")
         await settled(pilot)
         assert (view.state.node, view.state.unit) == ("conv1", (2, 11, 9))
@@ -766,6 +767,19 @@ async def test_a_run_without_weights_yet(tmp_path: Path) -> None:
         assert view.state.model.step == 2
 
 
+async def test_the_weights_of_a_file_stay_the_weights_of_that_file(tmp_path: Path) -> None:
+    """Who opened a run that goes on with weights of their own is not taken away from them when it tells newer ones."""
+    run = write_explored(tmp_path, last=15)
+    make_live(run, 15)
+    async with opened(Wish(str(run), weights=run / "snapshots" / "step-2.safetensors")) as (view, app, pilot):
+        parameters = view.state.model.parameters
+        assert view.state.moment is None, "a file is no moment"
+        tell(run, 30)
+        await tick(app, pilot)
+        assert view.state.model.parameters is parameters
+        assert len(view.state.moments) == 5
+
+
 async def test_a_run_that_says_nothing_of_its_data_yet_can_be_asked_again(tmp_path: Path) -> None:
     """e on a run in its first second says what is missing; pressed again later it opens."""
     run = write_explored(tmp_path, last=15)
@@ -872,26 +886,24 @@ async def test_keys_before_anything_is_open(run: Path, monkeypatch: pytest.Monke
         assert view.state.touched == []
 
 
-@pytest.mark.parametrize("word", ["last", "[ conv 4 same | id ] cat; gap; linear 3; softmax", "flatten", "id"])
-async def test_every_key_at_every_level(run: Path, word: str) -> None:
-    """No key breaks anything, on the screen of a run, of a large net, of branches, of next to nothing."""
-    size = (80, 24)
-    shape = None if word == "last" else (1, 12, 12)
-    async with opened(Wish(word, shape=shape), size=size) as (view, app, pilot):
-        assert view.history is not None, note(view)
-        for depth in range(3):
-            for key in KEYS:
-                await pilot.press(key)
+BRANCHES = "[ conv 4 same | id ] cat; gap; linear 3; softmax"
+PLACES = [("last", 0), ("last", 1), ("last", 2), (BRANCHES, 1), ("flatten", 2)]
+
+
+@pytest.mark.parametrize(("word", "depth"), PLACES)
+async def test_every_key_at_every_level(run: Path, word: str, depth: int) -> None:
+    """No key breaks anything, on the screen of a run, of branches, of next to nothing."""
+    async with opened(Wish(word, shape=None if word == "last" else (1, 12, 12)), size=(80, 24)) as (view, app, pilot):
+        await press(pilot, *["enter"] * depth)
+        start = view.state
+        for key in KEYS:
+            view.look(start)
+            await pilot.press(key)
+            await pilot.pause()
+            while len(app.screen_stack) > 1 or view.drawing:
+                await pilot.press("escape")
                 await pilot.pause()
-                while len(app.screen_stack) > 1:
-                    await pilot.press("escape")
-                    await pilot.pause()
-                if view.drawing:
-                    await press(pilot, "escape")
-            await settled(pilot)
-            while view.state.level != OVERVIEW:
-                await press(pilot, "escape")
-            await press(pilot, *["enter"] * (depth + 1))
+        await settled(pilot)
         assert app.failure == ""
         assert view.state.node in screen(app)
 

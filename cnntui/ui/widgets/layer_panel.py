@@ -165,7 +165,7 @@ class LayerPanel(PaintedState[ExploreState]):
         shape = max((as_map(each.values).shape for each in parts), key=prod)
         room = Room(wide, lines, label, bool(told.parts) and len(parts) > 1, (shape[0], shape[1]))
         slides = made.kind is Kind.KERNELS and one.weights is not None
-        for tall in range(min(TALLEST, lines), 0, -1):
+        for tall in range(max(1, min(TALLEST, lines)), 0, -1):
             cells = [0]  # the weights are a map as well
             if slides and one.weights is not None and _fits(one.weights.shape, wide // 3, tall):
                 cells = [cell for cell, _ in WEIGHT_CELLS]
