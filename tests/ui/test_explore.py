@@ -714,7 +714,7 @@ async def test_without_runs_the_first_net(tmp_path: Path, monkeypatch: pytest.Mo
         await press(pilot, "n")
         assert "there are no test pictures here" in said(app)
         await press(pilot, "m")
-        assert "none here" in said(app)
+        assert "once a run has been tested" in said(app)
         await press(pilot, "i")
         assert "number" not in [option.id for option in app.screen.query_one(OptionList).options]
 
@@ -1018,3 +1018,139 @@ async def test_a_key_costs_few_bytes(run: Path) -> None:
         assert max(maps) < 600
         assert max(layers) < 17_500
         assert max(scrubs) < 16_000
+
+
+# -- what a reviewer and a newcomer ran into
+
+
+async def test_undo_leads_to_a_term_that_is_there(run: Path) -> None:
+    """A term is of one number; undo that leads to a number of fewer terms does not keep it."""
+    async with opened() as (view, _, pilot):
+        await press(pilot, "j")
+        await answer(pilot, "conv1 0,5,5")
+        await press(pilot, "n", "j")
+        await answer(pilot, "conv2 0,5,5")
+        view.term = len(view.state.explanation.terms) - 1
+        await press(pilot, "u")
+        assert view.state.node == "conv1"
+        assert view.term < len(view.state.explanation.terms)
+        await press(pilot, "enter")
+        assert view.state.node == INPUT
+        await press(pilot, "escape", "e", "escape", "w", "escape")
+        assert view.state.node == "conv1"
+
+
+async def test_undo_far_back_gives_the_same_numbers(run: Path) -> None:
+    """What was computed is forgotten after some changes, and computed again."""
+    async with opened() as (view, _, pilot):
+        first = view.state
+        before = first.probabilities.copy()
+        for _ in range(8):
+            await press(pilot, "n")
+        assert "trace" not in first.__dict__
+        for _ in range(8):
+            await press(pilot, "u")
+        assert view.state is first
+        assert np.array_equal(view.state.probabilities, before)
+
+
+async def test_playing_ends_when_something_else_is_opened(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A net without moments is not played, and nothing ticks."""
+    monkeypatch.setattr("cnntui.ui.clock.Clock.moving", True)
+    async with opened() as (view, app, pilot):
+        await press(pilot, "space")
+        assert view.playing
+        await app.explore(Wish("mnist-2conv"))
+        await settled(pilot)
+        assert not view.playing
+        assert not app.clock.awake
+        assert not said(app)
+
+
+async def test_a_file_that_cannot_be(run: Path) -> None:
+    """Whatever is typed for a path is answered in the dialog."""
+    async with opened() as (_, app, pilot):
+        await press(pilot, "i")
+        app.screen.query_one(OptionList).highlighted = [
+            option.id for option in app.screen.query_one(OptionList).options
+        ].index("file")
+        await press(pilot, "enter")
+        for text, message in (
+            ("", "type the path"),
+            ("~nosuchuser/x.png", "home"),
+            ("nothing.png", "nothing.png"),
+            ("a\0b", "null"),
+        ):
+            app.screen.query_one(Input).value = text.replace("\0", "\x00")
+            await press(pilot, "enter")
+            assert message in str(app.screen.query_one("#problem", Static).content)
+
+
+async def test_a_run_that_ends_tells_what_it_misread(tmp_path: Path) -> None:
+    """Opened while it trained, tested since: m leads to the misread pictures, and nothing is called live."""
+    run = write_explored(tmp_path)
+    log, ended = run / "events.1.jsonl", (run / "exit.json").read_bytes()
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(line for line in lines if b'"kind":"classes"' not in line))
+    status = (run / "status.json").read_bytes()
+    make_live(run, STEPS)
+    async with opened(Wish(str(run))) as (view, app, pilot):
+        assert "live" in screen(app)
+        await press(pilot, "m")
+        assert "once a run has been tested" in said(app)
+        with log.open("ab") as file:
+            file.writelines(line for line in lines if b'"kind":"classes"' in line)
+        (run / "exit.json").write_bytes(ended)
+        (run / "status.json").write_bytes(status)
+        await tick(app, pilot)
+        assert "live" not in screen(app)
+        await press(pilot, "m")
+        assert view.state.picture.number == FALSE_SEVEN
+
+
+async def test_a_pad_that_is_left_empty_gives_the_picture_back(run: Path) -> None:
+    """d, then escape: as if nothing had been."""
+    async with opened() as (view, app, pilot):
+        before = view.state.picture
+        await press(pilot, "d")
+        assert "space play" not in screen(app), "on the pad space is the pen"
+        await press(pilot, "escape")
+        assert view.state.picture is before
+
+
+async def test_what_nobody_foresaw_in_a_worker_is_told(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The app goes on; the traceback is in the log, and the line says where."""
+    async with opened() as (view, app, pilot):
+        monkeypatch.setattr("cnntui.ui.views.explore_learning.learner", lambda *_: 1 / 0)
+        await press(pilot, "w")
+        assert "ZeroDivisionError" in said(app)
+        assert "cnntui.log" in said(app)
+        assert view.history is not None
+
+
+async def test_a_lesson_of_another_net_is_dropped(run: Path) -> None:
+    """What was asked of one net is not shown, nor done, to the next."""
+    async with opened() as (view, app, pilot):
+        await press(pilot, "right", "enter", "enter")
+        learner_of = view.Lesson(view.subject, None, "of the old net")
+        await app.explore(Wish("mnist-2conv"))
+        await settled(pilot)
+        view.post_message(learner_of)
+        await settled(pilot)
+        assert "of the old net" not in said(app)
+
+
+async def test_a_moment_that_is_gone_keeps_its_weights_and_its_step(run: Path) -> None:
+    """Snapshots are thinned: what is looked at stays, and says its own step."""
+    async with opened() as (view, app, pilot):
+        await press(pilot, "less_than_sign")
+        step, parameters = view.state.model.step, view.state.model.parameters
+        (run / "snapshots" / f"step-{step}.safetensors").unlink()
+        view.take_moments(tuple(moment for moment in view.state.moments if moment.step != step))
+        await settled(pilot)
+        assert view.state.moment is None
+        assert view.state.model.parameters is parameters
+        assert f"step {step}" in screen(app).splitlines()[-2]
+        nearest = max(moment.step for moment in view.state.moments if moment.step < (step or 0))
+        await press(pilot, "comma")
+        assert view.state.model.step == nearest
