@@ -178,7 +178,7 @@ def test_untrained_weights_are_of_no_moment_of_the_training(tmp_path: Path) -> N
     (run / "snapshots" / "step-0.safetensors").unlink()
     subject, view = opened(Wish(str(run)))
     write_snapshot(run, 2)
-    told = with_moments(subject.state, view)
+    told = with_moments(subject.state, moments(view))
     assert [moment.step for moment in told.moments] == [2]
     assert told.moment is None
 

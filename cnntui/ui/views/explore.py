@@ -78,6 +78,7 @@ class ExploreView(ExploreLooking, ExplorePictures, ExploreChanges, ExploreTime, 
         ),
         Binding("enter", "enter", "Into it"),
         Binding("escape,backspace", "back", "Back up"),
+        Binding("p", "ascend", "Goes into", show=False),
         Binding("left_square_bracket", "channel(-1)", "Channel", show=False),
         Binding("right_square_bracket", "channel(1)", "Channel", show=False),
         Binding("left_curly_bracket", "layer(-1)", "Layer", show=False),
@@ -123,8 +124,8 @@ class ExploreView(ExploreLooking, ExplorePictures, ExploreChanges, ExploreTime, 
     HELP = (
         "Every number of your own net, from the whole of it down to one product. Arrows choose a layer and a map; enter "
         "goes in: to the map and all that makes it, then to one number's arithmetic; enter on a term steps down into it, "
-        "escape comes back. n and b turn the test pictures over, m the misread ones; d draws; y asks why, a digit asks "
-        "about that class."
+        "escape comes back, p goes up into what it is part of. n and b turn the test pictures over, m the misread ones; d "
+        "draws; y asks why, a digit asks about that class. , and . scrub through the training."
     )
 
     can_focus = True

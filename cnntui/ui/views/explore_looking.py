@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, cast
 
+from cnntui.core.explanation import Source
 from cnntui.core.layers import shape_text
 from cnntui.core.vocabulary import VOCABULARY
 from cnntui.labs import cell
+from cnntui.labs.ascent import ascents
 from cnntui.labs.explore import CELL, LAYER, OVERVIEW, MoveError
 from cnntui.labs.handover import as_convolution
+from cnntui.labs.overview import rounded
 from cnntui.labs.wish import Wish
 from cnntui.runs.listing import run_directories
 from cnntui.ui.screens.dialogs import Ask, Choose
@@ -52,6 +55,22 @@ class ExploreLooking(ExploreBase):
         """To where one came from."""
         if self.state.level != OVERVIEW:
             self.look(self.state.up())
+
+    def action_ascend(self) -> None:
+        """To one of the numbers that this one goes into."""
+        try:
+            found = {str(source): (source, value) for source, value in ascents(self.state)}
+        except MoveError as error:
+            self.say(str(error))
+            return
+
+        def go(choice: str | None) -> None:
+            if choice is not None and self.history is not None and found[choice][0].node in self.state.rows:
+                source = found[choice][0]
+                self.look(self.state.look(source.node, source.unit, path=(), level=CELL))
+
+        choices = [(name, f"= {rounded(value)}") for name, (_, value) in found.items()]
+        self.app.push_screen(Choose(f"{Source(self.state.node, self.state.unit)} goes into", choices), go)
 
     def action_channel(self, by: int) -> None:
         """Another map; in a cell the same tap in another map that it reads."""
