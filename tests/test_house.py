@@ -26,6 +26,11 @@ def test_the_screens_leave_torch_out() -> None:
     assert not modules & {"torch", "torchvision", "sklearn", "cnntui.training"}
 
 
+def test_a_screen_that_leads_to_explore_does_not_load_it() -> None:
+    modules = loaded_by("cnntui.ui.app", "cnntui.ui.screens.build", "cnntui.ui.screens.train")
+    assert not modules & {"safetensors", "PIL", "cnntui.labs.explore", "cnntui.ui.views.explore"}
+
+
 def test_the_command_line_starts_light() -> None:
     assert not loaded_by("cnntui.cli") & {"numpy", "textual", "rich", "torch", "cnntui.core"}
 
