@@ -11,7 +11,7 @@ from cnntui.core.layers import shape_text
 from cnntui.core.network import INPUT
 from cnntui.core.shading import shade
 from cnntui.labs.explore import ExploreState
-from cnntui.labs.overview import Column, columns_of, network_rails, strip_range, told
+from cnntui.labs.overview import Column, columns_of, strip_range, told
 from cnntui.labs.rails import drawing
 from cnntui.labs.why import heat as heat_picture
 from cnntui.ui.theme import heat, ink, readable_on
@@ -63,16 +63,15 @@ class OverviewPanel(PaintedState[ExploreState]):
         wide = canvas.width >= WIDE
         side = 14 if wide else 10
         tall = side // 2
-        drawn = network_rails(state)
-        lanes = min(MOST_LANES, max(rail.lanes for rail in drawn))
+        lanes = min(MOST_LANES, max(rail.lanes for rail in state.rails))
         top = lanes + 1
         pitch = GUTTER + side + 1
         rows = max(1, (canvas.height - top + (1 if wide else 0)) // (tall + 1 if wide else tall))
-        classes = min(MOST_CLASSES, max(LEAST_CLASSES, canvas.width // 5))
+        classes = min(MOST_CLASSES, max(LEAST_CLASSES, canvas.width // 5)) if state.has_classes else 0
         under = self._wants_under()
         room = GUTTER + (UNDER if wide else UNDER_NARROW) + 1 if under else 0
         across = 2 if wide else 1
-        columns = columns_of(state, drawn, canvas.width - classes - 1, rows, pitch, VECTOR, across, room)
+        columns = columns_of(state, canvas.width - classes - 1, rows, pitch, VECTOR, across, room)
         self._places = []
         x = 0
         for place, column in enumerate(columns):
@@ -87,7 +86,8 @@ class OverviewPanel(PaintedState[ExploreState]):
                 if under and column.node == INPUT:
                     self._put_under(canvas, x + GUTTER, y + wide, UNDER if wide else UNDER_NARROW)
             x += column.width
-        put_class_bars(canvas, canvas.width - classes, 0, classes, canvas.height, state, colors, self.as_glyphs)
+        if classes:
+            put_class_bars(canvas, canvas.width - classes, 0, classes, canvas.height, state, colors, self.as_glyphs)
 
     def _put_facts(self, canvas: Canvas, x: int, y: int, column: Column, is_here: bool) -> None:
         """Shape and scale, as much of the shape as there is room for: a picture without its scale says too little."""
