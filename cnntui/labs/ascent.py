@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cnntui.core.explanation import Source, uses
-from cnntui.labs.explore import PASSING, ExploreState, MoveError
+from cnntui.core.forward import PASSING
+from cnntui.labs.explore import ExploreState, MoveError
 
 MOST = 24  # that are offered
 

@@ -75,6 +75,9 @@ class ExploreChanges(ExploreBase):
 
     def action_ask(self, target: int) -> None:
         """Why that class."""
+        if not self.state.has_classes:
+            self.say(f"there are no classes to ask about: {self.state.output_words}")
+            return
         if target >= len(self.state.probabilities):
             self.say(f"there is no class {target}: the net has {len(self.state.probabilities)}")
             return

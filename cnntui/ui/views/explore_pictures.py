@@ -152,7 +152,7 @@ class ExplorePictures(ExploreBase):
     async def action_draw(self, on_it: bool = False) -> None:
         """Draw a picture anew, or on the one that is looked at."""
         picture = self.state.picture
-        pad_state = PadState.of(picture.pixels) if on_it else PadState.blank(tuple(picture.pixels.shape))
+        pad_state = self._pad(picture, on_it)
         if not self.query(DrawPad):
             await self.mount(Horizontal(DrawPad(pad_state), ClassColumn(self.state), id="pad"), before="FactLine")
         self.drawing = True
@@ -162,6 +162,13 @@ class ExplorePictures(ExploreBase):
         pad = self.query_one(DrawPad)
         pad.show(pad_state)
         pad.focus()
+
+    def _pad(self, picture: Picture, on_it: bool) -> PadState:
+        """With the picture on it, or empty."""
+        if on_it:
+            return PadState.of(picture.pixels, self.state.paper)
+        channels, height, width = picture.pixels.shape
+        return PadState.blank((channels, height, width), self.state.paper)
 
     def on_draw_pad_changed(self, event: DrawPad.Changed) -> None:
         """Every stroke is read at once."""
