@@ -405,6 +405,8 @@ class ExploreState:
         """Another layer: the same channel and relative place at the levels below the overview, else its strongest."""
         shape = self.shape(node)
         channel = min(self.channel, shape[0] - 1)
+        if self.level == OVERVIEW and self.has_classes and node == self.columns[-1] and len(shape) == 1:
+            return self.look(node, (self.read,), path=())  # of all scores the one that counts
         if self.level == OVERVIEW or len(shape) == 1 or len(self.unit) == 1:
             return self.look(node, self.strongest(node, channel), path=())
         old = self.shape(self.node)

@@ -12,10 +12,10 @@ import pytest
 
 from cnntui.core.arithmetic import brief
 from cnntui.core.explanation import Source
-from cnntui.core.forward import forward
+from cnntui.core.forward import PASSING, forward
 from cnntui.core.network import INPUT
 from cnntui.core.parameters import untrained
-from cnntui.labs.explore import CELL, LAYER, OVERVIEW, PASSING, ExploreState, MoveError
+from cnntui.labs.explore import CELL, LAYER, OVERVIEW, ExploreState, MoveError
 from cnntui.labs.history import History
 from cnntui.labs.opened import Picture
 from cnntui.labs.overview import reading, told, words_of
