@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from textwrap import wrap
 
 import numpy as np
 from rich.style import Style
@@ -26,6 +27,7 @@ BRACE = 3  # columns between the ingredients and the result
 ROWS = 3  # ingredients that are to be seen at once, if need be smaller
 TALLEST = 16  # lines of an ingredient
 SMALL, LEAST = 7, 3  # lines of the maps beside the one looked at, at most and at least
+BESIDE = 10  # columns kept for the number beside a small map
 UNDER = Style(underline=True)
 WEIGHT_CELLS = ((8, 6), (6, 5), (5, 4), (4, 4), (2, 0))  # columns of a weight, and of the number in it
 
@@ -297,7 +299,7 @@ class LayerPanel(PaintedState[ExploreState]):
         words = f"{page[0] + 1}–{page[-1] + 1} of {count}"
         rest = ""
         if made.is_sum:
-            digits = made.decimals + 2
+            digits = len(told.parts[0].partition(".")[2])
             others = [float(text.replace(MINUS, "-")) for index, text in enumerate(told.parts) if index not in page]
             rest = f"{len(others)} more {fixed(told_as(sum(others), digits), digits)}"
         order = ", the strongest first" if made.by_strength else ", by number"
@@ -323,7 +325,8 @@ class LayerPanel(PaintedState[ExploreState]):
     ) -> None:
         """From the top down: the map looked at large, the others small, as words alone where there is no room."""
         lines, colors = canvas.height - top, self.palette
-        rooms = self._rooms(made, wide, lines)
+        heads = _heads(made, wide)
+        rooms = self._rooms(made, wide, lines - sum(len(words) - 1 for words, _ in heads))
         y = top
         for index, step in enumerate(made.steps):
             if y >= canvas.height:
@@ -331,16 +334,19 @@ class LayerPanel(PaintedState[ExploreState]):
             looked = index == made.looked
             relation, value = told.steps[index]
             style = ink(colors.accent, bold=True) if looked else ink(colors.text)
-            scale = put_scale_width(step.scale)
             room = rooms[index]
-            canvas.put(x, y, step.words[: max(0, wide - (scale + 1 if room else 0))], style)
+            words, scale = heads[index]
             text = f"{relation or ' '} {value}" if value else ""
+            for line, part in enumerate(words):
+                canvas.put(x, y + line, part, style)
+            y += len(words) - 1
             if not room:
-                y += len(step.words) + 1 + len(text) > wide
+                y += len(words[-1]) + 1 + len(text) > wide
                 canvas.put(x + wide - len(text), y, text, style)
                 y += 2 if lines >= ROOMY else 1
                 continue
-            put_scale_text(canvas, x + wide - scale, y, step.scale, colors)
+            if scale:
+                put_scale_text(canvas, x + wide - put_scale_width(step.scale), y, step.scale, colors)
             cursor = Marked(made.at(index, place) if step.values.size > 1 else None)
             then = self._then
             if looked and then is not None:
@@ -352,7 +358,7 @@ class LayerPanel(PaintedState[ExploreState]):
                 y + 1,
                 step.values,
                 step.scale,
-                wide if looked else wide - 8,
+                wide if looked else wide - BESIDE,
                 room,
                 colors,
                 self.plain,
@@ -407,7 +413,7 @@ class LayerPanel(PaintedState[ExploreState]):
         for place, index in enumerate(others):
             room = max(min(SMALL, left // (len(others) - place)), LEAST)
             if room <= left:
-                rooms[index] = extent(made.steps[index].values.shape, wide - 8, room, self.plain)[1]
+                rooms[index] = extent(made.steps[index].values.shape, wide - BESIDE, room, self.plain)[1]
                 left -= rooms[index]
         return rooms
 
@@ -415,6 +421,20 @@ class LayerPanel(PaintedState[ExploreState]):
 def _fits(shape: tuple[int, ...], wide: int, tall: int) -> bool:
     """Whether a slice of a kernel can be drawn cell by cell."""
     return shape[0] <= tall and WEIGHT_CELLS[-1][0] * shape[1] <= wide
+
+
+def _heads(made: Making, wide: int) -> list[tuple[list[str], bool]]:
+    """Of each step its words in lines, none of them cut, and whether its scale stands behind the last of them.
+
+    Where there is no room, the scale has a line for itself; but the one that the step before has, is not said again.
+    """
+    heads: list[tuple[list[str], bool]] = []
+    for index, step in enumerate(made.steps):
+        words = wrap(step.words, max(4, wide)) or [""]
+        fits = len(words[-1]) + 1 + put_scale_width(step.scale) <= wide
+        again = index > 0 and step.scale == made.steps[index - 1].scale
+        heads.append(([*words, ""], True) if step.values.ndim and not fits and not again else (words, fits))
+    return heads
 
 
 def _half(wide: int) -> int:
