@@ -16,13 +16,14 @@ from textual.screen import Screen
 
 from cnntui.core.arithmetic import MINUS
 from cnntui.labs.explore import ExploreState
+from cnntui.labs.making import making
 from cnntui.labs.making_words import printed
 from cnntui.labs.opened import Picture
 from cnntui.ui.compositor import TightCompositor, TightUpdate
 from cnntui.ui.theme import THEMES
 from cnntui.ui.widgets.class_bars import percent, put_class_bars, shown
 from cnntui.ui.widgets.context import ContextColumn
-from cnntui.ui.widgets.layer_panel import LayerPanel
+from cnntui.ui.widgets.layer_panel import LayerPanel, header
 from cnntui.ui.widgets.painted import Canvas, Painted
 from tests.labs.exploring import exploring, with_weights
 from tests.ui.helpers import digit
@@ -330,3 +331,27 @@ async def test_three_channels_are_said() -> None:
     unlabelled = replace(state.picture, label=None)
     column = (await seen(state.show(unlabelled)))[1]
     assert "✓" not in column and "✗" not in column
+
+
+@pytest.mark.parametrize("wide", [40, 62, 90])
+def test_the_header_cuts_no_word(wide: int) -> None:
+    parts = ["relu2", "channel 3 of 0–63", "of conv2: 3×3 kernels over 32 maps, padded", "288 weights and a bias"]
+    words = set(" ".join(parts).replace(",", "").split())
+    for lines in (1, 2):
+        made = header(parts, wide, lines)
+        assert len(made) <= lines and all(len(line) <= wide for line in made)
+        assert set(" ".join(made).replace(",", "").split()) <= words | {"·"}
+        assert made[0].startswith("relu2 · channel 3")
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+async def test_titles_and_steps_are_whole_words(size: tuple[int, int]) -> None:
+    """No name, number or word of a title or a step is cut."""
+    state = exploring("conv 8; relu; maxpool 2; flatten; linear 12; relu; linear 10", (1, 12, 12))
+    for node, unit in (("conv1", (3, 4, 4)), ("linear1", (3,)), ("linear2", (3,)), ("maxpool1", (3, 1, 1))):
+        for state_ in (state.look(node, unit), state.look(node, unit).silence(node, unit[0])):
+            panel, _ = await seen(state_, size)
+            assert "…" not in panel
+            made = making(state_)
+            for step in made.steps:
+                assert all(re.search(rf"(?<!\S){re.escape(word)}(?!\S)", panel) for word in step.words.split()), panel

@@ -99,14 +99,10 @@ class LayerPanel(PaintedState[ExploreState]):
         place = (unit[1], unit[2]) if len(unit) == 3 else None
         told = printed(made, place)
         top = 2 if canvas.height >= ROOMY else 1
-        x, y = 0, 0
-        for index, part in enumerate(heading(made)):
-            text = f" · {part}" if x else part
-            if x and x + len(text) > canvas.width and y + 1 < top:
-                x, y, text = 0, y + 1, part
-            room = max(0, canvas.width - x)
-            text = text if len(text) <= room else f"{text[: room - 1]}…"
-            x = canvas.put(x, y, text, ink(colors.text) if index else ink(colors.accent, bold=True))
+        for y, line in enumerate(header(heading(made), canvas.width, top)):
+            name, joint, more = line.partition(" · ") if not y else ("", "", line)
+            x = canvas.put(0, y, name, ink(colors.accent, bold=True))
+            canvas.put(x, y, joint + more, ink(colors.text))
         wide = self._result_width(canvas, made)
         left = canvas.width - wide - BRACE
         if made.ingredients:
@@ -149,7 +145,7 @@ class LayerPanel(PaintedState[ExploreState]):
         at = max(0, min(self.highlighted, count - 1))
         first = at // self.page * self.page
         page = range(first, min(first + self.page, count))
-        self._put_titles(canvas, top, tile, made)
+        self._put_titles(canvas, top, tile, made, wide)
         seen = made.seen(place)
         y = top + 1
         pitch = tile.tall + 1 + (len(page) * (tile.tall + 2) <= lines)
@@ -210,26 +206,29 @@ class LayerPanel(PaintedState[ExploreState]):
         """Its number; the whole name where they are of several layers, as at a merge."""
         return each.name if self.making.kind in (Kind.TERMS, Kind.FACTORS) else str(each.channel)
 
-    def _put_titles(self, canvas: Canvas, y: int, tile: Tile, made: Making) -> None:
-        """What each column is, and its scale."""
-        colors, one = self.palette, made.ingredients[0]
-        names = {each.node for each in made.ingredients}
-        name = one.name if len(made.ingredients) == 1 else one.node if len(names) == 1 else "branches"
-        next_ = tile.weights[0] if tile.weights[1] else canvas.width
-        _put_title(canvas, 0, y, name, made.value_scale, next_ - 1, colors)
+    def _put_titles(self, canvas: Canvas, y: int, tile: Tile, made: Making, wide: int) -> None:
+        """What each column is, and its scale; shorter words where there is no room for all of them."""
+        one, names = made.ingredients[0], {each.node for each in made.ingredients}
+        forms = [one.node if len(names) == 1 else "branches"]
+        if len(made.ingredients) == 1 and one.channel is not None:
+            forms = [one.name, f"{one.node} {one.channel}", *forms]
+        columns = [(0, forms, made.value_scale)]
         if tile.weights[1]:
-            next_ = tile.partial[0] if tile.partial[1] else canvas.width
-            _put_title(
-                canvas,
-                tile.weights[0],
-                y,
-                "weights" if made.kind is Kind.PRODUCTS else "∗",
-                made.weight_scale,
-                next_ - 1,
-                colors,
-            )
+            forms = ["weights", "w"] if made.kind is Kind.PRODUCTS else ["∗"]
+            columns.append((tile.weights[0], forms, made.weight_scale))
         if tile.partial[1]:
-            _put_title(canvas, tile.partial[0], y, "=", made.partial_scale, tile.wide, colors)
+            columns.append((tile.partial[0], ["="], made.partial_scale))
+        for shorter in range(max(len(forms) for _, forms, _ in columns)):
+            told = [(x, forms[min(shorter, len(forms) - 1)], scale) for x, forms, scale in columns]
+            widths = [len(name) + 1 + put_scale_width(scale) for _, name, scale in told]
+            starts: list[int] = []
+            for (x, *_), before in zip(told, [-1, *widths], strict=False):
+                starts.append(max(x, starts[-1] + before + 1) if starts else x)
+            if starts[-1] + widths[-1] <= wide:
+                break
+        for x, (_, name, scale) in zip(starts, told, strict=True):
+            end = canvas.put(x, y, name, ink(self.palette.text))
+            put_scale_text(canvas, end + 1, y, scale, self.palette)
 
     def _put_row(
         self,
@@ -451,13 +450,23 @@ def put_scale_width(scale: float) -> int:
 _NO_COLORS = Palette("#000000", *("#ffffff",) * 7)
 
 
-def _put_title(canvas: Canvas, x: int, y: int, name: str, scale: float, end: int, colors: Palette) -> None:
-    """A name and a scale, the scale first where there is no room for both."""
-    width = put_scale_width(scale)
-    room = end - x - width - 1
-    if room > 0:
-        x = canvas.put(x, y, name[:room] if len(name) <= room else name[: room - 1] + "…", ink(colors.text)) + 1
-    put_scale_text(canvas, x, y, scale, colors)
+def header(parts: list[str], width: int, lines: int) -> list[str]:
+    """In so many lines what has room, the last parts and details left out first; no word is cut."""
+    name, *rest = parts
+    short = [rest[0].partition(" of ")[0], *rest[1:]] if rest else []
+    tries = [[name, *rest], [name, *rest[:2]], [name, *short], [name, *short[:2]]]
+    if len(short) > 1:
+        clauses = short[1].split(", ")
+        tries += [[name, short[0], ", ".join(clauses[:count])] for count in range(len(clauses) - 1, 0, -1)]
+    tries += [[name, *short[:1]], [name]]
+    for told in tries:
+        made = [told[0]]
+        for part in told[1:]:
+            longer = f"{made[-1]} · {part}"
+            made[-1:] = [longer] if len(longer) <= width else [made[-1], part]
+        if len(made) <= lines and max(map(len, made)) <= width:
+            return made
+    return [name[:width]]
 
 
 def _underline(canvas: Canvas, x: int, y: int, wide: int) -> None:
