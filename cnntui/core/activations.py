@@ -19,7 +19,8 @@ _erf = np.vectorize(erf, otypes=[float])
 
 def normal(x: Array) -> Array:
     """The normal distribution's cumulative function."""
-    return np.asarray(0.5 * (1 + _erf(x / sqrt(2))))
+    scaled = np.asarray(x / sqrt(2))
+    return np.asarray(0.5 * (1 + _erf(scaled).astype(scaled.dtype)))
 
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {

@@ -126,6 +126,12 @@ class Analysis:
         return f"layer {row.node.name}: {row.problem.message}" if row and row.problem else None
 
     @property
+    def classes(self) -> int:
+        """How many classes the output can tell apart: its numbers; 0 where it is a map, or there is none."""
+        output = self.output
+        return output[0] if output and prod(output[1:]) == 1 else 0
+
+    @property
     def output(self) -> Shape | None:
         """What the network makes of its input; None when a layer is impossible."""
         return self.rows[-1].output if self.rows else self.network.input

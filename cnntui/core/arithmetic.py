@@ -61,6 +61,11 @@ def number(value: float | Decimal, decimals: int | None = None) -> str:
     return text.replace("-", MINUS)
 
 
+def signed(text: str) -> str:
+    """A number as printed, with its sign whichever; 0 has none."""
+    return text if text.startswith((MINUS, "+")) or text == "0" else f"+{text}"
+
+
 def brief(value: float) -> str:
     """A number in at most six decimals; what is not zero is never written as zero."""
     text = number(value, 6)

@@ -11,7 +11,7 @@ from cnntui.core.arithmetic import Equation, mean, plain_sum, sum_decimals, weig
 from cnntui.core.forward import Trace
 from cnntui.core.network import INPUT
 from cnntui.core.reads import bare_step, checked_unit, users
-from cnntui.core.sight import Sight, unit_sight
+from cnntui.core.sight import Sight, seen_by
 from cnntui.core.steps import Source, Step, Term, Unit, taps, written
 
 __all__ = ["Explanation", "Rest", "Source", "Step", "Term", "Unit", "explain", "largest", "step", "uses"]
@@ -70,19 +70,16 @@ def explain(trace: Trace, node: str, unit: Unit) -> Explanation:
         ValueError: when there is no such node or unit, saying what there is.
     """
     unit = checked_unit(trace.analysis, node, unit)
-    rows = {row.node.name: (index, row) for index, row in enumerate(trace.analysis.rows)}
+    rows = {row.node.name: row for row in trace.analysis.rows}
     steps: list[Step] = []
     source = Source(node, unit)
     while source.node != INPUT:
-        made = bare_step(trace, rows[source.node][1], source.unit)
+        made = bare_step(trace, rows[source.node], source.unit)
         steps.append(made)
         if made.op not in NUMBER_BY_NUMBER or not made.terms or made.terms[0].source is None:
             break
         source = made.terms[0].source
-    if node == INPUT:
-        pixels: Sight | None = Sight(((frozenset({unit[1]}), frozenset({unit[2]})),))
-    else:
-        pixels = unit_sight(trace.analysis, rows[node][0], unit)
+    pixels = seen_by(trace.analysis, node, unit)
     return Explanation(node, unit, float(trace.values[node][unit]), written(steps), pixels)
 
 

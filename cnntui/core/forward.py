@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from math import prod
 
 import numpy as np
 
@@ -48,6 +49,7 @@ from cnntui.core.windows import (
     max_pool2d,
 )
 
+PASSING = (Flatten, Dropout, Identity)  # layers that only hand on what they read
 LRN_SIZE, LRN_ALPHA, LRN_BETA, LRN_K = 5, 1e-4, 0.75, 1.0
 Channel = tuple[str, int]
 
@@ -78,9 +80,18 @@ class Trace:
     @property
     def probabilities(self) -> Array:
         """Of the classes: the output's softmax, or the output itself where the net ends in one."""
-        rows = self.analysis.rows
-        ends_so = bool(rows) and isinstance(rows[-1].node.layer, Softmax)
-        return self.scores if ends_so else softmax(self.scores)
+        return softmax(self.scores) if last_softmax(self.analysis) is None else self.scores
+
+
+def last_softmax(analysis: Analysis) -> Row | None:
+    """The softmax over the classes in which a net ends, whatever only hands on its numbers behind it."""
+    rows = {row.node.name: row for row in analysis.rows}
+    row = analysis.rows[-1] if analysis.rows else None
+    while row is not None and isinstance(row.node.layer, PASSING):
+        row = rows.get(row.node.inputs[0])
+    if row is None or not isinstance(row.node.layer, Softmax) or row.output is None:
+        return None
+    return row if prod(row.output[1:]) == 1 else None  # else it is one of each pixel
 
 
 def forward(analysis: Analysis, parameters: Parameters, x: Array, silenced: Collection[Channel] = ()) -> Trace:

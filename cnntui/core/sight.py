@@ -74,6 +74,13 @@ def sight(analysis: Analysis, index: int, unit: tuple[int, int] | None = None) -
     return _walked_back(analysis, index, _all(channels), (frozenset({y}), frozenset({x})))
 
 
+def seen_by(analysis: Analysis, node: str, unit: tuple[int, ...]) -> Sight | None:
+    """What one unit of a node sees, as `unit_sight`; a pixel of the input sees itself."""
+    if node == INPUT:
+        return Sight(((frozenset({unit[1]}), frozenset({unit[2]})),))
+    return unit_sight(analysis, next(i for i, row in enumerate(analysis.rows) if row.node.name == node), unit)
+
+
 def unit_sight(analysis: Analysis, index: int, unit: tuple[int, ...]) -> Sight | None:
     """What one unit, (channel, row, column) or (n,), of layer `index` sees: of each layer just the channels that reach it.
 

@@ -41,6 +41,12 @@ def rounded(value: Decimal, decimals: int) -> str:
     return number(value, max(0, decimals))
 
 
+def significant(value: float | Decimal, digits: int) -> str:
+    """A number in so many digits, however small."""
+    exact = value if isinstance(value, Decimal) else Decimal(repr(float(value)))
+    return rounded(exact, digits - 1 - exact.adjusted() if exact else digits)
+
+
 def worked(
     steps: Sequence[tuple[str, str]], given: Mapping[str, float], changed: str, most: int = MOST
 ) -> tuple[Line, ...]:

@@ -25,11 +25,11 @@ from cnntui.labs.cell_terms import (
     is_last,
     map_read,
     name_of,
-    percent,
     product_text,
     sorted_terms,
 )
 from cnntui.labs.cell_words import meaning, pixel_words
+from cnntui.labs.classes import percent
 from cnntui.labs.explore import ExploreState, MoveError
 
 FEW = 6  # terms of a long sum that are written out
@@ -115,7 +115,7 @@ class Listing:
         at = self.order[rank]
         term, own = self.step.terms[at], contribution(self.step, self.step.terms[at])
         if self.step.kind == "softmax":
-            cells = (brief(term.value), brief(exp(term.value - self._highest)), percent(self._shares[at]))
+            cells = (brief(term.value), brief(exp(term.value - self._highest)), percent(float(self._shares[at])))
             return Entry(self.names[at], cells, term.value, float(np.nan_to_num(self._shares[at])))
         share = own / self.scale if isfinite(own) else 0.0
         return Entry(self.names[at], product_text(term) if self.weighed else (brief(term.value),), own, share)

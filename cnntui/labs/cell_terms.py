@@ -81,8 +81,3 @@ def product_text(term: Term) -> tuple[str, str, str]:
     equation = weighted_sum(taps([term]))
     weight, _, value = equation.terms[0].strip("()").partition(TIMES)
     return value, weight, equation.result
-
-
-def percent(share: float) -> str:
-    """A share of 0 to 1, in percent."""
-    return f"{100 * share:.1f} %" if share >= 0.01 or not share else f"{100 * share:.3g} %"

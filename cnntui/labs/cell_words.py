@@ -9,7 +9,8 @@ from cnntui.core.activations import ACTIVATIONS
 from cnntui.core.arithmetic import MINUS, number, sum_decimals
 from cnntui.core.explanation import Step
 from cnntui.core.network import INPUT
-from cnntui.labs.cell_terms import arranged, channel_name, contribution, is_last, map_read, name_of, percent
+from cnntui.labs.cell_terms import arranged, channel_name, contribution, is_last, map_read, name_of
+from cnntui.labs.classes import percent
 from cnntui.labs.explore import ExploreState
 
 
@@ -36,7 +37,8 @@ def meaning(state: ExploreState, steps: Sequence[Step]) -> list[str]:
                 f"The largest, {sign}{number(abs(by), sum_decimals(by))}, comes from {name_of(state, most.source)}."
             )
     if is_last(state, step) and step.kind == "sum" and state.unit == step.unit and len(step.unit) == 1:
-        said.append(f"Softmax over all {state.channels} scores makes it {percent(state.probabilities[step.unit[0]])}.")
+        share = percent(float(state.probabilities[step.unit[0]]))
+        said.append(f"Softmax over all {state.channels} scores makes it {share}.")
     return said
 
 

@@ -37,7 +37,16 @@ def usual_mistake(confusion: Sequence[Sequence[int]]) -> tuple[int, int, int] | 
     return max(mistakes, key=lambda m: (m[0], -m[1], -m[2]), default=None)
 
 
-def rounded(share_: float) -> str:
+def percent(share_: float) -> str:
+    """98.2 %: 100 % is all and 0 % nothing, and not what is next to it."""
+    if 0 < share_ < 0.0005:
+        return "<0.1 %"
+    if 0.9995 <= share_ < 1:
+        return ">99.9 %"
+    return f"{100 * share_:.0f} %" if share_ in (0, 1) else f"{100 * share_:.1f} %"
+
+
+def whole_percent(share_: float) -> str:
     """97 %, to the nearest; but 100 % is all, not 99.9 %."""
     nearest = int(100 * share_ + 0.5)
     return f"{min(nearest, 99) if share_ < 1 else nearest} %"
@@ -51,10 +60,10 @@ def class_name(names: Sequence[str], index: int) -> str:
 def sentence(misread: Misread, names: Sequence[str]) -> str:
     """a 4, read as 9 (97 %)."""
     label, read = class_name(names, misread.label), class_name(names, misread.read)
-    return f"a {label}, read as {read} ({rounded(misread.probability)})"
+    return f"a {label}, read as {read} ({whole_percent(misread.probability)})"
 
 
 def in_short(misread: Misread, names: Sequence[str]) -> str:
     """4 → 9 (97 %)."""
     label, read = class_name(names, misread.label), class_name(names, misread.read)
-    return f"{label} → {read} ({rounded(misread.probability)})"
+    return f"{label} → {read} ({whole_percent(misread.probability)})"

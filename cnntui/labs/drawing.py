@@ -27,7 +27,7 @@ TURN = 15.0
 # -- what is done to a picture (C, h, w), as functions
 
 
-def background_of(background: Background, channels: int) -> Array:
+def by_channel(background: Background, channels: int) -> Array:
     """One value, or one a channel, as (C, 1, 1).
 
     Raises:
@@ -42,7 +42,7 @@ def background_of(background: Background, channels: int) -> Array:
 def shifted(picture: Array, rows: int, columns: int, background: Background = 0.0) -> Array:
     """So many pixels down and to the right: what leaves is lost, background comes in."""
     made = np.empty_like(picture)
-    made[:] = background_of(background, len(picture))
+    made[:] = by_channel(background, len(picture))
     height, width = picture.shape[1:]
     if abs(rows) < height and abs(columns) < width:
         to, there = _overlap(rows, height), _overlap(columns, width)
@@ -59,7 +59,7 @@ def rotated(picture: Array, degrees: float, background: Background = 0.0) -> Arr
     """Counter-clockwise about the middle, bilinear; what comes in is background."""
     from PIL import Image
 
-    fill = background_of(background, len(picture))[:, 0, 0]
+    fill = by_channel(background, len(picture))[:, 0, 0]
     planes = [
         Image.fromarray(plane.astype(np.float32)).rotate(degrees, Image.Resampling.BILINEAR, fillcolor=float(value))
         for plane, value in zip(picture, fill, strict=True)
@@ -79,7 +79,7 @@ def centred(picture: Array, background: Background = 0.0) -> Array:
     So were MNIST's digits placed: "translating the image so as to position this point at the center of the 28x28
     field" (LeCun, Cortes, Burges). The test pictures' centres lie at 14.0 ± 0.3, counting pixels from 0.
     """
-    mass = np.abs(picture - background_of(background, len(picture))).sum(0)
+    mass = np.abs(picture - by_channel(background, len(picture))).sum(0)
     total = mass.sum()
     if not total:
         return picture
@@ -151,7 +151,7 @@ class PadState:
         if picture.ndim != 3 or not picture.size:
             raise ValueError(f"a picture is (C, h, w), not {picture.shape}")
         channels, height, width = picture.shape
-        paper = tuple(float(value) for value in background_of(background, channels)[:, 0, 0])
+        paper = tuple(float(value) for value in by_channel(background, channels)[:, 0, 0])
         start = Drawing(np.clip(picture.astype(float), 0.0, FULL), height // 2, width // 2)
         usual = max(1, min(USUAL_BRUSH, round(USUAL_BRUSH * min(height, width) / USUAL_SIDE)))
         return cls(History(start), paper, usual)
@@ -159,7 +159,7 @@ class PadState:
     @classmethod
     def blank(cls, shape: tuple[int, int, int], background: Background = 0.0) -> PadState:
         """An empty pad (C, h, w)."""
-        return cls.of(np.broadcast_to(background_of(background, shape[0]), shape), background)
+        return cls.of(np.broadcast_to(by_channel(background, shape[0]), shape), background)
 
     # -- what there is
 
@@ -246,7 +246,7 @@ class PadState:
         A pixel never goes back: the soft edges of two steps that overlap do not add up, nor do they eat each other.
         """
         before = self.picture
-        background = background_of(self.background, len(before))
+        background = by_channel(self.background, len(before))
         ink = np.where(background.mean() < FULL / 2, FULL, 0.0)  # black on a bright ground, white on a dark one
         start, end = (ink, background) if erase else (background, ink)
         wanted = start + (end - start) * coverage((before.shape[1], before.shape[2]), points, self.radius)
@@ -288,7 +288,7 @@ class PadState:
 
     def clear(self) -> PadState:
         """An empty paper."""
-        picture = np.broadcast_to(background_of(self.paper, len(self.picture)), self.picture.shape).copy()
+        picture = np.broadcast_to(by_channel(self.paper, len(self.picture)), self.picture.shape).copy()
         return self._push(replace(self.drawing, picture=picture, inverted=False, turned=None)).pen_up()
 
     def centred(self) -> PadState:

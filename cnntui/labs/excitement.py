@@ -9,12 +9,12 @@ import numpy as np
 
 from cnntui.core.analysis import Analysis
 from cnntui.core.explanation import Unit
-from cnntui.core.forward import Channel, forward
+from cnntui.core.forward import forward
 from cnntui.core.network import INPUT
 from cnntui.core.receptive_field import Field
 from cnntui.core.sight import unit_sight
 from cnntui.core.windows import Array
-from cnntui.labs.explore import ExploreState, MoveError
+from cnntui.labs.explore import Dead, ExploreState, MoveError
 from cnntui.labs.opened import Opened
 from cnntui.runs.excited import STRONGEST, Excitement, Layer, Strong
 from cnntui.runs.test_pictures import Gallery
@@ -76,11 +76,12 @@ class Strongest:
         return f"{told}; it never rose above 0" if self.largest <= 0 else told
 
 
-def dead_channels(excitement: Excitement | None) -> frozenset[Channel]:
-    """Those that no picture moved from 0."""
+def dead_channels(excitement: Excitement | None) -> Dead:
+    """Those that no picture moved from 0, of the weights that they were measured on."""
     if excitement is None:
-        return frozenset()
-    return frozenset((node, channel) for node in excitement.layers for channel in excitement.dead(node))
+        return Dead()
+    channels = frozenset((node, channel) for node in excitement.layers for channel in excitement.dead(node))
+    return Dead(channels, excitement.step if excitement.step >= 0 else None)
 
 
 def strongest(
@@ -100,6 +101,8 @@ def strongest(
 def gathered(state: ExploreState, gallery: Gallery) -> Iterator[tuple[Excitement, int]]:
     """The layer looked at over the first test pictures, as the net is now: what is known after each few, and of how many.
 
+    Of a net that was changed since, by hand or by learning, no step is told.
+
     Raises:
         MoveError: when it is the input that is looked at.
     """
@@ -107,12 +110,12 @@ def gathered(state: ExploreState, gallery: Gallery) -> Iterator[tuple[Excitement
         raise MoveError("the pixels are not excited by anything: choose a layer's channel")
     most = MOST_MACS // max(1, state.analysis.macs)
     of = min(gallery.count, PICTURES, max(STRONGEST, most))
-    step = -1 if state.model.step is None else state.model.step
+    step = -1 if state.model.step is None or not state.as_trained else state.model.step
     values, places = [], []
     smallest = np.zeros(0)
     for number in range(of):
         x = state.model.preparation.prepared(gallery.picture(number).astype(float))
-        made = forward(state.analysis, state.parameters, x).values[state.node]
+        made = forward(state.analysis, state.parameters, x, state.silenced).values[state.node]
         flat = made.reshape(len(made), -1)
         at = flat.argmax(1)
         rows, columns = np.unravel_index(at, made.shape[1:] or (1,)) if made.ndim == 3 else (at, at)

@@ -5,9 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
-from functools import cached_property
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,26 +13,26 @@ from cnntui.core.analysis import Analysis, Row
 from cnntui.core.arithmetic import brief
 from cnntui.core.backward import Gradients, of_loss
 from cnntui.core.explanation import Explanation, Source, Unit, explain
-from cnntui.core.forward import Channel, Trace, forward
-from cnntui.core.layers import Flatten, Shape
+from cnntui.core.forward import PASSING, Channel, Trace, forward
+from cnntui.core.layers import Flatten, Shape, shape_text
 from cnntui.core.learning import MomentsOf, Rule
 from cnntui.core.network import INPUT
 from cnntui.core.parameters import Parameters
-from cnntui.core.pointwise import Dropout, Identity
 from cnntui.core.shading import scale_of
-from cnntui.core.sight import Sight
+from cnntui.core.sight import Sight, seen_by
 from cnntui.core.windows import Array
-from cnntui.core.workings import rounded
-from cnntui.labs.drawing import shifted
+from cnntui.core.workings import significant
+from cnntui.labs.computed import computed
+from cnntui.labs.drawing import by_channel, shifted
 from cnntui.labs.opened import Opened, Picture
-from cnntui.runs.picture_files import background_of
+from cnntui.labs.rails import Rail, rails_of
+from cnntui.runs.picture_files import ground_of
 from cnntui.runs.weights import Moment
 
 OVERVIEW, LAYER, CELL = "overview", "layer", "cell"
-PASSING = (Flatten, Dropout, Identity)  # layers that only hand on what they read
+OF_NET = ("columns", "rows", "rails")  # what is computed of the layers alone
 COMPUTED = (  # whatever one looks at
-    "parameters", "input", "background", "trace", "untouched", "pinned_trace", "probabilities", "loss_gradients",
-    "columns", "rows",
+    *OF_NET, "parameters", "input", "background", "trace", "untouched", "pinned_trace", "probabilities", "loss_gradients",
 )  # fmt: skip
 HEAVY = 50_000_000  # multiply-accumulates from which on a run through the net is not to be waited for
 
@@ -75,8 +72,15 @@ class StepTaken:
 
 def loss_text(loss: float) -> str:
     """A loss in four digits, however small."""
-    exact = Decimal(repr(loss))
-    return rounded(exact, 3 - exact.adjusted() if exact else 0)
+    return significant(loss, 4)
+
+
+@dataclass(frozen=True)
+class Dead:
+    """Channels that no test picture moved from 0, and the step of training after which that was measured, if it is known."""
+
+    channels: frozenset[Channel] = frozenset()
+    step: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +119,7 @@ class ExploreState:
         why: which picture of reasons is drawn, of labs.why.KINDS.
         one_scale: whether all layers share one scale of colours.
         by_strength: whether channels are sorted by strength.
-        dead: channels that no test picture moved from 0 when that was last looked at.
+        dead: channels that no test picture moved from 0 when that was last looked at: as the net was then.
     """
 
     model: Opened
@@ -134,7 +138,7 @@ class ExploreState:
     why: str = ""
     one_scale: bool = False
     by_strength: bool = False
-    dead: frozenset[Channel] = frozenset()
+    dead: Dead = Dead()
     known: dict[object, Any] = field(
         default_factory=dict, repr=False
     )  # by what: scales and heat pictures, once computed
@@ -146,7 +150,7 @@ class ExploreState:
         """Of the network."""
         return self.model.analysis
 
-    @cached_property
+    @computed
     def parameters(self) -> Parameters:
         """The weights with what was learned, and with what was set by hand."""
         start = self.learned.parameters if self.learned else self.model.parameters
@@ -160,7 +164,7 @@ class ExploreState:
                 parameters[change.node][change.name] = tensor
         return parameters
 
-    @cached_property
+    @computed
     def input(self) -> Array:
         """What the net is given, (C, H, W): the picture, prepared, with the pixels that were set by hand."""
         x = np.asarray(self.model.preparation.prepared(self.picture.pixels))
@@ -169,24 +173,30 @@ class ExploreState:
                 x[change.index] = change.value
         return x
 
-    @cached_property
-    def background(self) -> Array:
-        """The input for a picture of nothing but background, (C, H, W): what a covered pixel is."""
-        return self.model.preparation.prepared(np.zeros_like(self.picture.pixels))
+    @property
+    def paper(self) -> tuple[int, ...]:
+        """What is around a picture of the data, 0..255 by channel: black behind digits, else the mean of the data."""
+        return ground_of(self.model.preparation)
 
-    @cached_property
+    @computed
+    def background(self) -> Array:
+        """The input for a picture of nothing but paper, (C, H, W): what a covered pixel is."""
+        shape = self.picture.pixels.shape
+        return self.model.preparation.prepared(np.broadcast_to(by_channel(self.paper, shape[0]), shape))
+
+    @computed
     def trace(self) -> Trace:
         """The network, run."""
         return forward(self.analysis, self.parameters, self.input, self.silenced)
 
-    @cached_property
+    @computed
     def untouched(self) -> Trace:
         """The network as it is, on the picture as it is: what the changes are compared with."""
         if not self.touched:
             return self.trace
         return forward(self.analysis, self.model.parameters, self.model.preparation.prepared(self.picture.pixels))
 
-    @cached_property
+    @computed
     def pinned_trace(self) -> Trace | None:
         """The same picture through the pinned moment's net."""
         return forward(self.analysis, self.pinned[1], self.input, self.silenced) if self.pinned else None
@@ -207,18 +217,37 @@ class ExploreState:
         return self.is_heavy and not {"trace", "untouched", "pinned_trace"} <= set(self.__dict__)
 
     def run(self) -> None:
-        """Run the net: as it is, as it was before what was changed by hand, and as it was at the pinned moment."""
-        _ = self.probabilities, self.untouched, self.pinned_trace
+        """Compute all that is shown: of the net as it is, as it was before it was changed, as at the pinned moment."""
+        _ = self.probabilities, self.untouched, self.pinned_trace, self.input, self.background, self.rails
+        for node in self.columns:
+            self.scale(node)
 
-    @cached_property
+    def forget(self) -> None:
+        """Let go of all that was computed; what is asked for again is computed again, and is the same."""
+        for name, made in vars(ExploreState).items():
+            if isinstance(made, computed):
+                self.__dict__.pop(name, None)
+        self.__dict__["known"] = {}  # a new one: another state may share the old one
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether the output is one number a class, and not a map."""
+        return self.analysis.classes > 0
+
+    @property
+    def output_words(self) -> str:
+        """What the output is where it is no classes: `the output is a map: 1×64×64`."""
+        return f"the output is a map: {shape_text(self.analysis.output or ())}"
+
+    @computed
     def probabilities(self) -> Array:
-        """Of the classes."""
-        return np.nan_to_num(self.trace.probabilities)
+        """Of the classes; of no class where the output is a map."""
+        return np.nan_to_num(self.trace.probabilities) if self.has_classes else np.zeros(0)
 
     @property
     def read(self) -> int:
-        """The class that the net reads."""
-        return int(self.probabilities.argmax())
+        """The class that the net reads; −1 where the output is a map."""
+        return int(self.probabilities.argmax()) if self.has_classes else -1
 
     @property
     def asked(self) -> int:
@@ -230,7 +259,7 @@ class ExploreState:
         names = self.model.classes
         return names[index] if index < len(names) else str(index)
 
-    @cached_property
+    @computed
     def explanation(self) -> Explanation:
         """The number looked at, and what it is made of."""
         return explain(self.trace, self.node, self.unit)
@@ -243,23 +272,28 @@ class ExploreState:
     @property
     def sight(self) -> Sight | None:
         """The pixels that it can see; None: all."""
-        return self.explanation.pixels
+        return seen_by(self.analysis, self.node, self.unit)
 
-    @cached_property
+    @computed
     def loss_gradients(self) -> Gradients | None:
-        """Of the loss for this picture's label, where that is known."""
+        """Of the loss for this picture's label, where that is known and a class of the net."""
         label = self.picture.label
-        return None if label is None else of_loss(self.trace, label)
+        return None if label is None or label >= self.analysis.classes else of_loss(self.trace, label)
 
     # -- the layers as they are shown
 
-    @cached_property
+    @computed
     def columns(self) -> tuple[str, ...]:
         """What there is to see, in order: the input, and each layer that does more than hand on what it reads."""
         rows = self.analysis.rows
         return (INPUT, *(row.node.name for row in rows if not isinstance(row.node.layer, PASSING)))
 
-    @cached_property
+    @computed
+    def rails(self) -> tuple[Rail, ...]:
+        """Of those, in that order."""
+        return rails_of(self.analysis.network, self.columns)
+
+    @computed
     def rows(self) -> Mapping[str, Row]:
         """The facts of each layer."""
         return {row.node.name: row for row in self.analysis.rows}
@@ -338,8 +372,18 @@ class ExploreState:
         return other
 
     def _anew(self, **changes: Any) -> ExploreState:
-        """With something else computed."""
-        return replace(self, known={}, **changes)
+        """With something else computed, but for what depends on the layers, or on the model and the picture alone."""
+        other = replace(self, known={}, **changes)
+        kept = {name: self.__dict__[name] for name in OF_NET if name in self.__dict__}
+        if other.analysis is self.analysis:
+            other.__dict__.update(kept)
+        if other.model is self.model and other.picture is self.picture:
+            untouched = self.__dict__.get("untouched" if self.touched else "trace")
+            if untouched is not None:
+                other.__dict__["untouched"] = untouched
+                if not other.touched:
+                    other.__dict__["trace"] = untouched
+        return other
 
     def aimed(self, node: str, unit: Unit, level: str) -> ExploreState:
         """At a unit that is known to be there, before the net is run: of another picture, say."""
@@ -468,13 +512,13 @@ class ExploreState:
         down, right = down + rows, right + columns
         if not down and not right:
             return self.show(base)
-        pixels = shifted(base.pixels, down, right, background_of(self.model.preparation) or 0.0)
+        pixels = shifted(base.pixels, down, right, self.paper)
         title = f"{base.title} shifted {down},{right}"
         return self.show(Picture(pixels, title, base.label, base.number, (base, down, right)))
 
     def at(self, moment: int, model: Opened) -> ExploreState:
         """With the weights of another moment; the pinned one stays as it is. Steps of learning were of the one before."""
-        other = self._anew(model=model, moment=moment, learned=None)
+        other = self._anew(model=model, moment=moment, learned=None, changes=_since(self.changes, model.parameters))
         if self.pinned and "pinned_trace" in self.__dict__:
             other.__dict__["pinned_trace"] = self.pinned_trace
         return other
@@ -513,10 +557,16 @@ class ExploreState:
         return not self.trace.values[node][channel].any()
 
     def is_dead(self, node: str, channel: int) -> bool:
-        """Whether it is so on every test picture, as far as is known; one that is not still now is alive at this moment."""
-        return (node, channel) in self.dead and self.is_still(node, channel)
+        """Whether it is so on every test picture too: known of the very weights alone on which that was measured."""
+        measured = self.as_trained and self.dead.step == self.model.step and (node, channel) in self.dead.channels
+        return measured and self.is_still(node, channel)
 
-    def knowing(self, dead: frozenset[Channel]) -> ExploreState:
+    @property
+    def as_trained(self) -> bool:
+        """Whether the net is as it was at that moment: nothing learned since, set by hand, or silenced; pixels may be."""
+        return not self.learned and not self.silenced and all(change.node == INPUT for change in self.changes)
+
+    def knowing(self, dead: Dead) -> ExploreState:
         """With what is known by now of channels that are dead."""
         return self if dead == self.dead else self._kept(dead=dead)
 
@@ -563,10 +613,19 @@ class ExploreState:
             *(f"{node} channel {channel} silenced" for node, channel in sorted(self.silenced)),
         ]
 
-    @property
-    def numbers(self) -> int:
-        """How many numbers the net makes of a picture."""
-        return sum(prod(self.shape(name)) for name in self.columns)
+
+def _since(changes: tuple[Change, ...], parameters: Parameters) -> tuple[Change, ...]:
+    """The same changes, made to other weights: what was there before is what those are, or the change before left."""
+    now: dict[tuple[object, ...], float] = {}
+    made = []
+    for change in changes:
+        if change.node != INPUT:
+            place = (change.node, change.name, change.index)
+            before = now.get(place, float(parameters[change.node][change.name][change.index]))
+            now[place] = change.value
+            change = replace(change, before=before)
+        made.append(change)
+    return tuple(made)
 
 
 def _pair(source: Source) -> tuple[str, Unit]:

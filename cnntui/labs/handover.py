@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cnntui.core.activations import ACTIVATIONS
+from cnntui.core.forward import PASSING
 from cnntui.core.kernels import MOST_TAPS
 from cnntui.core.layers import (
     AdaptiveAvgPool,
@@ -29,7 +30,7 @@ from cnntui.core.parameters import kernel
 from cnntui.core.reads import channels_seen
 from cnntui.core.windows import Array
 from cnntui.labs.convolve import MOST_CELLS, MOST_CHANNELS, ConvolveState
-from cnntui.labs.explore import PASSING, ExploreState, MoveError
+from cnntui.labs.explore import ExploreState, MoveError
 
 
 def as_convolution(state: ExploreState, term: int = 0) -> ConvolveState:

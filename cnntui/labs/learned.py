@@ -7,25 +7,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
-from functools import cached_property
 from math import fsum, isfinite
 
 import numpy as np
 
-from cnntui.core.arithmetic import MINUS, TIMES, Equation, brief, channel_sums, number
+from cnntui.core.arithmetic import MINUS, TIMES, Equation, brief, channel_sums, number, signed
 from cnntui.core.backward import Gradients, of_loss
 from cnntui.core.explanation import Source, Unit
-from cnntui.core.forward import cross_entropy, forward
+from cnntui.core.forward import cross_entropy, forward, last_softmax
 from cnntui.core.layers import Subsample, shape_text
 from cnntui.core.learning import AdamMoments, Moments, MomentsOf, Momentum, Rule, Term, gradient_terms, stepped
 from cnntui.core.network import INPUT
-from cnntui.core.pointwise import BatchNorm, Dropout, Softmax
+from cnntui.core.pointwise import BatchNorm, Dropout
 from cnntui.core.windows import Array, Tap
-from cnntui.core.workings import PRECISION, SMALLEST, Line, rounded
+from cnntui.core.workings import PRECISION, SMALLEST, Line, rounded, significant
 from cnntui.labs import cell, interventions
+from cnntui.labs.computed import computed
 from cnntui.labs.explore import CELL, ExploreState, Learned, MoveError, StepTaken
 from cnntui.labs.interventions import Settable
-from cnntui.labs.methods import Method, methods, name_of, significant, with_rate
+from cnntui.labs.methods import Method, methods, name_of, with_rate
 from cnntui.runs.spec import Spec, read_json
 
 FEW = 8  # terms of a gradient that are written out
@@ -123,13 +123,13 @@ class Learner:
             return learned.moments
         return self.method.moments
 
-    @cached_property
+    @computed
     def gradients(self) -> Gradients:
         """Of the loss."""
         known = self.state.loss_gradients if self.state.picture.label == self.label else None
         return known or of_loss(self.state.trace, self.label)
 
-    @cached_property
+    @computed
     def learning(self) -> Learning:
         """The step of the weight, written out."""
         return _written(self)
@@ -206,6 +206,8 @@ def stepped_state(
 
 
 def _label(state: ExploreState) -> int:
+    if not state.has_classes:
+        raise MoveError(f"{state.output_words}, with no class to learn: w needs a net that ends in one number a class")
     label = state.picture.label if state.picture.label is not None else state.target
     if label is None:
         raise MoveError(f"what {state.picture.title} shows is not known: press its digit first, then w")
@@ -270,7 +272,7 @@ def _written(made: Learner) -> Learning:
         update,
         number(old, decimals),
         new,
-        _signed(_decimal(new) - _decimal(number(old, decimals))),
+        signed(number(_decimal(new) - _decimal(number(old, decimals)))),
         _notes(made),
     )
 
@@ -286,16 +288,16 @@ def loss_lines(scores: Array, label: int) -> tuple[Line, ...]:
         total = sum(((each - highest).exp() for each in exact), Decimal(0))
         share = (score - highest).exp() / total
         loss = -share.ln()
-        loss_text, p, relations = _rounded(loss, 0), "", ["≈", "≈"]
+        loss_text, p, relations = significant(loss, DIGITS), "", ["≈", "≈"]
         for spare in range(SPARE):
-            p = _rounded(share, spare)
+            p = significant(share, DIGITS + spare)
             if _decimal(p) > 0 and _holds(-_decimal(p).ln(), loss, 0):
                 relations[1] = "="
                 break
         for more in range(SPARE):
             # An error of the difference is one in its share of p; where the label's is the highest, there is none.
             decimals = 2 if score == highest else DIGITS - 2 + more
-            s, h, t = rounded(score, decimals), rounded(highest, decimals), _rounded(total, more)
+            s, h, t = rounded(score, decimals), rounded(highest, decimals), significant(total, DIGITS + more)
             if _holds((_decimal(s) - _decimal(h)).exp() / _decimal(t), share, spare):
                 relations[0] = "="
                 break
@@ -306,14 +308,10 @@ def loss_lines(scores: Array, label: int) -> tuple[Line, ...]:
     )
 
 
-def _rounded(value: Decimal, spare: int) -> str:
-    return rounded(value, DIGITS - 1 - value.adjusted() + spare if value else DIGITS)
-
-
 def _holds(again: Decimal, value: Decimal, spare: int) -> bool:
     """Whether a number is within half a unit of the last digit of a value as printed."""
     half = Decimal(5).scaleb(value.adjusted() - DIGITS - spare)
-    return abs(again - _decimal(_rounded(value, spare))) <= half
+    return abs(again - _decimal(significant(value, DIGITS + spare))) <= half
 
 
 def _gradient(made: Learner) -> tuple[tuple[GradientTerm, ...], tuple[int, str, int], Equation]:
@@ -421,7 +419,7 @@ def _notes(made: Learner) -> tuple[str, ...]:
         notes.append("Batch norms take their running statistics, dropout drops nothing.")
     if spec is not None and spec.label_smoothing:
         notes.append(f"The run's label smoothing of {brief(spec.label_smoothing)} is left out.")
-    if isinstance(layers[-1], Softmax):
+    if last_softmax(model.analysis) is not None:
         notes.append("The net ends in a softmax: as in training, the loss takes softmax of that once more.")
     shape = shape_text(made.state.parameters[made.weight.node][made.weight.name].shape)
     notes.append(f"{made.weight.node}'s {made.weight.name} has {shape} of these; a step moves all of the net.")
@@ -430,7 +428,3 @@ def _notes(made: Learner) -> tuple[str, ...]:
 
 def _decimal(text: str) -> Decimal:
     return Decimal(text.replace(MINUS, "-"))
-
-
-def _signed(value: Decimal) -> str:
-    return ("+" if value > 0 else "") + number(value)

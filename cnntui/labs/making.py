@@ -14,7 +14,7 @@ from cnntui.core.analysis import Row
 from cnntui.core.arithmetic import MINUS, number
 from cnntui.core.axis import AnyAxis
 from cnntui.core.explanation import Source
-from cnntui.core.forward import Trace, norm, window
+from cnntui.core.forward import PASSING, Trace, norm, window
 from cnntui.core.layers import (
     AdaptiveAvgPool,
     AvgPool,
@@ -42,7 +42,7 @@ from cnntui.core.pointwise import (
 )
 from cnntui.core.shading import scale_of
 from cnntui.core.windows import Array, Window, swap_transposed
-from cnntui.labs.explore import PASSING, ExploreState
+from cnntui.labs.explore import ExploreState
 
 Place = tuple[int, int]
 MEASURING = (LayerNorm, InstanceNorm, GroupNorm)  # norms that read the whole picture

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
+
+import numpy as np
 
 from cnntui.core.arithmetic import TIMES, brief
 from cnntui.core.learning import SGD, Adam, AdamMoments, Moments, MomentsOf, Momentum, Rule
 from cnntui.core.parameters import Parameters
-from cnntui.core.workings import rounded
+from cnntui.core.windows import Array
+from cnntui.core.workings import significant
 from cnntui.labs.opened import Opened
 from cnntui.runs.checkpoints import data_of
 from cnntui.runs.schedules import factor
@@ -16,6 +19,8 @@ from cnntui.runs.spec import MOMENTUM, Spec, read_json
 from cnntui.runs.weights import OptimizerState, WeightsError, optimizer_state
 
 LR = 0.001  # of a net that belongs to no run
+MOMENTS = ("momentum_buffer", "exp_avg", "exp_avg_sq")  # shaped as their weight
+MOST_STEPS = 2**53  # float64 counts no further
 ADAMW_DECAY = 0.01  # torch's default
 
 
@@ -77,9 +82,14 @@ def _of_run(model: Opened, spec: Spec) -> Method:
             saved = optimizer_state(model.run, f"step-{model.step}")
         except WeightsError:
             words = f"what it remembered at step {model.step:,} was not kept: it begins anew"
-    moments = remembered(saved, model.parameters) if saved is not None else None
-    if saved is not None and moments:
-        words = f"it remembers what the run did at step {saved.step:,}"
+    moments = None
+    if saved is not None:
+        try:
+            moments = remembered(saved, model.parameters)
+        except WeightsError as error:
+            words = f"{error}: it begins anew"
+        if moments:
+            words = f"it remembers what the run did at step {saved.step:,}"
     lr, rate = _rate(model, spec, spec.lr if saved is None else saved.lr)
     return Method(rule_of(spec, lr), moments, words, rate)
 
@@ -99,6 +109,9 @@ def remembered(saved: OptimizerState, parameters: Parameters) -> MomentsOf | Non
     """What a checkpoint's optimizer remembers, by node and name; None where it remembers nothing, or is of another net.
 
     It numbers the weights as torch's `model.parameters()` does: node by node, what is no running statistic.
+
+    Raises:
+        WeightsError: when it holds what no optimizer makes.
     """
     learned = [
         (node, name, tensor.shape)
@@ -108,30 +121,37 @@ def remembered(saved: OptimizerState, parameters: Parameters) -> MomentsOf | Non
     ]
     made: dict[str, dict[str, Moments]] = {}
     for number, (node, name, shape) in enumerate(learned):
-        moments = _moments(saved, number)
-        if moments is None:
-            continue
-        tensors = saved.tensors[number].values()
-        if any(tensor.size > 1 and tensor.shape != shape for tensor in tensors):
+        own = saved.tensors.get(number, {})
+        if any(own[key].shape != shape for key in MOMENTS if key in own):
             return None
-        made.setdefault(node, {})[name] = moments
+        try:
+            moments = _moments(own)
+        except ValueError as error:
+            raise WeightsError(f"{saved.checkpoint.name} remembers of {node}.{name} {error}") from None
+        if moments is not None:
+            made.setdefault(node, {})[name] = moments
     return made or None
 
 
-def _moments(saved: OptimizerState, number: int) -> Moments | None:
-    """Of one tensor, in the parameters' precision."""
-    own = saved.tensors.get(number, {})
+def _moments(own: Mapping[str, Array]) -> Moments | None:
+    """Of one tensor, in float64; None where nothing is remembered.
+
+    Raises:
+        ValueError: when a step cannot be taken from there, and why.
+    """
+    for key in MOMENTS:
+        if key in own and not np.isfinite(own[key]).all():
+            raise ValueError(f"{key} that is not finite")
     if "momentum_buffer" in own:
         return Momentum(own["momentum_buffer"].astype(float))
-    if {"exp_avg", "exp_avg_sq", "step"} <= own.keys():
-        return AdamMoments(own["exp_avg"].astype(float), own["exp_avg_sq"].astype(float), int(own["step"].item()))
-    return None
-
-
-def significant(value: float, digits: int) -> str:
-    """A number above zero in so many digits."""
-    exact = Decimal(repr(value))
-    return rounded(exact, digits - 1 - exact.adjusted())
+    if not {"exp_avg", "exp_avg_sq", "step"} <= own.keys():
+        return None
+    if (own["exp_avg_sq"] < 0).any():
+        raise ValueError("exp_avg_sq below 0")
+    step = own["step"]
+    if step.size != 1 or not 0 <= step.item() <= MOST_STEPS:
+        raise ValueError(f"step {step.item() if step.size == 1 else list(step.shape)}")
+    return AdamMoments(own["exp_avg"].astype(float), own["exp_avg_sq"].astype(float), int(step.item()))
 
 
 def with_rate(rule: Rule, lr: float) -> Rule:

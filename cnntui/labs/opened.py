@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from cnntui.core.analysis import Analysis, analyse
 from cnntui.core.images import picture as drawn
 from cnntui.core.layers import Shape
 from cnntui.core.network import Network
+from cnntui.core.notation import printable
 from cnntui.core.parameters import Parameters, named, untrained
 from cnntui.core.vocabulary import NotationError
 from cnntui.core.windows import Array
@@ -146,7 +146,7 @@ def _of_run(run: Path, weights: Path) -> Opened:
     state = read_state(run, weights if weights.is_dir() else weights.parent)
     if not state.mean and (best := search(run, "best", WEIGHTS)[0]):
         state = read_state(run, best)
-    return Opened(run.name, analysis, {}, Preparation.of(spec, state), _classes(analysis, state), run, "")
+    return Opened(printable(run.name), analysis, {}, Preparation.of(spec, state), _classes(analysis, state), run, "")
 
 
 def at_moment(opened: Opened, moment: Moment) -> Opened:
@@ -222,7 +222,9 @@ def _with_file(opened: Opened, weights: Path) -> Opened:
         tensors = read_weights(weights)
     except WeightsError as error:
         raise OpenError(str(error)) from None
-    return replace(opened, parameters=_named(opened.analysis, tensors, weights), moment=f"weights of {weights}")
+    return replace(
+        opened, parameters=_named(opened.analysis, tensors, weights), moment=printable(f"weights of {weights}")
+    )
 
 
 def _named(analysis: Analysis, tensors: dict[str, Array], path: Path) -> Parameters:
@@ -233,12 +235,10 @@ def _named(analysis: Analysis, tensors: dict[str, Array], path: Path) -> Paramet
 
 
 def _classes(analysis: Analysis, state: State) -> tuple[str, ...]:
-    """The names of the classes; numbers where they are not known."""
-    output = analysis.output or ()
-    if len(output) == 3 and prod(output[1:]) > 1:
-        return ()
-    count = prod(output)
-    return tuple(state.classes) if len(state.classes) == count else tuple(map(str, range(count)))
+    """The names of the classes, as a terminal can show them; numbers where they are not known, none of a map."""
+    if len(state.classes) != analysis.classes:
+        return tuple(map(str, range(analysis.classes)))
+    return tuple(printable(name) or str(i) for i, name in enumerate(state.classes))
 
 
 # -- pictures
@@ -281,7 +281,7 @@ def file_picture(opened: Opened, path: Path) -> Picture:
         PictureError: when it cannot be read.
     """
     pixels, _ = picture_for(opened.preparation, path)
-    return Picture(pixels.astype(float), str(path))
+    return Picture(pixels.astype(float), printable(str(path)))
 
 
 def seven(opened: Opened) -> Picture:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -27,8 +26,9 @@ from cnntui.core.network import INPUT
 from cnntui.core.pointwise import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Softmax
 from cnntui.core.reads import channels_seen
 from cnntui.core.windows import Array
+from cnntui.labs.classes import percent
 from cnntui.labs.explore import ExploreState
-from cnntui.labs.rails import Rail, rails
+from cnntui.labs.rails import Rail
 
 
 @dataclass(frozen=True)
@@ -43,22 +43,8 @@ class Column:
     shown: tuple[int, ...]
 
 
-def network_rails(state: ExploreState) -> tuple[Rail, ...]:
-    """Of the layers that are shown; those that only hand on what they read are left out."""
-    sources: dict[str, tuple[str, ...]] = {INPUT: ()}
-    behind = {INPUT: INPUT}
-    for node in state.analysis.network:
-        read = tuple(behind[name] for name in node.inputs)
-        if node.name in state.columns:
-            sources[node.name], behind[node.name] = read, node.name
-        else:
-            behind[node.name] = read[0]
-    return rails(sources)
-
-
 def columns_of(
     state: ExploreState,
-    drawn: Sequence[Rail],
     width: int,
     rows: int,
     pitch: int,
@@ -70,7 +56,6 @@ def columns_of(
 
     Args:
         state: what is looked at.
-        drawn: the rails of all layers.
         width: columns that there are.
         rows: maps that fit under each other.
         pitch: columns of a map with its margin.
@@ -78,7 +63,7 @@ def columns_of(
         most_across: maps beside each other in the layer looked at.
         under_input: columns that are wanted for a picture under the input, of which then one map is shown.
     """
-    by_name = {rail.node: rail for rail in drawn}
+    by_name = {rail.node: rail for rail in state.rails}
 
     def made(node: str) -> Column:
         order, shape = state.order(node), state.shape(node)
@@ -205,17 +190,12 @@ def moment_words(state: ExploreState) -> str:
 
 
 def reading(state: ExploreState) -> str:
-    """What the net makes of the picture: read as 7 99.8 % ✓."""
+    """What the net makes of the picture: read as 7 99.8 % ✓; where its output is a map, that."""
+    if not state.has_classes:
+        return state.output_words
     label = state.picture.label
     mark = "" if label is None else (" ✓" if label == state.read else f" ✗ it is {state.class_name(label)}")
     return f"read as {state.class_name(state.read)} {percent(float(state.probabilities[state.read]))}{mark}"
-
-
-def percent(share: float) -> str:
-    """98.2 %: never 100 for what is less, nor 0 for what is more."""
-    if 0.9995 <= share < 1:
-        return "> 99.9 %"
-    return "< 0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
 
 
 def strip_range(count: int, at: int, room: int) -> range:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+
+from cnntui.core.network import INPUT, Network
 
 CROSSED = {"─": "┼", "┘": "┤", "┐": "┤", "└": "├", "┌": "├", "┴": "┼", "┬": "┼"}  # where another line comes down
 
@@ -71,6 +73,19 @@ def rails(sources: Mapping[str, Sequence[str]]) -> tuple[Rail, ...]:
         while lanes and lanes[-1] is None:
             lanes.pop()
     return tuple(drawn)
+
+
+def rails_of(network: Network, shown: Collection[str]) -> tuple[Rail, ...]:
+    """The rails of the layers that are shown, the input first; any other one only hands on what it reads."""
+    sources: dict[str, tuple[str, ...]] = {INPUT: ()}
+    behind = {INPUT: INPUT}
+    for node in network:
+        read = tuple(behind[name] for name in node.inputs)
+        if node.name in shown:
+            sources[node.name], behind[node.name] = read, node.name
+        else:
+            behind[node.name] = read[0]
+    return rails(sources)
 
 
 def _free(lanes: Sequence[str | None]) -> int:

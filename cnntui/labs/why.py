@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cnntui.core.backward import backward, of_unit
-from cnntui.core.forward import forward
+from cnntui.core.forward import forward, last_softmax
 from cnntui.core.network import INPUT
-from cnntui.core.pointwise import Softmax
 from cnntui.core.shading import scale_of
 from cnntui.core.windows import Array
 from cnntui.labs.explore import OVERVIEW, ExploreState
@@ -62,8 +61,8 @@ def rival_of(state: ExploreState) -> int | None:
 
 
 def asks_unit(state: ExploreState) -> bool:
-    """Whether it is the unit looked at that is asked about; in the overview it is a class."""
-    return state.level != OVERVIEW and state.node != INPUT
+    """Whether it is the unit looked at that is asked about; in the overview it is a class, where the output has any."""
+    return not state.has_classes or (state.level != OVERVIEW and state.node != INPUT)
 
 
 def heat(state: ExploreState) -> Heat | None:
@@ -127,9 +126,9 @@ def _slopes(state: ExploreState) -> Array:
 
 
 def _scores(state: ExploreState) -> str:
-    """The node that holds the scores: the last one, or what its softmax reads, since that flattens near 0 and 1."""
-    last = state.analysis.rows[-1].node
-    return last.inputs[0] if isinstance(last.layer, Softmax) else last.name
+    """The node that holds the scores: the last, or what the last softmax reads, since that flattens near 0 and 1."""
+    ends = last_softmax(state.analysis)
+    return state.analysis.rows[-1].node.name if ends is None else ends.node.inputs[0]
 
 
 def _contrast(state: ExploreState) -> Array:

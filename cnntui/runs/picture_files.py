@@ -34,8 +34,11 @@ def picture_for(how: Preparation, path: Path, invert: bool | None = None) -> tup
 
 def background_of(how: Preparation) -> Background:
     """What is around a picture of the data, by channel; None for those from a directory: they fill their frame."""
-    if how.from_files:
-        return None
+    return None if how.from_files else ground_of(how)
+
+
+def ground_of(how: Preparation) -> tuple[int, ...]:
+    """What is least of a picture of the data, 0..255 by channel: black behind digits, else the mean of the data."""
     if how.data in ON_BLACK or not how.mean:
         return (0,) * (how.picture or how.input)[0]
     return tuple(round(255 * value) for value in how.mean)

@@ -21,7 +21,8 @@ from cnntui.runs.spec import read_json
 SNAPSHOT = re.compile(r"step-(\d{1,15})\.safetensors")
 TRIES = 5  # a run that still trains thins its checkpoints, perhaps just this one
 # What safetensors raises at a file that is torn or none, and at types that numpy has not, such as bfloat16.
-UNREADABLE = (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError, MemoryError, OverflowError)
+UNREADABLE = (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError)
+MOST_BYTES = 8 << 30  # of a file of weights: two thousand million numbers
 
 Kind = Literal["snapshot", "checkpoint", "live"]
 
@@ -99,7 +100,12 @@ def _tensors(path: Path) -> dict[str, Array]:
     try:
         if not path.is_file():  # a pipe would block
             raise WeightsError(f"{path}: there is no such file (any more)")
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise WeightsError(f"{path} is {size / 2**30:,.1f} GiB: more than {MOST_BYTES >> 30} GiB is not read")
         tensors = load_file(path)
+    except MemoryError:
+        raise WeightsError(f"{path}: there is not enough memory to read its {size / 2**20:,.0f} MiB") from None
     except UNREADABLE as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
         raise WeightsError(f"{path} holds no weights that can be read here: {reason}") from None

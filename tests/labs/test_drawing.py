@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from cnntui.core.windows import Array
-from cnntui.labs.drawing import BRUSHES, PadState, background_of, centred, coverage, noisy, rotated, shifted
+from cnntui.labs.drawing import BRUSHES, PadState, by_channel, centred, coverage, noisy, rotated, shifted
 
 STEPS = {
     "up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1),
@@ -279,6 +279,6 @@ def test_to_move_without_the_pen_or_to_change_nothing_is_nothing_to_undo() -> No
 
 def test_bad_input_says_what_is_wrong() -> None:
     with pytest.raises(ValueError, match="background of 2 values for 3 channels"):
-        background_of((1.0, 2.0), 3)
+        by_channel((1.0, 2.0), 3)
     with pytest.raises(ValueError, match=r"not \(28, 28\)"):
         PadState.of(np.zeros((28, 28)))

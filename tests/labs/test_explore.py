@@ -38,7 +38,6 @@ def test_what_only_hands_on_has_no_column() -> None:
     state = exploring()
     assert state.columns == ("input", "conv1", "bn1", "relu1", "conv2", "relu2", "add1", "maxpool1", "linear1")
     assert set(state.trace.values) - set(state.columns) == {"id1", "flatten1", "dropout1"}
-    assert state.numbers == sum(state.trace.values[name].size for name in state.columns)
 
 
 def test_layers_end_at_the_input_and_the_output() -> None:
@@ -152,7 +151,7 @@ def test_the_smallest_nets(net: str) -> None:
     state = exploring("flatten; softmax" if net == "softmax" else net, (1, 3, 4)).at_first()
     for move in (state.to_layer(1), state.to_layer(-1), state.to_channel(1), state.to_cell(1, 1), state.deeper()):
         assert words_of(move)
-        assert 0 <= move.read < len(move.probabilities)
+        assert 0 <= move.read < len(move.probabilities) or not move.has_classes
         assert move.node in move.columns
     assert state.jumped("0").node == INPUT
 

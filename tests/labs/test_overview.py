@@ -9,13 +9,12 @@ import pytest
 
 from cnntui.core.nets import load_net
 from cnntui.core.network import INPUT
+from cnntui.labs.classes import percent
 from cnntui.labs.explore import LAYER, ExploreState
 from cnntui.labs.opened import Picture
 from cnntui.labs.overview import (
     Column,
     columns_of,
-    network_rails,
-    percent,
     reading,
     strip_range,
     terms_of,
@@ -36,7 +35,7 @@ def opened(net: str) -> ExploreState:
 
 
 def laid_out(state: ExploreState, width: int, rows: int, pitch: int, across: int) -> list[Column]:
-    return columns_of(state, network_rails(state), width, rows, pitch, VECTOR, across)
+    return columns_of(state, width, rows, pitch, VECTOR, across)
 
 
 @pytest.mark.parametrize("net", NETS)
@@ -95,7 +94,7 @@ def test_the_page_follows_the_order() -> None:
 
 def test_rails_leave_out_what_only_hands_on() -> None:
     state = exploring(BRANCHED)
-    drawn = network_rails(state)
+    drawn = state.rails
     assert tuple(rail.node for rail in drawn) == state.columns
     by_name = {rail.node: rail for rail in drawn}
     assert by_name["add1"].joins
@@ -175,15 +174,17 @@ def test_what_is_read() -> None:
 @pytest.mark.parametrize(
     ("share", "text"),
     [
-        (0, "0.0 %"),
-        (1e-9, "< 0.1 %"),
-        (0.00049, "< 0.1 %"),
+        (0, "0 %"),
+        (1e-9, "<0.1 %"),
+        (0.00049, "<0.1 %"),
         (0.0005, "0.1 %"),
         (0.5, "50.0 %"),
         (0.9994, "99.9 %"),
-        (0.9996, "> 99.9 %"),
-        (0.999999, "> 99.9 %"),
-        (1, "100.0 %"),
+        (0.99949, "99.9 %"),
+        (0.99951, ">99.9 %"),
+        (0.99996, ">99.9 %"),
+        (1 - 2**-53, ">99.9 %"),
+        (1, "100 %"),
     ],
 )
 def test_shares_round_to_neither_nothing_nor_all(share: float, text: str) -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from cnntui.core.nets import load_net
-from cnntui.labs.classes import bar_floor, order, rounded, usual_mistake
+from cnntui.labs.classes import bar_floor, order, usual_mistake, whole_percent
 from cnntui.labs.curves import log_ticks, loss_text, nearest, reach, smoothed, stretches, ticks, walked
 from cnntui.labs.train import CHOICES, HELP, TrainState, start
 from cnntui.labs.watching import (
@@ -86,7 +86,7 @@ def test_the_usual_mistake_is_off_the_diagonal() -> None:
 
 
 def test_a_probability_is_rounded_but_only_all_is_a_hundred() -> None:
-    assert [rounded(share) for share in (0.9897, 0.999, 0.29, 1, 0, 0.004)] == [
+    assert [whole_percent(share) for share in (0.9897, 0.999, 0.29, 1, 0, 0.004)] == [
         "99 %",
         "99 %",
         "29 %",

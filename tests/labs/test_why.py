@@ -16,7 +16,7 @@ from cnntui.core.notation import parse
 from cnntui.core.sight import unit_sight
 from cnntui.labs import explore
 from cnntui.labs.excitement import cropped, dead_channels, gathered, strongest
-from cnntui.labs.explore import LAYER, OVERVIEW, ExploreState, MoveError
+from cnntui.labs.explore import LAYER, OVERVIEW, Dead, ExploreState, MoveError
 from cnntui.labs.opened import Picture, open_net
 from cnntui.labs.overview import told
 from cnntui.labs.why import CARRIED, GRADIENT, OCCLUSION, about, asked_number, heat, is_due, occluded, reasons, rival_of
@@ -261,18 +261,18 @@ def test_dead_is_not_still() -> None:
     state.parameters["conv1"]["weight"][1] = 0
     state.parameters["conv1"]["bias"][1] = -1
     *_, (excitement, of) = gathered(state, gallery())
-    assert ("relu1", 1) in dead_channels(excitement) and dead_channels(None) == frozenset()
+    assert ("relu1", 1) in dead_channels(excitement).channels and dead_channels(None) == Dead()
     found = strongest(state.model, gallery(), excitement, "relu1", 1, of)
     assert found is not None and found.is_dead and not found.patches
     assert found.words == "channel 1 is dead: over 12 test pictures it never rose above 0"
-    dead = frozenset({("relu1", 1)})
+    dead = Dead(frozenset({("relu1", 1)}))
     state = replace(state, known={})
     assert told(state, "relu1").endswith("1 still")
     known = state.knowing(dead)
     assert told(known, "relu1").endswith("· 1 dead") and known.is_dead("relu1", 1) and known.knowing(dead) is known
     # A channel that is not still now is alive at this moment, whatever was found at another one.
-    assert not state.knowing(frozenset({("relu1", 0)})).is_dead("relu1", 0)
-    assert not any(("conv1", channel) in dead_channels(excitement) for channel in range(4))
+    assert not state.knowing(Dead(frozenset({("relu1", 0)}))).is_dead("relu1", 0)
+    assert not any(("conv1", channel) in dead_channels(excitement).channels for channel in range(4))
 
 
 def test_the_input_is_not_excited() -> None:

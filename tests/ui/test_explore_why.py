@@ -211,7 +211,7 @@ async def test_what_the_trainer_tells_next_is_taken(run: Path) -> None:
         view.post_message(ExploreView.Polled(reader, told, newer, view.state.moments))
         await idle(pilot)
         assert view.subject is not None and view.subject.excitement is newer
-        assert view.state.dead >= {("relu1", channel) for channel in range(6)}
+        assert view.state.dead.channels >= {("relu1", channel) for channel in range(6)}
 
 
 async def test_a_dead_channel_is_marked_and_told(run: Path) -> None:

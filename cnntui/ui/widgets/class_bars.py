@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 import numpy as np
 
 from cnntui.core.windows import Array
+from cnntui.labs.classes import percent
 from cnntui.labs.explore import ExploreState
 from cnntui.ui.theme import Palette, ink
 from cnntui.ui.widgets.painted import Canvas
 
 NAME = 9  # columns of a class's name at most
-PERCENT = 6  # 98.2 %
-WAS = len(" was 98.2 %")
+PERCENT = 7  # >99.9 %
+WAS = len(" was >99.9 %")
 LEAST = 5  # columns of a bar beside the words of what was before
 EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def before(state: ExploreState) -> Array | None:
     """The probabilities to compare with: of the pinned moment, else of what nothing was changed in; None: of nothing."""
+    if not state.has_classes:
+        return None
     if state.pinned_trace is not None:
         return np.nan_to_num(state.pinned_trace.probabilities)
     return np.nan_to_num(state.untouched.probabilities) if state.touched else None
@@ -41,8 +46,14 @@ def put_class_bars(
     """Draw them in at most so many columns and lines; returns the lines taken.
 
     A class is its name, a bar to 100 %, its percent; ✓ or ✗ at the label says whether it is what the net reads; the class
-    asked about is in the accent colour. What was before is a dim bar behind, and in words where there is room.
+    asked about is in the accent colour. What was before is a dim bar behind, and in words where there is room. Where the
+    output is a map there are no classes: it is said what it is.
     """
+    if not state.has_classes:
+        lines = wrap(state.output_words, max(1, wide))[:tall]
+        for line, text in enumerate(lines):
+            canvas.put(x, y + line, text, ink(colors.dim))
+        return len(lines)
     odds, was = state.probabilities, before(state)
     classes = shown(state, tall)
     names = {i: state.class_name(i) for i in classes}
@@ -96,10 +107,3 @@ def _put_bar(
         canvas.put(x + first, y, ("." if plain else "░") * (reached - first), ink(colors.dim))
     elif reached < whole:
         canvas.put(x + reached, y, "|" if plain else "▏", ink(colors.background, colors.accent))
-
-
-def percent(share: float) -> str:
-    """98.2 %; all of it only where it is all, nothing only where it is next to nothing."""
-    if 0 < share < 0.0005:
-        return "<0.1 %"
-    return "100 %" if share >= 1 else f"{min(100 * share, 99.9):.1f} %"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from cnntui.core.shading import ZERO
-from cnntui.labs.classes import bar_floor, class_name, rounded, share, usual_mistake
+from cnntui.labs.classes import bar_floor, class_name, share, usual_mistake, whole_percent
 from cnntui.labs.plain import percent
 from cnntui.labs.watching import names
 from cnntui.runs.events import MOST_CLASSES
@@ -41,7 +41,7 @@ class ClassesPanel(Panel):
         lines = canvas.height - 1
         first = max(0, min(shown.looking.corner[0], len(order) - lines))
         self.page = (1, max(1, lines))
-        note = f"bars from {rounded(floor)}"
+        note = f"bars from {whole_percent(floor)}"
         if len(order) > lines:
             note += f"   {first + 1} to {first + lines} of {len(order)}, ↑ ↓"
         canvas.put(0, 0, f"{note} to 100 %"[: canvas.width] if len(order) <= lines else note, ink(colors.dim))

@@ -47,12 +47,12 @@ class ContextColumn(PaintedState[ExploreState]):
         if found is not None:
             y += put_heat(canvas, 0, y, found, canvas.width, canvas.height - y - 1 - air, colors, self.plain, marked)
         y += air
-        now, was = reading(state)
+        now, was = verdict(state)
         canvas.put(0, y, _cut(now, canvas.width), ink(colors.text, bold=True))
         if was:
             y += 1
             canvas.put(0, y, _cut(was, canvas.width), ink(colors.dim))
-        if y + 1 < canvas.height - (found is not None):
+        if state.has_classes and y + 1 < canvas.height - (found is not None):
             put_class_bars(canvas, 0, y + 1, canvas.width, canvas.height - y - 1, state, colors, self.plain)
 
     def _put_input(self, canvas: Canvas, marked: Marked, is_small: bool) -> int:
@@ -84,8 +84,11 @@ def flat(state: ExploreState) -> tuple[Array, str]:
     return np.asarray(x.mean(0)), f"mean of {len(x)} channels"
 
 
-def reading(state: ExploreState) -> tuple[str, str]:
-    """reads 7 ✗ is 1; and what it was before something was changed, or at the pinned moment."""
+def verdict(state: ExploreState) -> tuple[str, str]:
+    """reads 7 ✗ is 1; and what it was before something was changed, or at the pinned moment. Of a map what it is."""
+    if not state.has_classes:
+        what, _, shape = state.output_words.partition(": ")
+        return what, shape
     words, label, was = f"reads {state.class_name(state.read)}", state.picture.label, before(state)
     if label is not None:
         words += " ✓" if label == state.read else f" ✗ is {state.class_name(label)}"

@@ -31,7 +31,8 @@ class Headline(PaintedState[ExploreState]):
         if x + len(run) + 3 <= start:
             canvas.put(x, 0, run, ink(colors.dim))
         canvas.put(start - 2, 0, "  ")
-        wrong = state.picture.label not in (None, state.read)
+        told = state.has_classes and (state.is_ready or not state.is_heavy)
+        wrong = told and state.picture.label not in (None, state.read)
         canvas.put(start, 0, right, ink(colors.error if wrong else colors.text, bold=True))
 
 

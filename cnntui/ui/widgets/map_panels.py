@@ -9,7 +9,7 @@ import numpy as np
 from cnntui.core.arithmetic import MINUS, number
 from cnntui.core.shading import ZERO, glyphs, scale_of, shade
 from cnntui.core.windows import Array
-from cnntui.labs.classes import class_name, rounded
+from cnntui.labs.classes import class_name, whole_percent
 from cnntui.labs.watching import names, reading
 from cnntui.runs.events import Probe
 from cnntui.ui.theme import Palette, heat, ink, readable_on
@@ -99,7 +99,7 @@ class MapsPanel(Panel):
         for line, (i, name) in enumerate(zip(likeliest, labels, strict=True)):
             end = canvas.put(x, y + line, f"{name[:widest]:>{widest}} ", ink(colors.text))
             end = canvas.put(end, y + line, ("█" * round(odds[i] * room)) or "▏", ink(colors.accent))
-            canvas.put(end + 1, y + line, rounded(odds[i]), ink(colors.dim))
+            canvas.put(end + 1, y + line, whole_percent(odds[i]), ink(colors.dim))
 
     def _put_layer(
         self, canvas: Canvas, x: int, y: int, shown: Shown, probe: Probe, index: int, colors: Palette

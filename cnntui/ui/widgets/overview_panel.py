@@ -11,7 +11,7 @@ from cnntui.core.layers import shape_text
 from cnntui.core.network import INPUT
 from cnntui.core.shading import shade
 from cnntui.labs.explore import ExploreState
-from cnntui.labs.overview import Column, columns_of, network_rails, strip_range, told
+from cnntui.labs.overview import Column, columns_of, strip_range, told
 from cnntui.labs.rails import drawing
 from cnntui.labs.why import heat as heat_picture
 from cnntui.ui.theme import heat, ink, readable_on
@@ -64,16 +64,16 @@ class OverviewPanel(PaintedState[ExploreState]):
         wide = canvas.width >= WIDE
         side = 14 if wide else 10
         tall = side // 2
-        drawn = network_rails(state)
-        lanes = min(MOST_LANES, max(rail.lanes for rail in drawn))
+        lanes = min(MOST_LANES, max(rail.lanes for rail in state.rails))
         top = lanes + 1
         pitch = GUTTER + side + 1
         rows = max(1, (canvas.height - top + (1 if wide else 0)) // (tall + 1 if wide else tall))
-        classes = min(MOST_CLASSES, max(LEAST_CLASSES, canvas.width // 5)) if canvas.width >= LEAST_WIDE else 0
+        has_room = state.has_classes and canvas.width >= LEAST_WIDE
+        classes = min(MOST_CLASSES, max(LEAST_CLASSES, canvas.width // 5)) if has_room else 0
         under = self._wants_under()
         room = GUTTER + (UNDER if wide else UNDER_NARROW) + 1 if under else 0
         across = 2 if wide else 1
-        columns = columns_of(state, drawn, canvas.width - classes - 1, rows, pitch, VECTOR, across, room)
+        columns = columns_of(state, canvas.width - classes - 1, rows, pitch, VECTOR, across, room)
         self._places = []
         x = 0
         for place, column in enumerate(columns):

@@ -13,6 +13,7 @@ from textual.widget import Widget
 from cnntui.ui import theme
 
 Cell = tuple[str, Style]
+NO_GLYPH = "\N{REPLACEMENT CHARACTER}"
 S = TypeVar("S")
 
 
@@ -26,7 +27,9 @@ class Canvas:
         self.rows: list[list[Cell]] = [[(" ", base)] * width for _ in range(height)]
 
     def put(self, x: int, y: int, text: str, style: Style | None = None) -> int:
-        """Write text from column `x` of line `y`; returns the column behind it."""
+        """Write text from column `x` of line `y`; returns the column behind it. What a terminal would obey becomes `�`."""
+        if not text.isprintable():
+            text = "".join(glyph if glyph.isprintable() else NO_GLYPH for glyph in text)
         if 0 <= y < self.height:
             row = self.rows[y]
             ink = self.base if style is None else self.base + style

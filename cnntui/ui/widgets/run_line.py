@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rich.style import Style
 
-from cnntui.labs.classes import rounded
+from cnntui.labs.classes import whole_percent
 from cnntui.labs.plain import duration, percent, size
 from cnntui.labs.watching import rate
 from cnntui.runs.reader import RunView
@@ -72,7 +72,7 @@ class RunLine(Painted):
     def _put_progress(self, canvas: Canvas, view: RunView) -> None:
         colors, status = self.palette, view.status
         x = canvas.put(0, 1, f"epoch {status.epoch if status else 0}/{view.spec.epochs} ", ink(colors.text))
-        after = f" {rounded(view.progress):>5}"
+        after = f" {whole_percent(view.progress):>5}"
         if view.seconds_left is not None:
             after += f"  {duration(view.seconds_left)} left"
         room = max(8, min(60, canvas.width - x - len(after) - 1))
@@ -97,7 +97,7 @@ def facts(view: RunView) -> Iterator[tuple[str, bool]]:
     if not view.logged:
         yield "its log is gone", True
     elif view.read < 1:
-        yield f"reading the log {rounded(view.read)}", True
+        yield f"reading the log {whole_percent(view.read)}", True
     if view.test_accuracy and view.data:
         yield f"test {percent(view.test_accuracy[-1][1])} of {view.data.test:,}", True
     if status is not None and not view.ended:
