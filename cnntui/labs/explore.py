@@ -389,12 +389,6 @@ class ExploreState:
         """At a unit that is known to be there, before the net is run: of another picture, say."""
         return replace(self, known={}, node=node, unit=unit, level=level, path=())
 
-    def forget(self) -> None:
-        """Drop what was computed: it is computed again when it is asked for."""
-        for name in COMPUTED:
-            self.__dict__.pop(name, None)
-        self.known.clear()
-
     def adopt(self, other: ExploreState) -> None:
         """Take over what was computed for another place in the same net on the same picture."""
         for name in COMPUTED:
