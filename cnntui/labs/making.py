@@ -155,7 +155,7 @@ class Making:
 
     @property
     def decimals(self) -> int:
-        """Of the number that comes out: what is added up has two more."""
+        """That show three digits of the largest number that comes out."""
         return decimals(self.steps[0].scale)
 
     def is_of(self, state: ExploreState) -> bool:

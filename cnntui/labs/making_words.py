@@ -30,6 +30,7 @@ from cnntui.core.vocabulary import layer_text
 from cnntui.labs.making import Kind, Making, Place, decimals, told_as
 
 LARGE = 1e7  # from here on numbers are not written out
+GUARD = 4  # digits that what is added up may have more
 
 
 def heading(making: Making) -> list[str]:
@@ -127,18 +128,34 @@ class Printed:
 def printed(making: Making, place: Place | None) -> Printed:
     """Parts that add up to the sum as they are printed, and each step as it follows from the one before; else it says ≈.
 
-    Parts have two digits more than the map, the sum one.
+    The number has four digits of its map's scale; what is added up to it gets more until it re-adds.
     """
+    added = [each for ingredient in making.ingredients if (each := making.added(ingredient, place)) is not None]
+    plain = _printed(making, place, added, 0, 0)
+    found = plain
+    for guard in range(1, 1 + GUARD):
+        if all(relation != "≈" for relation, _ in found.steps):
+            return found
+        for more in range(guard + 1):
+            found = _printed(making, place, added, more, guard - more)
+            if all(relation != "≈" for relation, _ in found.steps):
+                return found
+    return plain
+
+
+def _printed(making: Making, place: Place | None, added: list[float], more: int, guard: int) -> Printed:
+    """With so many digits more in the sum, and in its parts so many more than that."""
     own = making.decimals
-    added = [making.added(each, place) for each in making.ingredients]
-    parts = [told_as(value, own + 2) for value in added if value is not None]
+    of_sum = own + 1 + (making.bias is not None) + more
+    of_parts = of_sum + 1 + guard
+    parts = [told_as(value, of_parts) for value in added]
     steps: list[tuple[str, str]] = []
     before: float | None = None
     if parts:
         before = prod(parts) if making.kind is Kind.FACTORS else sum(parts)
     for index, step in enumerate(making.steps):
         at = making.at(index, place)
-        digits = max(own, decimals(step.scale)) + (index == 0 and bool(parts))
+        digits = of_sum if parts and not index else max(own, decimals(step.scale)) + 1
         if step.values.ndim and at is None:
             steps.append(("", ""))
             continue
@@ -152,7 +169,7 @@ def printed(making: Making, place: Place | None) -> Printed:
             relation = "=" if abs(again - value) <= 0.5 * 10.0**-digits * (1 + 1e-9) else "≈"
         steps.append((relation, fixed(value, digits)))
         before = value
-    return Printed(tuple(fixed(value, own + 2) for value in parts), tuple(steps))
+    return Printed(tuple(fixed(value, of_parts) for value in parts), tuple(steps))
 
 
 def fixed(value: float, places: int) -> str:

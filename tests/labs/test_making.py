@@ -264,3 +264,20 @@ def test_words() -> None:
         "36 weights and a bias",
     ]
     assert heading(of(state, "input", 0, 1, 1)) == ["input", "channel 0", "what the net is given"]
+
+
+def test_a_number_has_four_digits_and_its_bias_is_added() -> None:
+    """Whatever the bias: rounded to nearest, and the lines re-add but where one in many says ≈."""
+    relations = []
+    for seed in range(40):
+        state = exploring("conv 3; relu; flatten; linear 4", (2, 6, 6), seed)
+        for node, unit in (("conv1", (1, 2, 3)), ("linear1", (2,))):
+            made = of(state, node, *unit)
+            told = printed(made, unit[1:] or None)
+            assert made.bias is not None
+            bias = re.fullmatch(r"\+ bias (\S+)", made.steps[1].words)
+            assert bias is not None
+            assert abs(float(parsed(bias[1])) - made.bias) <= 0.51 * 10 ** -(made.decimals + 2)
+            assert len(told.steps[made.looked][1].partition(".")[2]) >= made.decimals + 1
+            relations += [relation for relation, _ in told.steps[:2]]
+    assert relations.count("=") >= 0.97 * len(relations)

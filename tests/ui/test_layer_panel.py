@@ -18,13 +18,14 @@ from textual.screen import Screen
 from cnntui.core.arithmetic import MINUS
 from cnntui.labs.classes import percent
 from cnntui.labs.explore import ExploreState
+from cnntui.labs.making import making
 from cnntui.labs.making_words import printed
 from cnntui.labs.opened import Picture
 from cnntui.ui.compositor import TightCompositor, TightUpdate
 from cnntui.ui.theme import THEMES
 from cnntui.ui.widgets.class_bars import put_class_bars, shown
-from cnntui.ui.widgets.context import ContextColumn
-from cnntui.ui.widgets.layer_panel import LayerPanel
+from cnntui.ui.widgets.context import ContextColumn, verdict
+from cnntui.ui.widgets.layer_panel import LayerPanel, header
 from cnntui.ui.widgets.painted import Canvas, Painted
 from tests.labs.exploring import exploring, with_weights
 from tests.ui.helpers import digit
@@ -284,7 +285,13 @@ def test_class_bars() -> None:
     lines = bars(state, 30, 10)
     assert [line.split()[0] for line in lines] == ["0", "1", "2", "3"]
     assert all(percent(odds) in line for odds, line in zip(state.probabilities, lines, strict=True))
-    assert [("✓" in line) or ("✗" in line) for line in lines] == [False, False, True, False]
+    assert state.read != 2
+    assert [line.endswith("✗") for line in lines] == [i == state.read for i in range(4)]
+    assert [line.endswith("◂ label") for line in lines] == [i == 2 for i in range(4)]
+    assert [line.endswith("◂") for line in bars(state, 17, 10)] == [i == 2 for i in range(4)]
+    right = bars(exploring("flatten; linear 4", label=state.read), 30, 10)
+    assert [line.endswith("✓") for line in right] == [i == state.read for i in range(4)]
+    assert "✗" not in "".join(right) and "◂" not in "".join(right)
     longest = max(range(4), key=lambda i: lines[i].count("█"))
     assert longest == state.read
     assert "█" not in "".join(bars(state, 30, 10, plain=True))
@@ -304,17 +311,36 @@ def test_more_classes_than_room() -> None:
 
 def test_what_was_before() -> None:
     state = exploring("flatten; linear 4", label=2)
-    assert "was" not in "".join(bars(state, 40, 6))
+    assert "was" not in "".join(bars(state, 46, 6))
     changed = state.changed("linear1", "bias", (1,), 5.0)
     assert changed.read == 1
     before = np.asarray(state.probabilities)
-    lines = bars(changed, 40, 6)
+    title, *lines = bars(changed, 46, 6)
+    assert title == "█ now · ░ before"
     assert all(f"was {percent(odds)}" in line for odds, line in zip(before, lines, strict=True))
     narrow = bars(changed, 18, 6)
-    assert "was" not in "".join(narrow) and "░" in "".join(narrow)
-    pinned = state.pin()
-    moved = with_weights(pinned, changed.parameters)
-    assert all(f"was {percent(odds)}" in line for odds, line in zip(before, bars(moved, 40, 6), strict=True))
+    assert "was" not in "".join(narrow) and "░" in "".join(narrow[1:])
+    assert ["▲" in line for line in narrow[1:]] == [False, True, False, False]
+    assert ["▼" in line for line in narrow[1:]] == [True, False, True, True]
+    assert len(bars(changed, 18, 4)) == 4, "no title where a class would have to go for it"
+    pinned = replace(state, pinned=("step 15", state.model.parameters))
+    title, *lines = bars(with_weights(pinned, changed.parameters), 46, 6)
+    assert title == "█ now · ░ step 15"
+    assert all(f"was {percent(odds)}" in line for odds, line in zip(before, lines, strict=True))
+    still = bars(pinned, 18, 6)
+    assert "▲" not in "".join(still) and "▼" not in "".join(still)
+
+
+def test_what_it_was_read_as() -> None:
+    state = exploring("flatten; linear 4", label=2)
+    was = state.class_name(state.read)
+    changed = state.changed("linear1", "bias", (1,), 5.0)
+    assert verdict(state, 28)[1] == ""
+    assert verdict(changed, 28) == ("reads 1 ✗ is 2", f"was {was} before your changes")
+    assert verdict(changed, 17)[1] == f"before changes: {was}"
+    pinned = replace(changed, pinned=("step 200", state.model.parameters))
+    assert verdict(pinned, 17)[1] == f"at step 200: {was}"
+    assert verdict(pinned, 12)[1] == f"pinned: {was}"
 
 
 def test_a_map_has_no_bars() -> None:
@@ -343,3 +369,27 @@ async def test_three_channels_are_said() -> None:
     unlabelled = replace(state.picture, label=None)
     column = (await seen(state.show(unlabelled)))[1]
     assert "✓" not in column and "✗" not in column
+
+
+@pytest.mark.parametrize("wide", [40, 62, 90])
+def test_the_header_cuts_no_word(wide: int) -> None:
+    parts = ["relu2", "channel 3 of 0–63", "of conv2: 3×3 kernels over 32 maps, padded", "288 weights and a bias"]
+    words = set(" ".join(parts).replace(",", "").split())
+    for lines in (1, 2):
+        made = header(parts, wide, lines)
+        assert len(made) <= lines and all(len(line) <= wide for line in made)
+        assert set(" ".join(made).replace(",", "").split()) <= words | {"·"}
+        assert made[0].startswith("relu2 · channel 3")
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+async def test_titles_and_steps_are_whole_words(size: tuple[int, int]) -> None:
+    """No name, number or word of a title or a step is cut."""
+    state = exploring("conv 8; relu; maxpool 2; flatten; linear 12; relu; linear 10", (1, 12, 12))
+    for node, unit in (("conv1", (3, 4, 4)), ("linear1", (3,)), ("linear2", (3,)), ("maxpool1", (3, 1, 1))):
+        for state_ in (state.look(node, unit), state.look(node, unit).silence(node, unit[0])):
+            panel, _ = await seen(state_, size)
+            assert "…" not in panel
+            made = making(state_)
+            for step in made.steps:
+                assert all(re.search(rf"(?<!\S){re.escape(word)}(?!\S)", panel) for word in step.words.split()), panel

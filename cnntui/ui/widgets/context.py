@@ -47,7 +47,7 @@ class ContextColumn(PaintedState[ExploreState]):
         if found is not None:
             y += put_heat(canvas, 0, y, found, canvas.width, canvas.height - y - 1 - air, colors, self.plain, marked)
         y += air
-        now, was = verdict(state)
+        now, was = verdict(state, canvas.width)
         canvas.put(0, y, _cut(now, canvas.width), ink(colors.text, bold=True))
         if was:
             y += 1
@@ -84,7 +84,7 @@ def flat(state: ExploreState) -> tuple[Array, str]:
     return np.asarray(x.mean(0)), f"mean of {len(x)} channels"
 
 
-def verdict(state: ExploreState) -> tuple[str, str]:
+def verdict(state: ExploreState, room: int) -> tuple[str, str]:
     """reads 7 ✗ is 1; and what it was before something was changed, or at the pinned moment. Of a map what it is."""
     if not state.has_classes:
         what, _, shape = state.output_words.partition(": ")
@@ -94,8 +94,12 @@ def verdict(state: ExploreState) -> tuple[str, str]:
         words += " ✓" if label == state.read else f" ✗ is {state.class_name(label)}"
     if was is None:
         return words, ""
-    when = f", {state.pinned[0]}" if state.pinned is not None else ", unchanged"
-    return words, f"was {state.class_name(int(was.argmax()))}{when}"
+    then = state.class_name(int(was.argmax()))
+    if state.pinned is not None:
+        forms = (f"at {state.pinned_words}: {then}", f"pinned: {then}")
+    else:
+        forms = (f"was {then} before your changes", f"before changes: {then}", f"before: {then}")
+    return words, next((form for form in forms if len(form) <= room), forms[-1])
 
 
 def sight_words(seen: Sight | None, shape: tuple[int, ...], narrow: bool) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from textwrap import wrap
 
 import numpy as np
 from rich.style import Style
@@ -26,6 +27,7 @@ BRACE = 3  # columns between the ingredients and the result
 ROWS = 3  # ingredients that are to be seen at once, if need be smaller
 TALLEST = 16  # lines of an ingredient
 SMALL, LEAST = 7, 3  # lines of the maps beside the one looked at, at most and at least
+BESIDE = 10  # columns kept for the number beside a small map
 UNDER = Style(underline=True)
 WEIGHT_CELLS = ((8, 6), (6, 5), (5, 4), (4, 4), (2, 0))  # columns of a weight, and of the number in it
 
@@ -97,14 +99,10 @@ class LayerPanel(PaintedState[ExploreState]):
         place = (unit[1], unit[2]) if len(unit) == 3 else None
         told = printed(made, place)
         top = 2 if canvas.height >= ROOMY else 1
-        x, y = 0, 0
-        for index, part in enumerate(heading(made)):
-            text = f" · {part}" if x else part
-            if x and x + len(text) > canvas.width and y + 1 < top:
-                x, y, text = 0, y + 1, part
-            room = max(0, canvas.width - x)
-            text = text if len(text) <= room else f"{text[: room - 1]}…"
-            x = canvas.put(x, y, text, ink(colors.text) if index else ink(colors.accent, bold=True))
+        for y, line in enumerate(header(heading(made), canvas.width, top)):
+            name, joint, more = line.partition(" · ") if not y else ("", "", line)
+            x = canvas.put(0, y, name, ink(colors.accent, bold=True))
+            canvas.put(x, y, joint + more, ink(colors.text))
         wide = self._result_width(canvas, made)
         left = canvas.width - wide - BRACE
         if made.ingredients:
@@ -147,7 +145,7 @@ class LayerPanel(PaintedState[ExploreState]):
         at = max(0, min(self.highlighted, count - 1))
         first = at // self.page * self.page
         page = range(first, min(first + self.page, count))
-        self._put_titles(canvas, top, tile, made)
+        self._put_titles(canvas, top, tile, made, wide)
         seen = made.seen(place)
         y = top + 1
         pitch = tile.tall + 1 + (len(page) * (tile.tall + 2) <= lines)
@@ -208,26 +206,29 @@ class LayerPanel(PaintedState[ExploreState]):
         """Its number; the whole name where they are of several layers, as at a merge."""
         return each.name if self.making.kind in (Kind.TERMS, Kind.FACTORS) else str(each.channel)
 
-    def _put_titles(self, canvas: Canvas, y: int, tile: Tile, made: Making) -> None:
-        """What each column is, and its scale."""
-        colors, one = self.palette, made.ingredients[0]
-        names = {each.node for each in made.ingredients}
-        name = one.name if len(made.ingredients) == 1 else one.node if len(names) == 1 else "branches"
-        next_ = tile.weights[0] if tile.weights[1] else canvas.width
-        _put_title(canvas, 0, y, name, made.value_scale, next_ - 1, colors)
+    def _put_titles(self, canvas: Canvas, y: int, tile: Tile, made: Making, wide: int) -> None:
+        """What each column is, and its scale; shorter words where there is no room for all of them."""
+        one, names = made.ingredients[0], {each.node for each in made.ingredients}
+        forms = [one.node if len(names) == 1 else "branches"]
+        if len(made.ingredients) == 1 and one.channel is not None:
+            forms = [one.name, f"{one.node} {one.channel}", *forms]
+        columns = [(0, forms, made.value_scale)]
         if tile.weights[1]:
-            next_ = tile.partial[0] if tile.partial[1] else canvas.width
-            _put_title(
-                canvas,
-                tile.weights[0],
-                y,
-                "weights" if made.kind is Kind.PRODUCTS else "∗",
-                made.weight_scale,
-                next_ - 1,
-                colors,
-            )
+            forms = ["weights", "w"] if made.kind is Kind.PRODUCTS else ["∗"]
+            columns.append((tile.weights[0], forms, made.weight_scale))
         if tile.partial[1]:
-            _put_title(canvas, tile.partial[0], y, "=", made.partial_scale, tile.wide, colors)
+            columns.append((tile.partial[0], ["="], made.partial_scale))
+        for shorter in range(max(len(forms) for _, forms, _ in columns)):
+            told = [(x, forms[min(shorter, len(forms) - 1)], scale) for x, forms, scale in columns]
+            widths = [len(name) + 1 + put_scale_width(scale) for _, name, scale in told]
+            starts: list[int] = []
+            for (x, *_), before in zip(told, [-1, *widths], strict=False):
+                starts.append(max(x, starts[-1] + before + 1) if starts else x)
+            if starts[-1] + widths[-1] <= wide:
+                break
+        for x, (_, name, scale) in zip(starts, told, strict=True):
+            end = canvas.put(x, y, name, ink(self.palette.text))
+            put_scale_text(canvas, end + 1, y, scale, self.palette)
 
     def _put_row(
         self,
@@ -297,7 +298,7 @@ class LayerPanel(PaintedState[ExploreState]):
         words = f"{page[0] + 1}–{page[-1] + 1} of {count}"
         rest = ""
         if made.is_sum:
-            digits = made.decimals + 2
+            digits = len(told.parts[0].partition(".")[2])
             others = [float(text.replace(MINUS, "-")) for index, text in enumerate(told.parts) if index not in page]
             rest = f"{len(others)} more {fixed(told_as(sum(others), digits), digits)}"
         order = ", the strongest first" if made.by_strength else ", by number"
@@ -323,7 +324,8 @@ class LayerPanel(PaintedState[ExploreState]):
     ) -> None:
         """From the top down: the map looked at large, the others small, as words alone where there is no room."""
         lines, colors = canvas.height - top, self.palette
-        rooms = self._rooms(made, wide, lines)
+        heads = _heads(made, wide)
+        rooms = self._rooms(made, wide, lines - sum(len(words) - 1 for words, _ in heads))
         y = top
         for index, step in enumerate(made.steps):
             if y >= canvas.height:
@@ -331,16 +333,19 @@ class LayerPanel(PaintedState[ExploreState]):
             looked = index == made.looked
             relation, value = told.steps[index]
             style = ink(colors.accent, bold=True) if looked else ink(colors.text)
-            scale = put_scale_width(step.scale)
             room = rooms[index]
-            canvas.put(x, y, step.words[: max(0, wide - (scale + 1 if room else 0))], style)
+            words, scale = heads[index]
             text = f"{relation or ' '} {value}" if value else ""
+            for line, part in enumerate(words):
+                canvas.put(x, y + line, part, style)
+            y += len(words) - 1
             if not room:
-                y += len(step.words) + 1 + len(text) > wide
+                y += len(words[-1]) + 1 + len(text) > wide
                 canvas.put(x + wide - len(text), y, text, style)
                 y += 2 if lines >= ROOMY else 1
                 continue
-            put_scale_text(canvas, x + wide - scale, y, step.scale, colors)
+            if scale:
+                put_scale_text(canvas, x + wide - put_scale_width(step.scale), y, step.scale, colors)
             cursor = Marked(made.at(index, place) if step.values.size > 1 else None)
             then = self._then
             if looked and then is not None:
@@ -352,7 +357,7 @@ class LayerPanel(PaintedState[ExploreState]):
                 y + 1,
                 step.values,
                 step.scale,
-                wide if looked else wide - 8,
+                wide if looked else wide - BESIDE,
                 room,
                 colors,
                 self.plain,
@@ -407,7 +412,7 @@ class LayerPanel(PaintedState[ExploreState]):
         for place, index in enumerate(others):
             room = max(min(SMALL, left // (len(others) - place)), LEAST)
             if room <= left:
-                rooms[index] = extent(made.steps[index].values.shape, wide - 8, room, self.plain)[1]
+                rooms[index] = extent(made.steps[index].values.shape, wide - BESIDE, room, self.plain)[1]
                 left -= rooms[index]
         return rooms
 
@@ -415,6 +420,20 @@ class LayerPanel(PaintedState[ExploreState]):
 def _fits(shape: tuple[int, ...], wide: int, tall: int) -> bool:
     """Whether a slice of a kernel can be drawn cell by cell."""
     return shape[0] <= tall and WEIGHT_CELLS[-1][0] * shape[1] <= wide
+
+
+def _heads(made: Making, wide: int) -> list[tuple[list[str], bool]]:
+    """Of each step its words in lines, none of them cut, and whether its scale stands behind the last of them.
+
+    Where there is no room, the scale has a line for itself; but the one that the step before has, is not said again.
+    """
+    heads: list[tuple[list[str], bool]] = []
+    for index, step in enumerate(made.steps):
+        words = wrap(step.words, max(4, wide)) or [""]
+        fits = len(words[-1]) + 1 + put_scale_width(step.scale) <= wide
+        again = index > 0 and step.scale == made.steps[index - 1].scale
+        heads.append(([*words, ""], True) if step.values.ndim and not fits and not again else (words, fits))
+    return heads
 
 
 def _half(wide: int) -> int:
@@ -431,13 +450,23 @@ def put_scale_width(scale: float) -> int:
 _NO_COLORS = Palette("#000000", *("#ffffff",) * 7)
 
 
-def _put_title(canvas: Canvas, x: int, y: int, name: str, scale: float, end: int, colors: Palette) -> None:
-    """A name and a scale, the scale first where there is no room for both."""
-    width = put_scale_width(scale)
-    room = end - x - width - 1
-    if room > 0:
-        x = canvas.put(x, y, name[:room] if len(name) <= room else name[: room - 1] + "…", ink(colors.text)) + 1
-    put_scale_text(canvas, x, y, scale, colors)
+def header(parts: list[str], width: int, lines: int) -> list[str]:
+    """In so many lines what has room, the last parts and details left out first; no word is cut."""
+    name, *rest = parts
+    short = [rest[0].partition(" of ")[0], *rest[1:]] if rest else []
+    tries = [[name, *rest], [name, *rest[:2]], [name, *short], [name, *short[:2]]]
+    if len(short) > 1:
+        clauses = short[1].split(", ")
+        tries += [[name, short[0], ", ".join(clauses[:count])] for count in range(len(clauses) - 1, 0, -1)]
+    tries += [[name, *short[:1]], [name]]
+    for told in tries:
+        made = [told[0]]
+        for part in told[1:]:
+            longer = f"{made[-1]} · {part}"
+            made[-1:] = [longer] if len(longer) <= width else [made[-1], part]
+        if len(made) <= lines and max(map(len, made)) <= width:
+            return made
+    return [name[:width]]
 
 
 def _underline(canvas: Canvas, x: int, y: int, wide: int) -> None:
