@@ -23,7 +23,7 @@ from cnntui.ui.views.explore import ExploreView
 from cnntui.ui.widgets.draw_pad import DrawPad
 from tests.bench_training import NET, WATCH_ROUNDS, WATCH_SECONDS, Watcher, speed, step_of
 
-STROKES = 30
+STROKES = 24  # from the middle towards a corner: farther there is no paper
 
 
 def explored() -> dict[str, Any]:

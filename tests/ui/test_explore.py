@@ -1154,3 +1154,17 @@ async def test_a_moment_that_is_gone_keeps_its_weights_and_its_step(run: Path) -
         nearest = max(moment.step for moment in view.state.moments if moment.step < (step or 0))
         await press(pilot, "comma")
         assert view.state.model.step == nearest
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_net_that_makes_maps(size: tuple[int, int]) -> None:
+    """It reads nothing as anything: no bars, no percent; y asks about the number looked at."""
+    async with opened(Wish("conv 3 same; relu; conv 1 same", shape=(1, 28, 28)), size) as (view, app, pilot):
+        assert "the output is a map: 1×28×28" in screen(app)
+        for keys in (("y",), ("right", "y"), ("y",), ("7",), ("enter",), ("enter",), ("t",), ("z",)):
+            await press(pilot, *keys)
+            assert "read as" not in screen(app) and "the output is a map" in screen(app)
+            if keys == ("right", "y"):
+                unit = ",".join(map(str, view.state.unit))
+                assert f"why {view.state.node}[{unit}]" in screen(app)
+        assert not any(f"{share} %" in screen(app) for share in range(101))

@@ -345,7 +345,7 @@ def test_what_it_was_read_as() -> None:
 
 def test_a_map_has_no_bars() -> None:
     state = exploring("conv 3 same; relu", label=2).changed("conv1", "bias", (1,), 5.0)
-    assert "".join(bars(state, 20, 6)).split() == ["the", "output", "is", "a", "map:", "3×8×8"]
+    assert " ".join(bars(state, 20, 6)).split() == ["the", "output", "is", "a", "map:", "3×8×8"]
 
 
 async def test_a_map_is_read_as_nothing() -> None:
