@@ -111,7 +111,9 @@ def _put_classes(
             end += 1
         if is_read and label is not None:
             is_right = i == label
-            canvas.put(end, y + line, " ✓" if is_right else " ✗", ink(colors.text if is_right else colors.error, bold=True))
+            canvas.put(
+                end, y + line, " ✓" if is_right else " ✗", ink(colors.text if is_right else colors.error, bold=True)
+            )
         elif i == label:
             canvas.put(end, y + line, " ◂ label" if is_told else " ◂", ink(colors.text, bold=True))
         if in_words and was is not None and percent(was[i]) != percent(odds[i]):
