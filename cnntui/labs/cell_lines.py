@@ -82,7 +82,9 @@ def _flowing(each: Sum, label: str, width: int, chosen: int | None, keep: int | 
     if hidden and equation.joint == ", ":
         pieces.append([Piece(f"… {hidden:,} no larger", "dim")])
     elif hidden:
-        what = f"the {hidden:,} smaller" if each.smaller and shown else f"{hidden:,} more" if shown else f"all {hidden:,}"
+        what = (
+            f"the {hidden:,} smaller" if each.smaller and shown else f"{hidden:,} more" if shown else f"all {hidden:,}"
+        )
         told = f" ({what} {each.noun})" if each.noun else f" ({what})"
         pieces.append([Piece(_rest(each, shown, others)), Piece(told, "dim")])
     if each.has_bias:

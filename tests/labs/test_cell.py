@@ -288,7 +288,10 @@ def readable(whole: Anatomy, width: int, height: int) -> list[str]:
         else:
             found[-1] += f" {line.strip()}"
     words = re.compile(r" \((the |all )?[\d,]+( more| smaller)?( channels)?\)| bias\b|, … [\d,]+ no larger")
-    return [re.sub(r"\s+", " ", words.sub("", line)).replace("( ", "(").replace(" )", ")").replace("·", "0") for line in found]
+    return [
+        re.sub(r"\s+", " ", words.sub("", line)).replace("( ", "(").replace(" )", ")").replace("·", "0")
+        for line in found
+    ]
 
 
 def test_what_is_printed_re_adds_at_every_size() -> None:
