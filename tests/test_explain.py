@@ -76,7 +76,10 @@ def test_a_run_in_lines() -> None:
     assert lines[0] == "20260101-120000-small-abcdef: best checkpoint, step 5"
     assert lines[1].startswith(f"{run_directory / 'dot.png'}, read as ")
     assert lines[3].startswith("linear1[2] = ")
-    assert lines[-1] == "moved by the pixels of rows 0 to 11, columns 0 to 11, the whole picture"
+    assert lines[-1] == "moved by pixel rows 0 to 11, columns 0 to 11, the whole picture"
+    refused = run("last", "--layer", "linear1", "--unit", "2", "--input", "1,30,30")
+    assert refused.exit_code == 1
+    assert "--input 1,30,30: 20260101-120000-small-abcdef is a run, and reads 1,12,12: give a picture" in refused.stderr
     assert max(map(len, lines[2:])) <= 110, "the first two name the run and the file"
 
 
@@ -86,9 +89,26 @@ def _dot(directory: Path) -> Path:
     return path
 
 
+def test_where_the_largest_products_are_from() -> None:
+    found = document("lenet5", "--layer", "conv2", "--unit", "3,4,5")
+    most = max(found["terms"], key=lambda term: abs(term["product"]))
+    text = " ".join(run("lenet5", "--layer", "conv2", "--unit", "3,4,5").stdout.split())
+    told = text.split("the largest products: ")[1].split(", (")[0]
+    product, _, source = told.partition(" from ")
+    readd(product)
+    assert source == f"{most['from']['node']}[{','.join(map(str, most['from']['unit']))}]"
+    assert text.endswith("moved by pixel rows 8 to 21, columns 10 to 23")
+    pixel = run("lenet5", "--layer", "input", "--unit", "0,9,8").stdout.splitlines()
+    assert pixel[-1] == "moved by pixel row 9, column 8"
+    assert "there are input" in run("lenet5", "--layer", "", "--unit", "0").stderr
+    assert "no layer is called ''" in run("lenet5", "--layer", "", "--unit", "0").stderr
+    many = " ".join(run("mnist-2conv", "--layer", "conv2", "--unit", "3,4,5").stdout.split())
+    assert "the 32 channels and the bias: " in many
+
+
 def test_very_many_terms_are_folded() -> None:
     result = run("mnist-2conv", "--layer", "relu3", "--unit", "5")
-    equation = result.stdout.split("the 12 largest of 3,136 terms: ")[1].split("\n\n")[0]
+    equation = result.stdout.split("the 12 largest of 3,136 terms: ")[1].split("\n  the largest products")[0]
     folded, rest = equation.rsplit("\n", 1)
     readd(" ".join(folded.split()))
     assert rest.startswith("  … + 3,124 smaller terms = ")
@@ -99,7 +119,7 @@ def test_very_many_terms_are_folded() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["lenet5", "--layer", "conv9", "--unit", "0,0,0"], "no layer is called conv9; there are input, conv1, tanh1"),
+        (["lenet5", "--layer", "conv9", "--unit", "0,0,0"], "no layer is called 'conv9'; there are input, conv1, tanh1"),
         (["lenet5", "--layer", "conv1", "--unit", "6,0,0"], "conv1 has no unit 6,0,0: it has channels 0 to 5, rows"),
         (["lenet5", "--layer", "conv1", "--unit", "6,0"], "conv1 is 6×28×28: a unit of it is channel, row, column"),
         (["lenet5", "--layer", "conv1", "--unit", "a"], "--unit a is not written like 3,12,7"),

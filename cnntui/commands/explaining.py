@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cnntui.labs.opened import Opened, Picture
 
 WIDTH = 100
+FEW = 3  # products of which it is said where they are from
 MANY = 100  # terms, of which only the largest are printed
 LARGEST = 12
 
@@ -59,7 +60,12 @@ def explain(
     if not re.fullmatch(r"-?\d{1,12}(,-?\d{1,12})*", unit.replace(" ", "")):
         fail(f"--unit {unit} is not written like 3,12,7 (channel, row, column) or 5")
     try:
-        opened = open_model(model, weights, read_shape(shapes[0]) if shapes else None, seed)
+        shape = read_shape(shapes[0]) if shapes else None
+        opened = open_model(model, weights, shape, seed)
+        own = opened.analysis.network.input
+        if shape is not None and opened.run is not None and (weights is None or shape != own):
+            of_run = ",".join(map(str, own))
+            fail(f"--input {shapes[0]}: {opened.title} is a run, and reads {of_run}: give a picture file or test:N")
         asked = checked_unit(opened.analysis, layer, tuple(map(int, unit.split(","))))
         picture = open_picture(opened, pictures[0] if pictures else None)
         with np.errstate(all="ignore"):  # a net that has diverged is explained as it is
@@ -171,7 +177,9 @@ def _lines(found: Explanation, opened: Opened, picture: Picture, trace: Trace) -
     else:
         (top, bottom), (left, right) = pixels.values()
         whole = "" if found.pixels else ", the whole picture"
-        yield f"moved by the pixels of rows {top} to {bottom}, columns {left} to {right}{whole}"
+        rows = f"pixel row {top}" if top == bottom else f"pixel rows {top} to {bottom}"
+        columns = f"column {left}" if left == right else f"columns {left} to {right}"
+        yield f"moved by {rows}, {columns}{whole}"
 
 
 def _arithmetic(step: Step) -> Iterator[str]:
@@ -181,8 +189,25 @@ def _arithmetic(step: Step) -> Iterator[str]:
         lines = list(map(str, step.equations))
     else:
         _, rest = largest(step, LARGEST)
-        channels = f"the {len(step.channels)} channels: {step.equations[-1]}" if len(step.equations) > 1 else ""
+        added = f"the {len(step.channels)} channels" + (" and the bias" if step.bias else "")
+        channels = f"{added}: {step.equations[-1]}" if len(step.equations) > 1 else ""
         shown = f"the {LARGEST} largest of {len(step.terms):,} terms: {rest.equation}" if rest else ""
         lines = [line for line in (channels, shown, rest.text if rest else "") if line]
+    lines += _largest_products(step)
     for line in lines:
         yield from textwrap.wrap(line, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+
+
+def _largest_products(step: Step) -> list[str]:
+    """Weight times value of the terms that count most, and where each is from."""
+    from cnntui.core.arithmetic import TIMES
+    from cnntui.labs.cell_terms import product_text, sorted_terms
+
+    if step.kind != "sum" or step.op == "add" or len(step.terms) <= 1 or step.equations[-1].function:
+        return []
+    told = []
+    for term in (step.terms[index] for index in sorted_terms(step)[:FEW]):
+        if term.product:
+            value, weight, product = product_text(term)
+            told.append(f"({weight}{TIMES}{value}) = {product} from {term.source}")
+    return [f"the largest product{'s' * (len(told) > 1)}: {', '.join(told)}"] if told else []

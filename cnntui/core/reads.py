@@ -59,7 +59,7 @@ def checked_unit(analysis: Analysis, node: str, unit: Unit) -> Unit:
         more = f", … {len(there) - MOST_NAMES} more" if len(there) > MOST_NAMES else ""
         near = get_close_matches(node, there[MOST_NAMES:])
         like = f"; like it: {', '.join(near)}" if near else ""
-        raise ValueError(f"no layer is called {node}; there are {', '.join(there[:MOST_NAMES])}{more}{like}")
+        raise ValueError(f"no layer is called {node!r}; there are {', '.join(there[:MOST_NAMES])}{more}{like}")
     shape = shapes[node]
     if len(unit) != len(shape):
         wanted = "channel, row, column" if len(shape) == 3 else "one number"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -85,8 +85,15 @@ def written(
     labels = [f"{part.name:>{longest}} " for part in parts]
 
     def block(index: int, room: int | None) -> list[Line]:
-        return _part(parts[index], across, labels[index], width, room, None if index else chosen)
+        return whole_part(parts[index], across, labels[index], width, None if index else chosen, {}, room)
 
+    return stacked(block, parts, height, hint)
+
+
+def stacked(
+    block: Callable[[int, int | None], list[Line]], parts: Sequence[Part], height: int | None, hint: str
+) -> list[Line]:
+    """The lines of all parts, in at most so many: `block` gives those of one of them in some room."""
     blocks = [block(index, height) for index in range(len(parts))]
     if height is not None and len(parts) > 1 and sum(map(len, blocks)) > height:
         blocks = _folded_blocks(blocks, block, parts, height, hint)
@@ -95,7 +102,7 @@ def written(
 
 def _folded_blocks(
     whole: list[list[Line]],
-    block: Callable[[int, int], list[Line]],
+    block: Callable[[int, int | None], list[Line]],
     parts: Sequence[Part],
     height: int,
     hint: str,
@@ -121,11 +128,21 @@ def _folded_blocks(
     return [*short[:keep], *([told] if height > ends else []), *short[len(short) - ends :]]
 
 
-def _part(part: Part, across: int, label: str, width: int, height: int | None, chosen: int | None = None) -> list[Line]:
-    """One equation, wrapped: a row of the kernel a line where that fits."""
+def whole_part(
+    part: Part,
+    across: int,
+    label: str,
+    width: int,
+    chosen: int | None,
+    named: Mapping[int, str],
+    height: int | None = None,
+) -> list[Line]:
+    """One equation, wrapped: a row of the kernel a line where that fits; `named` are words behind some of its terms."""
     equation = part.equation
     opening, closing = equation.brackets
-    terms = [_term(equation, part.taps, i) for i in range(len(equation.terms))]
+    terms = [term_piece(equation, part.taps, i) for i in range(len(equation.terms))]
+    for i, words in named.items():
+        terms[i] = replace(terms[i], text=terms[i].text + words)
     if chosen is not None and chosen < len(part.taps):
         terms[chosen] = replace(terms[chosen], kind="winner")
     result = f" {equation.relation} {equation.result} "
@@ -182,7 +199,7 @@ def _folded(line: Line, room: int, hidden: int, joint: str) -> tuple[Line, int]:
         hidden += 1
 
 
-def _term(equation: Equation, taps: Sequence[Tap], index: int) -> Piece:
+def term_piece(equation: Equation, taps: Sequence[Tap], index: int) -> Piece:
     """A term as it is shown: padding with the sign that the grid has for it."""
     text = equation.terms[index]
     if index >= len(taps):
@@ -297,7 +314,7 @@ def _entry(state: ConvolveState, product: Product) -> tuple[Piece, Piece, Piece]
     equation = weighted_sum([Tap(product.input, product.value, product.weight)], divisor=by)
     made = product.weight * product.value
     kind = "padding" if product.input is None else "zero" if made == 0 else "positive" if made > 0 else "negative"
-    factors = _term(equation, [Tap(product.input, product.value, product.weight)], 0).text
+    factors = term_piece(equation, [Tap(product.input, product.value, product.weight)], 0).text
     if operation.pool:
         factors = brief(product.value)
     return place, Piece(f"{factors}{equation.tail}", kind), Piece(f" {equation.relation} {equation.result}", kind)

@@ -18,6 +18,7 @@ from cnntui.core.operation import Part
 from cnntui.core.shading import scale_of
 from cnntui.core.steps import taps
 from cnntui.core.windows import Array
+from cnntui.labs.cell_lines import Sum
 from cnntui.labs.cell_terms import (
     arranged,
     channel_name,
@@ -141,10 +142,9 @@ class Anatomy:
         grid: the window, where there is one; else `listing` has the terms; neither for a pixel.
         partials: what each input channel adds, where there are several; `partial` is the one shown.
         chosen: the chosen term, in a line, and whether one can step into it.
-        parts: the equations from the inside out: the channel shown, all of them, what follows.
+        sums: the equations from the inside out: the channel shown, all of them, what follows.
         across: how many terms of the first one make a row of the window.
         term: the chosen one among those of the first equation, if it is there.
-        note: which terms of the sum are no products.
     """
 
     path: tuple[str, ...]
@@ -156,10 +156,14 @@ class Anatomy:
     partial: int = 0
     chosen: str = ""
     enters: bool = False
-    parts: tuple[Part, ...] = ()
+    sums: tuple[Sum, ...] = ()
     across: int = 1
     term: int | None = None
-    note: str = ""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The equations alone."""
+        return tuple(each.part for each in self.sums)
 
 
 def anatomy(state: ExploreState, index: int) -> Anatomy:
@@ -171,15 +175,15 @@ def anatomy(state: ExploreState, index: int) -> Anatomy:
     step = steps[-1]
     whole = Anatomy(path, steps[0].equations[-1].result, tuple(meaning(state, steps)))
     if not step.terms:
-        return replace(whole, parts=_followed(steps, (_part(step.node, step.equations[-1]),)))
+        return replace(whole, sums=_followed(steps, (_part(step.node, step.equations[-1]),)))
     index = max(0, min(index, len(step.terms) - 1))
     place = arranged(state, step)
     whole = replace(whole, chosen=_chosen(state, step, index), enters=step.terms[index].source is not None)
     if place is None:
         listing = _listing(state, step, index)
-        part = _summed_up(step)
-        at = listing.cursor if len(part.taps) < len(step.terms) else index
-        return replace(whole, listing=listing, parts=_followed(steps, (part,)), term=at, note=_note(step, part))
+        summed = _summed_up(step)
+        at = listing.cursor if len(summed.part.taps) < len(step.terms) else index
+        return replace(whole, listing=listing, sums=_followed(steps, (summed,)), term=at)
     channel = index // prod(place)
     parts, partials = _channel_parts(state, step, channel)
     return replace(
@@ -187,10 +191,9 @@ def anatomy(state: ExploreState, index: int) -> Anatomy:
         grid=_grid(state, step, index, place),
         partials=partials,
         partial=channel,
-        parts=_followed(steps, parts),
+        sums=_followed(steps, parts),
         across=place[1],
         term=index if len(step.equations) == 1 else index % prod(place),
-        note=_note(step, parts[-1]),
     )
 
 
@@ -306,7 +309,7 @@ def _pair(tap: int, place: Pair) -> Pair:
 # -- the lines
 
 
-def _channel_parts(state: ExploreState, step: Step, at: int) -> tuple[tuple[Part, ...], tuple[Partial, ...]]:
+def _channel_parts(state: ExploreState, step: Step, at: int) -> tuple[tuple[Sum, ...], tuple[Partial, ...]]:
     """The equation of the channel shown and that of them all; and what each channel adds."""
     channels = step.channels
     read = map_read(state, step)
@@ -316,19 +319,26 @@ def _channel_parts(state: ExploreState, step: Step, at: int) -> tuple[tuple[Part
         for name, terms in zip(names, channels, strict=True)
     )
     if len(step.equations) == 1:
-        return (_part(step.node, step.equations[0], step.terms),), partials if len(partials) > 1 else ()
-    whole = _part(step.node, step.equations[-1])
+        only = _part(step.node, step.equations[0], step.terms)
+        return (replace(only, has_bias=_adds_bias(step)),), partials if len(partials) > 1 else ()
+    whole = replace(_part(step.node, step.equations[-1]), has_bias=_adds_bias(step), noun="channels")
     return (_part(names[at], step.equations[at], channels[at]), whole), partials
 
 
-def _summed_up(step: Step) -> Part:
+def _adds_bias(step: Step) -> bool:
+    """Whether a bias is the last term of its equation."""
+    return step.kind == "sum" and bool(step.bias) and not step.equations[-1].function
+
+
+def _summed_up(step: Step) -> Sum:
     """A list's equation; of a long sum the largest terms, and the rest as one."""
-    wanted = step.equations[-1].result
+    whole = replace(_part(step.node, step.equations[-1], step.terms), has_bias=_adds_bias(step))
     if step.equations[-1].function:  # not finite: there is nothing to add up
-        return _part(step.node, step.equations[-1], step.terms)
+        return whole
     shown, rest = largest(step, FEW)
     if rest is None:
-        return _part(step.node, step.equations[-1], step.terms)
+        return whole
+    wanted, found = step.equations[-1].result, rest.equation
     # As many digits as what follows reads.
     for extra in range(len(wanted)):
         if step.op == "add":
@@ -336,29 +346,17 @@ def _summed_up(step: Step) -> Part:
         else:
             equation = weighted_sum(taps(shown), step.bias, rest=rest.total, extra=extra)
         if equation.result == wanted:
-            return _part(step.node, equation, shown)
-    return _part(step.node, rest.equation, shown)
+            found = equation
+            break
+    return replace(_part(step.node, found, shown), smaller=rest.count if rest.total else 0, has_bias=_adds_bias(step))
 
 
-def _note(step: Step, part: Part) -> str:
-    """Which terms of a sum are something else: the rest of the products, the bias."""
-    terms, shown = list(part.equation.terms), len(part.taps)
-    said: list[str] = []
-    if step.kind != "sum" or part.equation.function:
-        return ""
-    if step.bias:
-        said.append(f"{terms.pop()} is the bias")
-    if shown and len(terms) > shown:
-        said.insert(0, f"{terms[-1]} are the {len(step.terms) - shown:,} smaller terms together")
-    return ", ".join(said)
+def _followed(steps: Sequence[Step], sums: tuple[Sum, ...]) -> tuple[Sum, ...]:
+    return (*sums, *(_part(step.node, step.equations[-1]) for step in reversed(steps[:-1])))
 
 
-def _followed(steps: Sequence[Step], parts: tuple[Part, ...]) -> tuple[Part, ...]:
-    return (*parts, *(_part(step.node, step.equations[-1]) for step in reversed(steps[:-1])))
-
-
-def _part(name: str, equation: Equation, terms: Sequence[Term] = ()) -> Part:
-    return Part(name, equation, tuple(taps(terms)))
+def _part(name: str, equation: Equation, terms: Sequence[Term] = ()) -> Sum:
+    return Sum(Part(name, equation, tuple(taps(terms))))
 
 
 def _chosen(state: ExploreState, step: Step, index: int) -> str:

@@ -31,7 +31,8 @@ from cnntui.runs.spec import Spec, read_json
 FEW = 8  # terms of a gradient that are written out
 LEAST = 1e-3  # of the largest term: what is smaller is counted among the rest
 DIGITS = 4
-SPARE = 24  # digits beyond those, where it takes them to make a line re-add
+MOST = 9  # digits that a number has where it takes them to make a line re-add; where they do not, it says ≈
+SPARE = MOST - DIGITS
 RATES = (1e-9, 1e3)  # learning rates that can be chosen
 
 
@@ -39,7 +40,7 @@ RATES = (1e-9, 1e3)  # learning rates that can be chosen
 class GradientTerm:
     """One product of the sum: the units that its two factors are of, and all three as printed.
 
-    `input` is empty where the factor is of no one unit.
+    `input` is empty where the factor is of no one unit. The `relation` is ≈ where it takes more digits to multiply again.
     """
 
     output: str
@@ -47,6 +48,7 @@ class GradientTerm:
     input: str
     value: str
     product: str
+    relation: str = "="
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,12 +291,12 @@ def loss_lines(scores: Array, label: int) -> tuple[Line, ...]:
         share = (score - highest).exp() / total
         loss = -share.ln()
         loss_text, p, relations = significant(loss, DIGITS), "", ["≈", "≈"]
-        for spare in range(SPARE):
+        for spare in (*range(SPARE + 1), 0):
             p = significant(share, DIGITS + spare)
             if _decimal(p) > 0 and _holds(-_decimal(p).ln(), loss, 0):
                 relations[1] = "="
                 break
-        for more in range(SPARE):
+        for more in (*range(SPARE + 1), 0):
             # An error of the difference is one in its share of p; where the label's is the highest, there is none.
             decimals = 2 if score == highest else DIGITS - 2 + more
             s, h, t = rounded(score, decimals), rounded(highest, decimals), significant(total, DIGITS + more)
@@ -345,13 +347,14 @@ def _powered(text: str, power: int) -> str:
 def _term(made: Learner, term: Term, equation: Equation, power: int) -> GradientTerm:
     gradient, _, value = equation.terms[0].strip("()").partition(TIMES)
     read = _origin(made, term.input)
-    return GradientTerm(
-        _place(term.output),
-        _powered(gradient, power),
-        _place(read.unit) if read else "",
-        value,
-        _powered(equation.result, power),
-    )
+    product = _powered(equation.result, power)
+    with localcontext(prec=PRECISION):
+        exact = _decimal(gradient).scaleb(power), _decimal(value)
+        gradient, value = (significant(each, min(MOST, len(each.as_tuple().digits))) for each in exact)
+        shown = _decimal(product)
+        near = Decimal(5).scaleb(min(0, int(_decimal(equation.result).as_tuple().exponent)) + power - 1)
+        relation = "=" if abs(_decimal(gradient) * _decimal(value) - shown) <= near else "≈"
+    return GradientTerm(_place(term.output), gradient, _place(read.unit) if read else "", value, product, relation)
 
 
 def _place(unit: Unit) -> str:

@@ -254,7 +254,7 @@ def test_what_is_not_finite_is_said_as_it_is(small: Trace) -> None:
 @pytest.mark.parametrize(
     ("node", "unit", "message"),
     [
-        ("conv9", (0, 0, 0), "no layer is called conv9; there are input, conv1, relu1, maxpool1"),
+        ("conv9", (0, 0, 0), "no layer is called 'conv9'; there are input, conv1, relu1, maxpool1"),
         ("conv1", (4, 0, 0), "conv1 has no unit 4,0,0: it has channels 0 to 3, rows 0 to 7, columns 0 to 7"),
         ("conv1", (0, -1, 0), "conv1 has no unit 0,−1,0"),
         ("conv1", (0,), "conv1 is 4×8×8: a unit of it is channel, row, column, not 0"),

@@ -14,6 +14,7 @@ from cnntui.core.notation import parse
 from cnntui.core.operation import Part
 from cnntui.labs.account import written
 from cnntui.labs.cell import Anatomy, Listing, anatomy, channel, first, moved, source
+from cnntui.labs.cell_lines import arithmetic
 from cnntui.labs.explore import LAYER, ExploreState, MoveError
 from tests.core.random_networks import random_network
 from tests.core.readding import readd
@@ -176,8 +177,8 @@ def test_the_listing_begins_with_what_counts_most() -> None:
         page = anatomy(state, index).listing
         assert page is not None
         assert page.cursor in page.page(11)[0]
-    assert "smaller terms together" in whole.note
-    assert whole.note.endswith("is the bias")
+    assert whole.sums[0].smaller == 66
+    assert whole.sums[0].has_bias
     # As many terms as are shown and their rest, as the sum has them.
     assert len(whole.parts[0].equation.terms) == len(whole.parts[0].taps) + 2
 
@@ -269,3 +270,61 @@ def test_lines_are_folded_one_by_one() -> None:
         assert all(sum(len(piece.text) for piece in line) <= 90 for line in lines)
         shown = " ".join("".join(piece.text for piece in line) for line in lines)
         assert all(f"= {part.equation.result}" in shown for part in parts)
+
+
+def readable(whole: Anatomy, width: int, height: int) -> list[str]:
+    """What the panel's lines say, one for each equation, without the words in it."""
+    found: list[str] = []
+    text = "\n".join(
+        "".join(piece.text for piece in line) for line in arithmetic(whole.sums, whole.across, width, height)
+    )
+    assert max(map(len, text.splitlines())) <= width
+    assert len(text.splitlines()) <= height
+    names = {each.part.name for each in whole.sums}
+    longest = max(map(len, names))
+    for line in text.splitlines():
+        if line[:longest].strip() in names:
+            found.append(line[longest:].strip())
+        else:
+            found[-1] += f" {line.strip()}"
+    words = re.compile(r" \((the |all )?[\d,]+( more| smaller)?( channels)?\)| bias\b|, … [\d,]+ no larger")
+    return [
+        re.sub(r"\s+", " ", words.sub("", line)).replace("( ", "(").replace(" )", ")").replace("·", "0")
+        for line in found
+    ]
+
+
+def test_what_is_printed_re_adds_at_every_size() -> None:
+    """Terms that have no room are one term: nothing is folded away that the result is made of."""
+    rng, folded = random.Random(9), 0
+    starts = [any_unit(rng, opened(random_network(rng), seed)) for seed in range(150)]
+    starts += [of("conv 24; relu; conv 4 k5; flatten; linear 6", (3, 20, 20), *at) for at in (
+        ("conv2", (1, 3, 3)), ("relu1", (1, 3, 3)), ("linear1", (3,)),
+    )]  # fmt: skip
+    for state in starts:
+        steps = state.explanation.steps
+        if not steps or steps[-1].kind not in ("sum", "mean", "max") or not np.isfinite(state.value):
+            continue
+        for width, height in ((64, len(steps) + 1), (64, 8), (100, 12)):
+            index = rng.randrange(max(1, len(state.explanation.terms)))
+            whole = anatomy(state, index)
+            told = readable(whole, width, max(height, len(whole.sums)))
+            assert len(told) == len(whole.sums)
+            for line, part in zip(told, whole.parts, strict=True):
+                assert "more" not in line
+                assert line.endswith(f"{part.equation.relation} {part.equation.result}")
+                readd(line)
+                folded += line.count("×") < str(part.equation).count("×")
+    assert folded > 20
+
+
+def test_what_is_folded_is_said() -> None:
+    state = of("conv 24; relu; conv 4 k5; flatten; linear 6", (3, 20, 20), "conv2", (1, 3, 3))
+    whole = anatomy(state, first(state))
+    text = " ".join("".join(piece.text for piece in line) for line in arithmetic(whole.sums, whole.across, 64, 2))
+    assert re.search(r"\([12]\d more\) ", text), text
+    assert re.search(r"\((all 24|[12]\d more) channels\) \+ −?0\.\d+ bias +=", text), text
+    state = of("flatten; linear 4", (1, 40, 40), "linear1", (1,))
+    whole = anatomy(state, first(state))
+    text = " ".join("".join(piece.text for piece in line) for line in arithmetic(whole.sums, whole.across, 64, 2))
+    assert re.search(r"\+ +−?[\d.]+ \(the 1,59\d smaller\) +\+ −?[\d.]+ bias +=", text), text

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from textual.containers import Vertical
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -100,6 +101,21 @@ async def test_a_weight_learns_a_picture(run: Path, size: tuple[int, int]) -> No
         assert view.state.learned is None and view.state.parameters is before.parameters
         await press(pilot, "r", "minus")
         assert view.state.learned is None
+
+
+async def test_more_below_and_help(run: Path) -> None:
+    async with exploring(run, (80, 24)) as (_, pilot):
+        await press(pilot, "1", "w")
+        screen = lesson(pilot)
+        steps = screen.query_one("#steps", Static)
+        assert steps.border_title == "↓ more"
+        await press(pilot, "end")
+        assert not steps.border_title
+        await press(pilot, "question_mark")
+        assert "another optimizer" in text_of(screen, "steps")
+        await press(pilot, "question_mark")
+        assert "s takes one step" in text_of(screen, "steps")
+        assert "? help" in str(screen.query_one(Vertical).border_subtitle)
 
 
 async def test_optimizers_and_rates_are_tried(run: Path) -> None:

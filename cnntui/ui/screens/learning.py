@@ -24,7 +24,11 @@ from cnntui.ui.theme import Palette, ink, palette
 
 STEPS = 4  # that are shown, the last ones
 BAR = 12  # columns of the largest term's bar
-KEYS = "o optimizer · + − learning rate · s one step · b bias · esc back"
+KEYS = "o optimizer · + − learning rate · s one step · b bias · ? help · esc back"
+HELP = (
+    "s moves every weight of a copy by one step on this picture; o tries another optimizer; + and − make its learning rate"
+    " ten times as large or small; b shows the bias; ↑ ↓ scroll; esc goes back to the net as the steps left it."
+)
 Cells = tuple[str, ...]
 
 
@@ -43,6 +47,7 @@ class LearningScreen(ModalScreen[ExploreState | None]):
         Binding("plus,equals_sign", "rate(1)", "Learning rate"),
         Binding("minus", "rate(-1)", "Learning rate"),
         Binding("b", "bias", "Bias"),
+        Binding("question_mark", "help", "Help"),
         Binding("escape,q,w", "close", "Close"),
     ]
 
@@ -59,6 +64,7 @@ class LearningScreen(ModalScreen[ExploreState | None]):
         self.begun = learner.state
         self.stepping = False
         self.problem = ""
+        self.is_helping = False
 
     def compose(self) -> ComposeResult:
         """The sections, and under them what the steps did."""
@@ -70,8 +76,16 @@ class LearningScreen(ModalScreen[ExploreState | None]):
     def on_mount(self) -> None:
         """The title says which weight, the bottom the keys."""
         self.query_one(Vertical).border_subtitle = KEYS
-        self.query_one(VerticalScroll).focus()
+        scroll = self.query_one(VerticalScroll)
+        scroll.focus()
+        for what in ("scroll_y", "virtual_size", "size"):
+            self.watch(scroll, what, self.tell_more, init=False)
         self.draw()
+
+    def tell_more(self) -> None:
+        """Whether there is more below."""
+        scroll = self.query_one(VerticalScroll)
+        self.query_one("#steps").border_title = "↓ more" if scroll.scroll_y < scroll.max_scroll_y else ""
 
     def on_resize(self) -> None:
         """Another width, other lines."""
@@ -84,12 +98,18 @@ class LearningScreen(ModalScreen[ExploreState | None]):
         frame.border_title = f"{learning.weight.words} learns from {learning.picture}, a {learning.label}"
         width = max(40, min(116, round(self.app.size.width * 0.98)) - 6)
         self.query_one("#learning", Static).update(written(learning, width, colors))
-        self.query_one("#steps", Static).update(steps_text(self.learner, self.problem, colors))
+        steps = Text(HELP, ink(colors.text)) if self.is_helping else steps_text(self.learner, self.problem, colors)
+        self.query_one("#steps", Static).update(steps)
 
     # -- moves
 
     def _turn(self, learner: Learner) -> None:
-        self.learner, self.problem = learner, ""
+        self.learner, self.problem, self.is_helping = learner, "", False
+        self.draw()
+
+    def action_help(self) -> None:
+        """What the keys do, or the steps again."""
+        self.is_helping = not self.is_helping
         self.draw()
 
     def action_method(self) -> None:
@@ -134,7 +154,7 @@ class LearningScreen(ModalScreen[ExploreState | None]):
         """The loss has moved."""
         event.stop()
         self.stepping = False
-        self.learner, self.problem = event.learner or self.learner, event.problem
+        self.learner, self.problem, self.is_helping = event.learner or self.learner, event.problem, False
         self.draw()
 
     def action_close(self) -> None:
@@ -197,7 +217,14 @@ def _gradient(text: Text, learning: Learning, width: int, colors: Palette) -> No
         text, "THE GRADIENT", f"the {kind} works at {places:,} place{'s' * (places != 1)}: one product for each", colors
     )
     rows = [
-        (term.output, _signed(term.gradient), f"{TIMES} {term.input}", _signed(term.value), "=", _signed(term.product))
+        (
+            term.output,
+            _signed(term.gradient),
+            f"{TIMES} {term.input}",
+            _signed(term.value),
+            term.relation,
+            _signed(term.product),
+        )
         for term in learning.terms
     ]
     heads = (f"gradient at {learning.factors[0]}", "", f"{TIMES} {learning.factors[1]}", "", "", "product")

@@ -11,8 +11,8 @@ from rich.style import Style
 from cnntui.core.arithmetic import MINUS, TIMES, number, short
 from cnntui.core.shading import shade
 from cnntui.core.windows import Array
-from cnntui.labs.account import written
 from cnntui.labs.cell import Anatomy, Grid, Listing
+from cnntui.labs.cell_lines import arithmetic
 from cnntui.ui.theme import heat, ink, readable_on
 from cnntui.ui.widgets.equation import put_lines
 from cnntui.ui.widgets.maps import put_scale_text
@@ -64,11 +64,9 @@ class CellPanel(PaintedState[CellView]):
         if whole.partials:
             y = self._put_partials(canvas, y + air, whole)
         y += air
-        if whole.parts and y < canvas.height:
-            lines = written(whole.parts, whole.across, canvas.width, canvas.height - y, "", whole.term)
+        if whole.sums and y < canvas.height:
             part = Canvas(canvas.width, canvas.height - y, canvas.base)
-            put_lines(part, lines, colors)
-            part.put(0, len(lines), whole.note[: canvas.width], ink(colors.dim))
+            put_lines(part, arithmetic(whole.sums, whole.across, canvas.width, canvas.height - y, whole.term), colors)
             canvas.rows[y:] = part.rows
 
     def _put_path(self, canvas: Canvas, whole: Anatomy) -> int:

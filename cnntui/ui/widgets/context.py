@@ -96,7 +96,7 @@ def verdict(state: ExploreState, room: int) -> tuple[str, str]:
         return words, ""
     then = state.class_name(int(was.argmax()))
     if state.pinned is not None:
-        forms = (f"at {state.pinned_words}: {then}", f"pinned: {then}")
+        forms: tuple[str, ...] = (f"at {state.pinned_words}: {then}", f"pinned: {then}")
     else:
         forms = (f"was {then} before your changes", f"before changes: {then}", f"before: {then}")
     return words, next((form for form in forms if len(form) <= room), forms[-1])
