@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from cnntui.core.activations import ACTIVATIONS
 from cnntui.core.analysis import Analysis, analyse
 from cnntui.core.forward import Trace, cross_entropy, forward
 from cnntui.core.nets import load_net, zoo
@@ -75,6 +76,36 @@ def test_scores_and_loss() -> None:
     _, values, trace = judged(ends, 1)
     close(trace.probabilities, values["softmax1"], "the net's own softmax")
     assert model is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "flatten; linear 5; softmax; dropout",
+        "flatten; linear 5; softmax; id; dropout; flatten",
+        "conv 5 k3; softmax; flatten",
+        "gap; softmax",
+    ],
+)
+def test_a_softmax_before_what_only_hands_on(text: str) -> None:
+    _, values, trace = judged(analyse(parse(text, (2, 3, 3), "small")), 1)
+    close(trace.probabilities, list(values.values())[-1].reshape(-1), text)
+    assert trace.probabilities.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("text", ["conv 5 same; softmax; flatten", "flatten; linear 5; softmax; linear 4", "flatten"])
+def test_a_softmax_of_something_else_is_not_the_classes(text: str) -> None:
+    """Of each pixel, or before another layer: then the output is scores, as torch's cross entropy takes it."""
+    _, values, trace = judged(analyse(parse(text, (2, 3, 3), "small")), 1)
+    close(trace.probabilities, list(values.values())[-1].reshape(-1).softmax(0), text)
+
+
+def test_an_activation_keeps_the_precision() -> None:
+    for kind in (np.float32, np.float64):
+        x = np.linspace(-4, 4, 41).astype(kind)
+        made = ACTIVATIONS["gelu"](x)
+        assert made.dtype == kind
+        np.testing.assert_allclose(made, nn.functional.gelu(torch.from_numpy(x)).numpy(), rtol=1e-6, atol=1e-6)
 
 
 def test_silenced_channels() -> None:

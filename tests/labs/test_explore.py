@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,11 +12,12 @@ import numpy as np
 import pytest
 
 from cnntui.core.arithmetic import brief
-from cnntui.core.explanation import Source
-from cnntui.core.forward import forward
+from cnntui.core.explanation import Source, explain
+from cnntui.core.forward import PASSING, forward
 from cnntui.core.network import INPUT
 from cnntui.core.parameters import untrained
-from cnntui.labs.explore import CELL, LAYER, OVERVIEW, PASSING, ExploreState, MoveError
+from cnntui.labs import explore
+from cnntui.labs.explore import CELL, LAYER, OVERVIEW, Dead, ExploreState, MoveError
 from cnntui.labs.history import History
 from cnntui.labs.opened import Picture
 from cnntui.labs.overview import reading, told, words_of
@@ -457,3 +459,184 @@ def test_whatever_one_does_there_is_a_number_and_words_for_it(seed: int) -> None
         assert state.value == state.explanation.value
         assert state.node in words_of(state)
         assert told(state, state.node)
+
+
+def test_what_was_before_is_of_the_moment_looked_at() -> None:
+    state = exploring().changed("conv1", "bias", (1,), 0.5).changed("conv1", "bias", (1,), 0.75)
+    state = state.changed(INPUT, "", (0, 2, 3), 0.125).changed("linear1", "bias", (2,), 1.0)
+    later = untrained(state.analysis, seed=9)
+    there = state.at(0, replace(state.model, parameters=later, step=10))
+    first, second, pixel, last = there.changes
+    assert (first.before, second.before) == (float(later["conv1"]["bias"][1]), 0.5)
+    assert last.before == float(later["linear1"]["bias"][2]) != state.changes[3].before
+    assert pixel == state.changes[2]
+    assert [change.value for change in there.changes] == [change.value for change in state.changes]
+
+
+# -- what is computed, and when
+
+
+def same(one: ExploreState, other: ExploreState) -> None:
+    assert all(np.array_equal(one.trace.values[node], other.trace.values[node]) for node in one.trace.values)
+    assert np.array_equal(one.probabilities, other.probabilities)
+
+
+def test_what_was_forgotten_is_computed_again_and_is_the_same() -> None:
+    history = History(exploring().at_first().pin())
+    history = history.push(history.present.changed("conv1", "bias", (1,), 0.5))
+    history = history.push(history.present.silence("relu1", 0).look("conv2", (1, 2, 3)))
+    while history.past is not None:
+        state = history.present
+        state.run()
+        whole, scale, value = state.trace, state.scale("conv2"), state.value
+        before = replace(state, known={})
+        state.forget()
+        assert set(state.__dict__) == set(ExploreState.__dataclass_fields__) and not state.known
+        assert not state.is_ready
+        state.run()
+        assert state.trace is not whole
+        same(state, before)
+        assert (state.scale("conv2"), state.value) == (scale, value)
+        history.present.forget()
+        history = history.undo()
+    again = exploring().at_first()
+    history.present.forget()
+    same(history.present, again)
+
+
+def test_to_forget_leaves_those_that_share_something() -> None:
+    state = exploring().at_first()
+    state.run()
+    other = state.look("conv2", (1, 2, 3))
+    known, trace = dict(other.known), other.trace
+    state.forget()
+    assert other.known == known and other.trace is trace
+
+
+def test_what_nothing_was_changed_in_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    count = 0
+
+    def counted(*args: Any) -> Any:
+        nonlocal count
+        count += 1
+        return forward(*args)
+
+    monkeypatch.setattr(explore, "forward", counted)
+    state = exploring()
+    trace = state.trace
+    for step in range(3):
+        state = state.changed("conv1", "bias", (step,), 0.5)
+        assert state.untouched is trace and state.trace is not trace
+    assert count == 4
+    assert state.restored().trace is trace and state.restored().untouched is trace and count == 4
+    other = state.show(Picture(np.zeros((1, 12, 12)), "black"))
+    assert other.untouched is not trace and count == 5
+    later = state.at(0, replace(state.model, parameters=untrained(state.analysis, seed=9)))
+    assert later.untouched is not trace and count == 6
+    assert np.array_equal(later.untouched.output, forward(state.analysis, later.model.parameters, state.input).output)
+
+
+def test_a_worker_computes_all_that_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explore, "HEAVY", 0)
+    state = exploring().pin().changed("conv1", "bias", (1,), 0.5)
+    assert state.takes_time
+    state.run()
+    assert not state.takes_time
+    monkeypatch.setattr(explore, "forward", None)
+    monkeypatch.setattr(explore, "scale_of", None)
+    assert state.probabilities.any() and state.untouched and state.pinned_trace and state.at_first().value
+    assert all(state.scale(node) for node in state.columns)
+    assert state.rails is state.look("conv2").rails is state.changed("conv1", "bias", (1,), 0.25).rails
+
+
+def test_a_state_waits_for_no_other_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    slow, quick = exploring(seed=1), exploring(seed=2)
+
+    def held(analysis: Any, parameters: Any, x: Any, silenced: Any = ()) -> Any:
+        if parameters is slow.model.parameters:
+            begun.set()
+            assert go_on.wait(60)
+        return forward(analysis, parameters, x, silenced)
+
+    monkeypatch.setattr(explore, "forward", held)
+    workers = [threading.Thread(target=lambda state=state: state.trace, daemon=True) for state in (slow, quick)]
+    workers[0].start()
+    assert begun.wait(60)
+    workers[1].start()
+    workers[1].join(10)
+    is_there = quick.is_ready
+    go_on.set()
+    workers[0].join(60)
+    assert is_there and slow.is_ready
+
+
+def test_what_a_unit_sees_takes_no_explanation() -> None:
+    state = exploring()
+    for node in state.columns:
+        here = state.look(node)
+        seen = here.sight
+        assert "explanation" not in here.__dict__
+        assert seen == explain(state.trace, node, here.unit).pixels
+
+
+# -- a map at the end
+
+
+@pytest.mark.parametrize("net", ["conv 3 same; relu", "conv 1 same; sigmoid", "conv 3 same; softmax"])
+def test_a_map_is_no_class(net: str) -> None:
+    state = exploring(net).show(Picture(np.zeros((1, 12, 12)), "black", label=7))
+    channels = state.shape(state.columns[-1])[0]
+    assert not state.has_classes and state.model.classes == () and not len(state.probabilities)
+    assert reading(state) == f"the output is a map: {channels}×12×12"
+    assert state.loss_gradients is None and state.read == -1
+
+
+@pytest.mark.parametrize("net", ["flatten; linear 4", "gap", "conv 4 k12", "conv 4 k12; softmax; flatten; id"])
+def test_one_number_a_class(net: str) -> None:
+    state = exploring(net)
+    assert state.has_classes and len(state.probabilities) == len(state.model.classes) == state.analysis.classes
+    assert state.probabilities.sum() == pytest.approx(1)
+    assert state.show(replace(state.picture, label=state.analysis.classes)).loss_gradients is None
+
+
+# -- dead
+
+
+def test_dead_is_known_of_the_weights_that_were_measured() -> None:
+    state = exploring("conv 3 same nobias; relu; flatten; linear 3", seed=3)
+    own = replace(state.model, step=10)
+    own.parameters["conv1"]["weight"][1] = 0
+    state = replace(state, model=own, known={}).knowing(Dead(frozenset({("relu1", 1)}), 10))
+    assert state.is_dead("relu1", 1) and not state.is_dead("relu1", 0)
+    assert told(state, "relu1").endswith(" · 1 dead")
+    assert state.changed(INPUT, "", (0, 1, 1), 0.5).is_dead("relu1", 1), "the weights are the same"
+    for other in (
+        state.at(0, replace(own, step=20)),
+        state.at(0, replace(own, step=None)),
+        state.changed("linear1", "bias", (0,), 0.5),
+        state.silence("conv1", 0),
+    ):
+        assert other.is_still("relu1", 1) and not other.is_dead("relu1", 1)
+        assert "still" in told(other, "relu1") and "dead" not in told(other, "relu1")
+
+
+# -- what is around a picture
+
+
+def test_all_agree_on_what_is_around_a_picture() -> None:
+    state = exploring("conv 3 same; flatten; linear 3", (3, 6, 6))
+    how = state.model.preparation
+    black = (0, 0, 0)
+    for preparation, paper in (
+        (how, black),
+        (replace(how, mean=(0.5, 0.25, 0.75)), (128, 64, 191)),
+        (replace(how, mean=(0.5, 0.25, 0.75), from_files=True), (128, 64, 191)),
+        (replace(how, mean=(0.5, 0.25, 0.75), data="fashion-mnist"), black),
+    ):
+        own = replace(state, model=replace(state.model, preparation=preparation), known={})
+        assert own.paper == paper
+        wanted = preparation.prepared(np.broadcast_to(np.array(paper)[:, None, None], (3, 6, 6)))
+        assert np.array_equal(own.background, wanted)
+        gone = own.shifted(6, 0)
+        assert np.array_equal(gone.input, own.background), "what comes in is what covers"

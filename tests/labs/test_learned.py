@@ -28,7 +28,7 @@ from cnntui.labs.opened import Picture, at_moment, open_model, open_net
 from cnntui.runs.events import Data, EventWriter
 from cnntui.runs.schedules import factor
 from cnntui.runs.spec import Settings, Spec, read_json
-from cnntui.runs.weights import Moment
+from cnntui.runs.weights import Moment, optimizer_state
 from cnntui.training.model import Net, build
 from cnntui.training.optimizers import make_optimizer, set_lr
 from tests.core.readding import decimal
@@ -330,6 +330,40 @@ def test_what_was_not_kept_begins_anew(tmp_path: Path) -> None:
     at_end = methods(replace(model, step=STEPS))[0]
     assert at_end.rule == Adam(0.01) and at_end.rate == "the run's, now that its cosine schedule is over"
     assert methods(replace(model, step=None))[0].rule == Adam(0.01), "a file of weights has no step"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("step", np.inf, "step inf"),
+        ("step", np.nan, "step nan"),
+        ("step", -1, "step -1.0"),
+        ("step", 1e30, "step 1e+30"),
+        ("exp_avg", np.nan, "exp_avg that is not finite"),
+        ("exp_avg_sq", np.inf, "exp_avg_sq that is not finite"),
+        ("exp_avg_sq", -1, "exp_avg_sq below 0"),
+    ],
+)
+def test_what_no_optimizer_remembers_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: float, why: str
+) -> None:
+    run, _, _ = trained(tmp_path, "adam")
+    saved = optimizer_state(run)
+    whole = {number: dict(own) for number, own in saved.tensors.items()}
+    whole[1][name] = np.full_like(whole[1][name], value, dtype=np.float64)
+    monkeypatch.setattr("cnntui.labs.methods.optimizer_state", lambda *_: replace(saved, tensors=whole))
+    state = exploring(run)
+    method = methods(state.model)[0]
+    assert method.moments is None
+    assert method.words == f"step-{STEP} remembers of conv1.bias {why}: it begins anew"
+    assert learner(state.look("conv2"), 0).stepped().state.learned is not None
+
+
+def test_a_map_has_no_class_to_learn() -> None:
+    model = open_net(parse("conv 2 same; relu", (1, 8, 8), "small"))
+    state = ExploreState(model, Picture(np.ones((1, 8, 8)), "white", 2)).look("conv1")
+    with pytest.raises(MoveError, match=r"^the output is a map: 2×8×8, with no class to learn"):
+        learner(state, 0)
 
 
 def test_a_net_without_a_run(tmp_path: Path) -> None:

@@ -106,6 +106,16 @@ def test_which_weights() -> None:
     assert torn.notes[0].startswith("passed over step-5: ")
 
 
+def test_what_a_run_calls_things_is_no_command_to_a_terminal() -> None:
+    run = make_run(runs_root() / "20260101-120000-small-abcdef")
+    save(run, 5, best=True, shape=[1, 8, 8])
+    path = run / "checkpoints" / "step-5" / "state.json"
+    assert b'"b"' in path.read_bytes()
+    state = path.read_bytes().replace(b'"b"', rb'"\u001b[2Jcat\u202e"').replace(b'"c"', rb'"\u0007\u009b"')
+    path.write_bytes(state)
+    assert open_model("last", path.parent / "model.safetensors").classes == ("a", "[2Jcat", "2")
+
+
 def _digit(directory: Path) -> Path:
     path = directory / "digit.png"
     pixels = np.zeros((8, 8), np.uint8)

@@ -81,6 +81,35 @@ def test_a_softmax_at_the_end_is_asked_before_it() -> None:
     np.testing.assert_allclose(found.values, wanted.sum(0), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("end", "node"), [("linear 5; softmax; dropout; id", "linear1"), ("linear 5; dropout", "linear1")]
+)
+def test_it_is_asked_before_what_only_hands_on(end: str, node: str) -> None:
+    text = f"{SMALL.removesuffix('linear 5')}{end}"
+    state = labelled(begun(text), None)
+    found = heat(state.reasoned(GRADIENT))
+    assert found is not None
+    wanted = slopes(text, state, 0, node, (state.read,), None)
+    np.testing.assert_allclose(found.values, wanted.sum(0), rtol=1e-9, atol=1e-12)
+
+
+def test_of_a_map_the_unit_is_asked_about() -> None:
+    text = "conv 3 same; relu; conv 2 same"
+    state = begun(text).look("conv2", (1, 4, 3))
+    assert state.level == OVERVIEW and about(state) == "why conv2[1,4,3]"
+    found = heat(state.reasoned(GRADIENT))
+    assert found is not None
+    np.testing.assert_allclose(
+        found.values, slopes(text, state, 0, "conv2", (1, 4, 3), None).sum(0), rtol=1e-9, atol=1e-12
+    )
+    for _ in reasons(state.reasoned(OCCLUSION)):
+        pass
+    covered = heat(state.reasoned(OCCLUSION))
+    assert covered is not None and covered.is_whole and covered.values.any()
+    pixel = heat(state.look(INPUT, (1, 2, 5)).reasoned(GRADIENT))
+    assert pixel is not None and pixel.values.sum() == pixel.values[2, 5] == 1, "a pixel is moved by itself"
+
+
 @pytest.mark.parametrize(("node", "unit"), [("conv1", (1, 0, 7)), ("relu1", (3, 4, 2)), ("linear1", (4,))])
 def test_a_unit_as_torch_says(node: str, unit: Unit) -> None:
     state = begun(level=LAYER).look(node, unit)
@@ -273,6 +302,18 @@ def test_dead_is_not_still() -> None:
     # A channel that is not still now is alive at this moment, whatever was found at another one.
     assert not state.knowing(Dead(frozenset({("relu1", 0)}))).is_dead("relu1", 0)
     assert not any(("conv1", channel) in dead_channels(excitement).channels for channel in range(4))
+
+
+def test_units_are_excited_as_the_net_is_now() -> None:
+    state = begun("conv 4 same; relu; conv 2 same; flatten; linear 3").look("conv2")
+    state = replace(state, model=replace(state.model, step=7))
+    silenced, changed = state.silence("relu1", 2), state.changed("conv1", "bias", (1,), 5.0)
+    for now, step in ((state, 7), (silenced, -1), (changed, -1)):
+        *_, (excitement, _) = gathered(now, gallery())
+        assert excitement.step == step
+        x = [now.model.preparation.prepared(picture.astype(float)) for picture in gallery().pictures]
+        made = [forward(now.analysis, now.parameters, each, now.silenced).values["conv2"].max((1, 2)) for each in x]
+        np.testing.assert_allclose(excitement.layers["conv2"].largest, np.max(made, 0))
 
 
 def test_the_input_is_not_excited() -> None:

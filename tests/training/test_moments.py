@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from cnntui.core.notation import parse
+from cnntui.runs import weights
 from cnntui.runs.events import Probe
 from cnntui.runs.reader import RunReader, RunView
 from cnntui.runs.spec import Settings, new_spec
@@ -137,6 +138,22 @@ def test_a_log_that_lies_names_no_weights(tmp_path: Path, name: str) -> None:
     assert view.probe is not None
     assert view.weights is None
     assert moments(view) == ()
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "large.safetensors"
+    with path.open("wb") as file:
+        file.truncate(weights.MOST_BYTES + 2**28)  # no byte of which is on the disk
+    with pytest.raises(WeightsError, match=r"large\.safetensors is 8\.2 GiB: more than 8 GiB is not read$"):
+        read_weights(path)
+
+    def refuse(path: Path) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(weights, "load_file", refuse)
+    path.write_bytes(bytes(2**20))
+    with pytest.raises(WeightsError, match=r"there is not enough memory to read its 1 MiB$"):
+        read_weights(path)
 
 
 def test_a_damaged_checkpoint_is_not_read(tmp_path: Path) -> None:

@@ -1006,3 +1006,17 @@ async def test_a_key_costs_few_bytes(run: Path) -> None:
         assert max(maps) < 600
         assert max(layers) < 17_500
         assert max(scrubs) < 16_000
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_net_that_makes_maps(size: tuple[int, int]) -> None:
+    """It reads nothing as anything: no bars, no percent; y asks about the number looked at."""
+    async with opened(Wish("conv 3 same; relu; conv 1 same", shape=(1, 28, 28)), size) as (view, app, pilot):
+        assert "the output is a map: 1×28×28" in screen(app)
+        for keys in (("y",), ("right", "y"), ("y",), ("7",), ("enter",), ("enter",), ("t",), ("z",)):
+            await press(pilot, *keys)
+            assert "read as" not in screen(app) and "the output is a map" in screen(app)
+            if keys == ("right", "y"):
+                unit = ",".join(map(str, view.state.unit))
+                assert f"why {view.state.node}[{unit}]" in screen(app)
+        assert not any(f"{share} %" in screen(app) for share in range(101))

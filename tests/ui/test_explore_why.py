@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from textual.pilot import Pilot
 
 from cnntui.core.notation import parse
-from cnntui.labs.explore import CELL, LAYER, OVERVIEW
+from cnntui.labs.explore import CELL, LAYER, OVERVIEW, ExploreState
 from cnntui.labs.why import CARRIED, GRADIENT, OCCLUSION, heat
 from cnntui.labs.wish import Wish
 from cnntui.runs.spec import Settings, new_spec
@@ -214,6 +214,14 @@ async def test_what_the_trainer_tells_next_is_taken(run: Path) -> None:
         assert view.state.dead.channels >= {("relu1", channel) for channel in range(6)}
 
 
+def without_bias(state: ExploreState) -> ExploreState:
+    """The same moment, in which channel 1 of the first convolution is never above 0."""
+    parameters = {node: dict(own) for node, own in state.model.parameters.items()}
+    parameters["conv1"]["bias"] = parameters["conv1"]["bias"].copy()
+    parameters["conv1"]["bias"][1] = -1000
+    return state.at(state.moment or 0, replace(state.model, parameters=parameters))
+
+
 async def test_a_dead_channel_is_marked_and_told(run: Path) -> None:
     file = next((run / "maps").glob("excited-*"))
     tensors = load_file(file)
@@ -225,6 +233,9 @@ async def test_a_dead_channel_is_marked_and_told(run: Path) -> None:
         alive = np.abs(view.state.trace.values["relu1"][1]).max() > 0
         assert alive and "dead" not in text(view.query_one(OverviewPanel)), "at this moment it is alive"
         view.make(lambda state: state.changed("conv1", "bias", (1,), -1000.0))
+        await idle(pilot)
+        assert "dead" not in text(view.query_one(OverviewPanel)), "that was found of other weights"
+        view.make(lambda state: without_bias(state.restored()))
         await idle(pilot)
         shown = text(view.query_one(OverviewPanel))
         assert "1 dead" in shown and "†" in shown

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console, RenderableType
+from rich.style import Style
 from textual.app import App, ComposeResult
 from textual.containers import Horizontal
 from textual.screen import Screen
@@ -270,8 +271,6 @@ async def test_weights_are_underlined() -> None:
 
 
 def bars(state: ExploreState, wide: int, tall: int, plain: bool = False) -> list[str]:
-    from rich.style import Style
-
     from cnntui.ui.theme import DARK
 
     canvas = Canvas(wide, tall, Style())
@@ -342,6 +341,25 @@ def test_what_it_was_read_as() -> None:
     pinned = replace(changed, pinned=("step 200", state.model.parameters))
     assert verdict(pinned, 17)[1] == f"at step 200: {was}"
     assert verdict(pinned, 12)[1] == f"pinned: {was}"
+
+
+def test_a_map_has_no_bars() -> None:
+    state = exploring("conv 3 same; relu", label=2).changed("conv1", "bias", (1,), 5.0)
+    assert " ".join(bars(state, 20, 6)).split() == ["the", "output", "is", "a", "map:", "3×8×8"]
+
+
+async def test_a_map_is_read_as_nothing() -> None:
+    state = exploring("conv 3 same; relu", label=2)
+    for shown_ in (state, state.pin(), state.silence("conv1", 0)):
+        column = (await seen(shown_))[1]
+        assert "the output is a map" in column and "3×8×8" in column
+        assert "reads" not in column and "%" not in column and "✗" not in column
+
+
+def test_what_a_terminal_would_obey_is_not_written() -> None:
+    canvas, sign = Canvas(12, 1, Style()), "\N{REPLACEMENT CHARACTER}"
+    assert canvas.put(0, 0, "a\x1b[2J\x9b\u202eé█") == 9
+    assert "".join(glyph for glyph, _ in canvas.rows[0]) == f"a{sign}[2J{sign}{sign}é█   "
 
 
 async def test_three_channels_are_said() -> None:
