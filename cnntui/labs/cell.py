@@ -9,7 +9,7 @@ from math import exp, isfinite, prod
 
 import numpy as np
 
-from cnntui.core.arithmetic import TIMES, Equation, brief, plain_sum, weighted_sum
+from cnntui.core.arithmetic import TIMES, Equation, brief, number, plain_sum, signed, sum_decimals, weighted_sum
 from cnntui.core.explanation import Source, Step, Term, largest
 from cnntui.core.forward import softmax
 from cnntui.core.layers import Pair
@@ -31,6 +31,7 @@ from cnntui.labs.cell_terms import (
 )
 from cnntui.labs.cell_words import meaning, pixel_words
 from cnntui.labs.classes import percent
+from cnntui.labs.contrast import Contrast, contrast
 from cnntui.labs.explore import ExploreState, MoveError
 
 FEW = 6  # terms of a long sum that are written out
@@ -86,6 +87,7 @@ class Listing:
         cursor: which line is chosen.
         scale: the largest magnitude among the values.
         weighed: whether the last but one column holds weights.
+        against: the class that a score is held against, where there is one: by that the terms are sorted.
     """
 
     step: Step
@@ -95,6 +97,7 @@ class Listing:
     cursor: int
     scale: float
     weighed: bool
+    against: Contrast | None = None
 
     def page(self, room: int) -> tuple[range, str]:
         """The lines to show in so many, the chosen one among them; and what the others come to, in a line or none."""
@@ -105,7 +108,7 @@ class Listing:
         first = self.cursor // room * room
         shown = range(first, min(first + room, count))
         others = [self.step.terms[at] for rank, at in enumerate(self.order) if rank not in shown]
-        where = "smaller" if not first else "other"
+        where = "smaller" if not first and self.against is None else "other"
         text = f"… {len(others):,} {where} terms"
         if self.step.kind == "sum":
             text += f", together {brief(sum(contribution(self.step, term) for term in others))}"
@@ -118,6 +121,10 @@ class Listing:
         if self.step.kind == "softmax":
             cells = (brief(term.value), brief(exp(term.value - self._highest)), percent(float(self._shares[at])))
             return Entry(self.names[at], cells, term.value, float(np.nan_to_num(self._shares[at])))
+        if self.against is not None:
+            adds = float(self.against.adds[at])
+            more = signed(number(adds, sum_decimals(adds)))
+            return Entry(self.names[at], (*product_text(term), more), adds, adds / self.scale)
         share = own / self.scale if isfinite(own) else 0.0
         return Entry(self.names[at], product_text(term) if self.weighed else (brief(term.value),), own, share)
 
@@ -182,7 +189,7 @@ def anatomy(state: ExploreState, index: int) -> Anatomy:
     if place is None:
         listing = _listing(state, step, index)
         summed = _summed_up(step)
-        at = listing.cursor if len(summed.part.taps) < len(step.terms) else index
+        at = sorted_terms(step).index(index) if len(summed.part.taps) < len(step.terms) else index
         return replace(whole, listing=listing, sums=_followed(steps, (summed,)), term=at)
     channel = index // prod(place)
     parts, partials = _channel_parts(state, step, channel)
@@ -210,7 +217,7 @@ def first(state: ExploreState) -> int:
         return step.winner
     if step.kind == "softmax":
         return step.terms.index(step.own)
-    return sorted_terms(step)[0]
+    return _order(state, step)[0]
 
 
 def moved(state: ExploreState, index: int, rows: int, columns: int) -> int:
@@ -220,7 +227,7 @@ def moved(state: ExploreState, index: int, rows: int, columns: int) -> int:
         return 0
     place = arranged(state, step)
     if place is None:
-        order = sorted_terms(step)
+        order = _order(state, step)
         return order[max(0, min(order.index(index) + rows + columns, len(order) - 1))]
     channel, tap = divmod(index, prod(place))
     row, column = divmod(tap, place[1])
@@ -250,7 +257,7 @@ def source(state: ExploreState, index: int) -> Source:
         if state.node == INPUT:
             raise MoveError("a pixel is made of nothing else: this is where it begins")
         off = state.explanation.steps[-1]
-        raise MoveError(f"{off.node} channel {off.unit[0]} is silenced: it is 0, whatever it reads")
+        raise MoveError(f"{off.node} {state.part_word(off.node)} {off.unit[0]} is silenced: it is 0, whatever it reads")
     found = step.terms[index].source
     if found is None:
         raise MoveError("this cell is padding: a 0 beyond the border that no layer made")
@@ -266,8 +273,16 @@ def _last(state: ExploreState) -> Step | None:
 # -- how the terms are shown
 
 
+def _order(state: ExploreState, step: Step) -> list[int]:
+    """The terms, what counts most first; where a score is held against another, what counts most in their difference."""
+    against = contrast(state, step)
+    if against is None:
+        return sorted_terms(step)
+    return [int(at) for at in np.argsort(-np.abs(against.adds), kind="stable")]
+
+
 def _listing(state: ExploreState, step: Step, index: int) -> Listing:
-    order = sorted_terms(step)
+    order, against = _order(state, step), contrast(state, step)
     counts = np.array([contribution(step, term) for term in step.terms])
     weighed = step.kind == "sum" and step.op != "add"
     names = [name_of(state, term.source) for term in step.terms]
@@ -275,7 +290,9 @@ def _listing(state: ExploreState, step: Step, index: int) -> Listing:
     if step.kind == "softmax":
         head = ("logit", "e^(logit − max)", "share")
         names = [f"class {state.class_name(n)}" for n in range(len(names))] if is_last(state, step) else names
-    return Listing(step, names, order, head, order.index(index), scale_of(counts), weighed)
+    if against is not None:
+        head, counts = (*head, f"rather than {against.rival}"), against.adds
+    return Listing(step, names, order, head, order.index(index), scale_of(counts), weighed, against)
 
 
 def _grid(state: ExploreState, step: Step, index: int, place: Pair) -> Grid:

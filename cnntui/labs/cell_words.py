@@ -11,6 +11,7 @@ from cnntui.core.explanation import Step
 from cnntui.core.network import INPUT
 from cnntui.labs.cell_terms import arranged, channel_name, contribution, is_last, map_read, name_of
 from cnntui.labs.classes import percent
+from cnntui.labs.contrast import contrast, contrast_words
 from cnntui.labs.explore import ExploreState
 
 
@@ -36,6 +37,9 @@ def meaning(state: ExploreState, steps: Sequence[Step]) -> list[str]:
             said.append(
                 f"The largest, {sign}{number(abs(by), sum_decimals(by))}, comes from {name_of(state, most.source)}."
             )
+    against = contrast(state, step)
+    if against is not None:
+        said.insert(1, contrast_words(state, step, against))
     if is_last(state, step) and step.kind == "sum" and state.unit == step.unit and len(step.unit) == 1:
         share = percent(float(state.probabilities[step.unit[0]]))
         said.append(f"Softmax over all {state.channels} scores makes it {share}.")
@@ -48,7 +52,7 @@ def _place(state: ExploreState, step: Step) -> str:
     if is_last(state, step):
         what = "probability" if step.kind == "softmax" else "score"
         return f"the {what} of class {state.class_name(step.unit[0])}"
-    return f"number {step.unit[0]} of {step.node}"
+    return f"unit {step.unit[0]} of {step.node}"
 
 
 def _made(state: ExploreState, step: Step) -> str:
@@ -69,9 +73,9 @@ def _made(state: ExploreState, step: Step) -> str:
         case "sum" if place:
             maps = count // prod(place)
             of = f"in each of {maps} maps" if maps > 1 else "of one map"
-            return f"a weighted sum of {cells} {of}; {count:,} products{bias}"
+            return f"a weighted sum of {cells} {of}; {count:,} product{'s' * (count > 1)}{bias}"
         case "sum":
-            return f"a weighted sum of {count:,} numbers{bias}"
+            return f"a weighted sum of {count:,} number{'s' * (count > 1)}{bias}"
         case "product":
             return f"the product of {count} numbers, one of each branch"
         case "softmax":

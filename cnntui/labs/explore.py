@@ -324,6 +324,10 @@ class ExploreState:
             self.known[node] = scale_of(self.trace.values[node])
         return float(self.known[node])
 
+    def part_word(self, node: str) -> str:
+        """What the first index counts in a layer: the channels of maps, the units of a vector."""
+        return "unit" if node != INPUT and len(self.rows[node].output or ()) == 1 else "channel"
+
     @property
     def channel(self) -> int:
         """The map looked at; in a vector, the number."""
@@ -606,7 +610,7 @@ class ExploreState:
         return [
             *([self.learned.text] if self.learned else []),
             *(change.text for change in self.changes),
-            *(f"{node} channel {channel} silenced" for node, channel in sorted(self.silenced)),
+            *(f"{node} {self.part_word(node)} {channel} silenced" for node, channel in sorted(self.silenced)),
         ]
 
 

@@ -72,7 +72,8 @@ def bias(state: ExploreState) -> Settable:
 def _mixing(state: ExploreState) -> Step:
     steps = state.explanation.steps
     if not steps or not steps[-1].terms:
-        raise MoveError(f"{state.node} channel {state.unit[0]} is silenced: z lets it speak again")
+        what = f"{state.node} {state.part_word(state.node)} {state.unit[0]}"
+        raise MoveError(f"{what} is silenced: z lets it speak again")
     return steps[-1]
 
 

@@ -121,7 +121,8 @@ def _made_of(state: ExploreState) -> str:
             bias = (
                 f" + bias {rounded(float(state.parameters[state.node]['bias'][state.unit[0]]))}" if layer.bias else ""
             )
-            return f"Σ {terms_of(state):,} products{bias}"
+            count = terms_of(state)
+            return (f"Σ {count:,} products" if count != 1 else "1 product") + bias
         case MaxPool():
             return f"the largest of {terms_of(state)}"
         case AvgPool() | GlobalAvgPool() | AdaptiveAvgPool():

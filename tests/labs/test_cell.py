@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from cnntui.labs.cell import Anatomy, Listing, anatomy, channel, first, moved, s
 from cnntui.labs.cell_lines import arithmetic
 from cnntui.labs.explore import LAYER, ExploreState, MoveError
 from tests.core.random_networks import random_network
-from tests.core.readding import readd
+from tests.core.readding import decimal, readd, unit
 from tests.labs.test_handover import of, opened
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -328,3 +329,30 @@ def test_what_is_folded_is_said() -> None:
     whole = anatomy(state, first(state))
     text = " ".join("".join(piece.text for piece in line) for line in arithmetic(whole.sums, whole.across, 64, 2))
     assert re.search(r"\+ +−?[\d.]+ \(the 1,59\d smaller\) +\+ −?[\d.]+ bias +=", text), text
+
+
+def test_one_class_rather_than_another() -> None:
+    """What each term adds to the difference of two scores adds up to it, but for the biases; the words re-add."""
+    for seed in range(8):
+        bare = opened(parse("conv 4; relu; gap; linear 9; relu; linear 5", (1, 8, 8), "net"), seed)
+        state = bare.look("linear2", (bare.read,))
+        assert "rather than" not in " ".join(anatomy(state, 0).meaning)
+        rival = (bare.read + 2) % 5
+        state = replace(state, picture=replace(state.picture, label=rival))
+        whole = anatomy(state, first(state))
+        listing = whole.listing
+        assert listing is not None and listing.against is not None
+        step = state.explanation.steps[-1]
+        scores = state.trace.values["linear2"]
+        biases = step.bias - listing.against.other.bias
+        assert float(listing.against.adds.sum()) + biases == pytest.approx(float(scores[bare.read] - scores[rival]))
+        assert listing.head[-1] == f"rather than {rival}"
+        sizes = [abs(float(listing.against.adds[at])) for at in listing.order]
+        assert sizes == sorted(sizes, reverse=True) and listing.cursor == 0
+        words = next(each for each in whole.meaning if "rather than" in each)
+        one, two, less = re.findall(r"score (\S+) − (\S+) = (\S+);", words)[0]
+        assert decimal(one) - decimal(two) == decimal(less)
+        more, lesser, value, made = re.findall(r"\((\S+) − (\S+)\) × (\S+) = [+]?(\S+)\.$", words)[0]
+        off = abs((decimal(more) - decimal(lesser)) * decimal(value) - decimal(made))
+        assert off <= unit(made) / 2
+        assert moved(state, first(state), 1, 0) == listing.order[1]

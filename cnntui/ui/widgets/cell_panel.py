@@ -214,7 +214,7 @@ class CellPanel(PaintedState[CellView]):
         name = min(NAMES, max(4, *(len(entry.name) for entry in entries)))
         widths = [max(len(head), *(len(entry.cells[i]) for entry in entries)) for i, head in enumerate(listing.head)]
         bar = max(0, min(BAR, canvas.width - name - sum(widths) - 3 * len(widths) - 5))
-        joints = ("   ", f" {TIMES} ", " = ") if listing.weighed else ("   ",) * 3
+        joints = ("   ", f" {TIMES} ", " = ", "   ") if listing.weighed else ("   ",) * 3
         x = canvas.put(2, y, "from".ljust(name), ink(colors.dim))
         for i, head in enumerate(listing.head):
             x = canvas.put(x + 3, y, head.rjust(widths[i]), ink(colors.dim, underline=head == "weight"))
