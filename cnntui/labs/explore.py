@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from cnntui.core.backward import Gradients, of_loss
 from cnntui.core.explanation import Explanation, Source, Unit, explain
 from cnntui.core.forward import PASSING, Channel, Trace, forward
 from cnntui.core.layers import Flatten, Shape, shape_text
-from cnntui.core.learning import MomentsOf, Rule
 from cnntui.core.network import INPUT
 from cnntui.core.parameters import Parameters
 from cnntui.core.shading import scale_of
@@ -28,6 +27,9 @@ from cnntui.labs.opened import Opened, Picture
 from cnntui.labs.rails import Rail, rails_of
 from cnntui.runs.picture_files import ground_of
 from cnntui.runs.weights import Moment
+
+if TYPE_CHECKING:
+    from cnntui.core.learning import MomentsOf, Rule
 
 OVERVIEW, LAYER, CELL = "overview", "layer", "cell"
 OF_NET = ("columns", "rows", "rails")  # what is computed of the layers alone

@@ -1121,7 +1121,7 @@ async def test_a_pad_that_is_left_empty_gives_the_picture_back(run: Path) -> Non
 async def test_what_nobody_foresaw_in_a_worker_is_told(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The app goes on; the traceback is in the log, and the line says where."""
     async with opened() as (view, app, pilot):
-        monkeypatch.setattr("cnntui.ui.views.explore_learning.learner", lambda *_: 1 / 0)
+        monkeypatch.setattr("cnntui.labs.learned.learner", lambda *_: 1 / 0)
         await press(pilot, "w")
         assert "ZeroDivisionError" in said(app)
         assert "cnntui.log" in said(app)

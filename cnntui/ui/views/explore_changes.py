@@ -19,7 +19,6 @@ from cnntui.labs.why import CARRIED, KINDS
 from cnntui.labs.words import number_of
 from cnntui.runs.excited import Excitement
 from cnntui.ui.screens.dialogs import Ask
-from cnntui.ui.screens.patches import Patches
 from cnntui.ui.views.explore_base import ExploreBase, sheltered
 
 PAUSE = 0.1  # seconds
@@ -132,6 +131,8 @@ class ExploreChanges(ExploreBase):
         if subject is None or subject.gallery is None:
             self.say("there are no test pictures here that could excite it")
             return
+        from cnntui.ui.screens.patches import Patches  # who does not ask for it does not wait for it
+
         gallery = subject.gallery
 
         def go(patch: Patch | None) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual import work
 from textual.message import Message
 from textual.worker import get_current_worker
 
 from cnntui.labs.explore import ExploreState, MoveError
-from cnntui.labs.learned import Learner, learner
 from cnntui.labs.subject import Subject
-from cnntui.ui.screens.learning import LearningScreen
 from cnntui.ui.views.explore_base import ExploreBase, sheltered
+
+if TYPE_CHECKING:
+    from cnntui.labs.learned import Learner
 
 
 class ExploreLearning(ExploreBase):
@@ -31,6 +34,8 @@ class ExploreLearning(ExploreBase):
     @sheltered
     def _learn(self, subject: Subject | None, state: ExploreState, term: int) -> None:
         """Off the event loop: a checkpoint is read, and gradients are computed."""
+        from cnntui.labs.learned import learner  # who does not ask for it does not wait for it
+
         worker = get_current_worker()
         try:
             made = learner(state, term)
@@ -49,6 +54,8 @@ class ExploreLearning(ExploreBase):
         if event.learner is None:
             self.say(event.problem)
             return
+
+        from cnntui.ui.screens.learning import LearningScreen
 
         def take(state: ExploreState | None) -> None:
             """All steps of a lesson are one change, which undo takes back."""

@@ -11,7 +11,6 @@ from cnntui.core.vocabulary import VOCABULARY
 from cnntui.labs import cell
 from cnntui.labs.ascent import ascents
 from cnntui.labs.explore import CELL, LAYER, OVERVIEW, MoveError
-from cnntui.labs.handover import as_convolution
 from cnntui.labs.overview import rounded
 from cnntui.labs.wish import Wish
 from cnntui.runs.listing import run_directories
@@ -141,6 +140,8 @@ class ExploreLooking(ExploreBase):
 
     async def action_convolve(self) -> None:
         """The window, the kernel and the input on the Convolve screen, to play with."""
+        from cnntui.labs.handover import as_convolution  # who does not ask for it does not wait for it
+
         try:
             lab = as_convolution(self.state, self.term)
         except MoveError as error:
