@@ -14,7 +14,8 @@ from cnntui.core.network import INPUT
 from cnntui.core.receptive_field import Field
 from cnntui.core.sight import unit_sight
 from cnntui.core.windows import Array
-from cnntui.labs.explore import Dead, ExploreState, MoveError
+from cnntui.labs.changes import Dead
+from cnntui.labs.explore import ExploreState, MoveError
 from cnntui.labs.opened import Opened
 from cnntui.runs.excited import STRONGEST, Excitement, Layer, Strong
 from cnntui.runs.test_pictures import Gallery

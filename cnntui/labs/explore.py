@@ -5,12 +5,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from cnntui.core.analysis import Analysis, Row
-from cnntui.core.arithmetic import brief
 from cnntui.core.backward import Gradients, of_loss
 from cnntui.core.explanation import Explanation, Source, Unit, explain
 from cnntui.core.forward import PASSING, Channel, Trace, forward
@@ -20,7 +19,7 @@ from cnntui.core.parameters import Parameters
 from cnntui.core.shading import scale_of
 from cnntui.core.sight import Sight, seen_by
 from cnntui.core.windows import Array
-from cnntui.core.workings import significant
+from cnntui.labs.changes import Change, Dead, Learned
 from cnntui.labs.computed import computed
 from cnntui.labs.drawing import by_channel, shifted
 from cnntui.labs.opened import Opened, Picture
@@ -28,78 +27,17 @@ from cnntui.labs.rails import Rail, rails_of
 from cnntui.runs.picture_files import ground_of
 from cnntui.runs.weights import Moment
 
-if TYPE_CHECKING:
-    from cnntui.core.learning import MomentsOf, Rule
-
 OVERVIEW, LAYER, CELL = "overview", "layer", "cell"
 OF_NET = ("columns", "rows", "rails")  # what is computed of the layers alone
 COMPUTED = (  # whatever one looks at
     *OF_NET, "parameters", "input", "background", "trace", "untouched", "pinned_trace", "probabilities", "loss_gradients",
 )  # fmt: skip
+NOTHING_DEAD = Dead()
 HEAVY = 50_000_000  # multiply-accumulates from which on a run through the net is not to be waited for
 
 
 class MoveError(ValueError):
     """A move that this state does not allow, and why."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """A number that was set by hand: a pixel of the net's input (node `input`, no name), or one of a layer's tensors."""
-
-    node: str
-    name: str
-    index: tuple[int, ...]
-    value: float
-    before: float
-
-    @property
-    def text(self) -> str:
-        """In words."""
-        where = f"{self.node}[{','.join(map(str, self.index))}]" if self.node == INPUT else f"{self.node}.{self.name}"
-        if self.node != INPUT:
-            where += f"[{','.join(map(str, self.index))}]"
-        return f"{where} {brief(self.before)} → {brief(self.value)}"
-
-
-@dataclass(frozen=True)
-class StepTaken:
-    """A step of learning on one picture: what that picture's loss was before it and after it."""
-
-    picture: str
-    label: int
-    before: float
-    after: float
-
-
-def loss_text(loss: float) -> str:
-    """A loss in four digits, however small."""
-    return significant(loss, 4)
-
-
-@dataclass(frozen=True)
-class Dead:
-    """Channels that no test picture moved from 0, and the step of training after which that was measured, if it is known."""
-
-    channels: frozenset[Channel] = frozenset()
-    step: int | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Learned:
-    """Where steps of learning have brought the weights, and what the rule remembers; the steps, the last one last."""
-
-    parameters: Parameters
-    rule: Rule
-    moments: MomentsOf
-    steps: tuple[StepTaken, ...]
-
-    @property
-    def text(self) -> str:
-        """In words."""
-        count = len(self.steps)
-        losses = f"{loss_text(self.steps[0].before)} → {loss_text(self.steps[-1].after)}"
-        return f"{count} step{'s' * (count > 1)}, loss {losses}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +78,7 @@ class ExploreState:
     why: str = ""
     one_scale: bool = False
     by_strength: bool = False
-    dead: Dead = Dead()
+    dead: Dead = NOTHING_DEAD
     known: dict[object, Any] = field(
         default_factory=dict, repr=False
     )  # by what: scales and heat pictures, once computed

@@ -22,8 +22,9 @@ from cnntui.core.pointwise import BatchNorm, Dropout
 from cnntui.core.windows import Array, Tap
 from cnntui.core.workings import PRECISION, SMALLEST, Line, rounded, significant
 from cnntui.labs import cell, interventions
+from cnntui.labs.changes import Learned, StepTaken
 from cnntui.labs.computed import computed
-from cnntui.labs.explore import CELL, ExploreState, Learned, MoveError, StepTaken
+from cnntui.labs.explore import CELL, ExploreState, MoveError
 from cnntui.labs.interventions import Settable
 from cnntui.labs.methods import Method, methods, name_of, with_rate
 from cnntui.runs.spec import Spec, read_json

@@ -186,7 +186,8 @@ def moment_words(state: ExploreState) -> str:
     if "best" in model.moment and model.step is not None:
         words += ", the best checkpoint"
     if state.learned is not None:
-        words += f" + {state.learned.steps} learned here"
+        count = len(state.learned.steps)
+        words += f" + {count} step{'s' * (count > 1)} here"
     return words
 
 

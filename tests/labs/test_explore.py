@@ -17,7 +17,8 @@ from cnntui.core.forward import PASSING, forward
 from cnntui.core.network import INPUT
 from cnntui.core.parameters import untrained
 from cnntui.labs import explore
-from cnntui.labs.explore import CELL, LAYER, OVERVIEW, Dead, ExploreState, MoveError
+from cnntui.labs.changes import Dead
+from cnntui.labs.explore import CELL, LAYER, OVERVIEW, ExploreState, MoveError
 from cnntui.labs.history import History
 from cnntui.labs.opened import Picture
 from cnntui.labs.overview import reading, told, words_of

@@ -15,8 +15,9 @@ from cnntui.core.network import INPUT
 from cnntui.core.notation import parse
 from cnntui.core.sight import unit_sight
 from cnntui.labs import explore
+from cnntui.labs.changes import Dead
 from cnntui.labs.excitement import cropped, dead_channels, gathered, strongest
-from cnntui.labs.explore import LAYER, OVERVIEW, Dead, ExploreState, MoveError
+from cnntui.labs.explore import LAYER, OVERVIEW, ExploreState, MoveError
 from cnntui.labs.opened import Picture, open_net
 from cnntui.labs.overview import told
 from cnntui.labs.why import CARRIED, GRADIENT, OCCLUSION, about, asked_number, heat, is_due, occluded, reasons, rival_of

@@ -11,6 +11,7 @@ from textual.containers import Vertical
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from cnntui.labs.overview import moment_words
 from cnntui.labs.wish import Wish
 from cnntui.ui.app import CnntuiApp
 from cnntui.ui.screens.learning import LearningScreen
@@ -91,6 +92,7 @@ async def test_a_weight_learns_a_picture(run: Path, size: tuple[int, int]) -> No
         state = view.state
         assert pilot.app.screen.query_one(ExploreView) is view
         assert state.learned is not None and len(state.learned.steps) == 2
+        assert moment_words(state) == f"{moment_words(before)} + 2 steps here"
         assert state.probabilities[1] > before.probabilities[1]
         assert state.touched == [state.learned.text] and state.untouched.probabilities[1] == before.probabilities[1]
         now = state.parameters[weight.node][weight.name][weight.index]

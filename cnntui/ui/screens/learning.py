@@ -16,9 +16,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
-from cnntui.core.arithmetic import MINUS, TIMES, read
+from cnntui.core.arithmetic import MINUS, TIMES, read, signed
 from cnntui.core.workings import Line
-from cnntui.labs.explore import ExploreState, MoveError, loss_text
+from cnntui.labs.changes import loss_text
+from cnntui.labs.explore import ExploreState, MoveError
 from cnntui.labs.learned import Learner, Learning
 from cnntui.ui.theme import Palette, ink, palette
 
@@ -219,11 +220,11 @@ def _gradient(text: Text, learning: Learning, width: int, colors: Palette) -> No
     rows = [
         (
             term.output,
-            _signed(term.gradient),
+            signed(term.gradient),
             f"{TIMES} {term.input}",
-            _signed(term.value),
+            signed(term.value),
             term.relation,
-            _signed(term.product),
+            signed(term.product),
         )
         for term in learning.terms
     ]
@@ -238,10 +239,10 @@ def _gradient(text: Text, learning: Learning, width: int, colors: Palette) -> No
         _put_bar(text, read(term.product), largest, min(BAR, width - sum(widths) - 9), colors)
     left = sum(widths[:-1]) + 5
     if more:
-        text.append(f"  {more_words:<{left}}{_signed(rest):>{widths[-1]}}\n", ink(colors.dim))
+        text.append(f"  {more_words:<{left}}{signed(rest):>{widths[-1]}}\n", ink(colors.dim))
     elif zeros:
         text.append(f"  {zeros:,} product{'s' * (zeros > 1)} of 0\n", ink(colors.dim))
-    result = _signed(learning.gradient.result)
+    result = signed(learning.gradient.result)
     text.append(f"  {'their sum, the gradient':<{left}}", ink(colors.text))
     text.append(f"{result:>{widths[-1]}}", _sign_style(result, colors, bold=True))
     text.append("\n" if learning.gradient.relation == "=" else "  rounded\n")
@@ -312,11 +313,6 @@ def _parts(line: Line) -> tuple[str, str, str]:
     equation = line.equation
     opening, closing = equation.brackets
     return f"{opening}{equation.joint.join(equation.terms)}{closing}", equation.relation, equation.result
-
-
-def _signed(number: str) -> str:
-    """With its sign, whichever."""
-    return number if number.startswith((MINUS, "+")) or number == "0" else f"+{number}"
 
 
 def _sign_style(number: str, colors: Palette, bold: bool = False) -> Style:
