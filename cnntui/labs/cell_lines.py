@@ -62,11 +62,15 @@ def _block(each: Sum, across: int, label: str, width: int, room: int | None, cho
         return (
             made if room is None or len(made) <= room else whole_part(each.part, across, label, width, chosen, {}, room)
         )
-    for keep in range(each.singles, -1, -1):
-        made = _flowing(each, label, width, chosen, keep)
-        if len(made) <= room:
-            return made
-    return made[:room]
+    # A line has room for so many terms at most, a sign between each two.
+    least, most = 0, min(each.singles, room * width // len(equation.joint))
+    while least < most:
+        middle = (least + most + 1) // 2
+        if len(_flowing(each, label, width, chosen, middle)) <= room:
+            least = middle
+        else:
+            most = middle - 1
+    return _flowing(each, label, width, chosen, least)[:room]
 
 
 def _flowing(each: Sum, label: str, width: int, chosen: int | None, keep: int | None = None) -> list[Line]:

@@ -45,7 +45,7 @@ def contrast(state: ExploreState, own: Step) -> Contrast | None:
 
 def contrast_words(state: ExploreState, own: Step, found: Contrast) -> str:
     """6 rather than 5: score 10.12 − 4.71 = 5.41; the most from relu3[16]: (0.0937 − −0.0213) × 11.27 = +1.296."""
-    decimals = max(sum_decimals(own.value), sum_decimals(found.other.value))
+    decimals = min(sum_decimals(own.value), sum_decimals(found.other.value))
     one, two = number(own.value, decimals), number(found.other.value, decimals)
     less = number(_decimal(one) - _decimal(two))
     at = int(np.abs(found.adds).argmax())

@@ -212,11 +212,15 @@ class CellPanel(PaintedState[CellView]):
         shown, rest = listing.page(min(room, len(listing.order)))
         entries = [listing.entry(rank) for rank in shown]
         name = min(NAMES, max(4, *(len(entry.name) for entry in entries)))
-        widths = [max(len(head), *(len(entry.cells[i]) for entry in entries)) for i, head in enumerate(listing.head)]
+        heads = listing.head
+        widths = [max(len(head), *(len(entry.cells[i]) for entry in entries)) for i, head in enumerate(heads)]
+        if 2 + name + sum(widths) + 3 * len(widths) > canvas.width:
+            heads = tuple(head.removeprefix("rather ") for head in heads)
+            widths = [max(len(head), *(len(entry.cells[i]) for entry in entries)) for i, head in enumerate(heads)]
         bar = max(0, min(BAR, canvas.width - name - sum(widths) - 3 * len(widths) - 5))
         joints = ("   ", f" {TIMES} ", " = ", "   ") if listing.weighed else ("   ",) * 3
         x = canvas.put(2, y, "from".ljust(name), ink(colors.dim))
-        for i, head in enumerate(listing.head):
+        for i, head in enumerate(heads):
             x = canvas.put(x + 3, y, head.rjust(widths[i]), ink(colors.dim, underline=head == "weight"))
         y += 1
         for rank, entry in zip(shown, entries, strict=True):
