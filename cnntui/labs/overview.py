@@ -98,7 +98,7 @@ def columns_of(
 def words_of(state: ExploreState) -> str:
     """The number looked at, and in a few words what it is made of: conv1 · channel 4 · cell 11,9 = 1.327 = Σ …"""
     unit = state.unit
-    where = f"channel {unit[0]} · cell {unit[1]},{unit[2]}" if len(unit) == 3 else f"number {unit[0]}"
+    where = f"channel {unit[0]} · cell {unit[1]},{unit[2]}" if len(unit) == 3 else f"unit {unit[0]}"
     is_silenced = (state.node, unit[0]) in state.silenced
     made = "silenced" if is_silenced else _made_of(state)
     return f"{state.node} · {where} = {rounded(state.value)}" + (f" = {made}" if made else "")
