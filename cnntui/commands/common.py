@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -52,6 +53,8 @@ def open_app(mode: str, **given: Any) -> None:
         fail("the screens need a terminal; cnntui --help lists the commands that print")
     from cnntui.ui.app import CnntuiApp
 
+    # Inherited as ignored, from nohup, it would not end a screen that has lost its terminal: that would spin.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     app = CnntuiApp(mode, **given)
     app.run()
     if app.going_run and still_going(app.going_run):
