@@ -25,7 +25,7 @@ from cnntui.ui.views.explore import ExploreView
 from cnntui.ui.widgets.draw_pad import DrawPad
 from tests.bench_training import NET, Watcher, speed, step_of
 
-TURNS, TURN_SECONDS = 15, 5.0
+TURNS, TURN_SECONDS = 5, 15.0
 STROKES = 24  # from the middle towards a corner: farther there is no paper
 
 

@@ -40,7 +40,7 @@ from cnntui.ui.widgets.overview_panel import OverviewPanel
 if TYPE_CHECKING:
     from cnntui.ui.app import CnntuiApp
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 2.5  # drawn anew each second, a net takes some 5 % of a training on two cores
 TINY = 60  # columns below which there is no room beside
 DRAW = "draw"
 LEVELS = (OVERVIEW, LAYER, CELL, DRAW)
