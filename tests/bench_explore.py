@@ -95,21 +95,23 @@ def _live(place: Path) -> dict[str, Any]:
     while len(reader.poll().train_loss) < 10 or not moments(reader.poll()):
         time.sleep(0.2)
     watcher = Watcher(run, command="explore")
-    process = psutil.Process(watcher.pid)
-    shares: list[float] = []
-    before, cpu, seconds = watcher.bytes, watcher.cpu(), 0.0
-    for _ in range(TURNS):
-        process.resume()
-        began, steps = time.monotonic(), step_of(run)
-        watcher.read(TURN_SECONDS)
-        took = time.monotonic() - began
-        seen = (step_of(run) - steps) / took
-        seconds += took
-        process.suspend()
-        shares.append(seen / (speed(run, TURN_SECONDS) / spec.batch_size))
-    sent, core = (watcher.bytes - before) / seconds, (watcher.cpu() - cpu) / seconds
-    watcher.close()
-    send(run, "stop")
+    try:
+        process = psutil.Process(watcher.pid)
+        shares: list[float] = []
+        before, cpu, seconds = watcher.bytes, watcher.cpu(), 0.0
+        for _ in range(TURNS):
+            process.resume()
+            began, steps = time.monotonic(), step_of(run)
+            watcher.read(TURN_SECONDS)
+            took = time.monotonic() - began
+            seen = (step_of(run) - steps) / took
+            seconds += took
+            process.suspend()
+            shares.append(seen / (speed(run, TURN_SECONDS) / spec.batch_size))
+        sent, core = (watcher.bytes - before) / seconds, (watcher.cpu() - cpu) / seconds
+    finally:  # whatever ends this, nothing trains on
+        watcher.close()
+        send(run, "stop")
     while not reader.poll().over:
         time.sleep(0.2)
     return {
