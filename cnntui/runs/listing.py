@@ -16,6 +16,7 @@ from cnntui.runs.spec import ENDED, SPEC_VERSION, Spec, last_attempt, read_json
 
 LOGS = 4  # that are looked into for the last test
 TAIL_BYTES = 1 << 18  # of each: some minutes of training
+SWEEP = "sweep.json"  # what marks the directory of a sweep
 STARTS = (b'{"kind":"test",', b'{"kind":"resume",')  # as EventWriter begins a line
 _DECODER: msgspec.json.Decoder[Test | Resume] = msgspec.json.Decoder(Test | Resume)
 
@@ -58,15 +59,22 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         return "stopped" if self.state == "finished" and self.message else self.state
 
 
-def name_of(run: Path) -> str:
-    """What finds a run again: its name, or its path where it is not among the others."""
-    return run.name if run.parent == runs_root() else str(run)
+def name_of(run: Path, root: Path | None = None) -> str:
+    """What finds a run again: its name, SWEEP/NAME where it is a sweep's, or its path where it is not among the others."""
+    root = root or runs_root()
+    if root in (run.parent, run.parent.parent):
+        return run.relative_to(root).as_posix()
+    return str(run)
 
 
 def run_directories(root: Path | None = None) -> list[Path]:
-    """The run directories, newest first."""
+    """The run directories, those of sweeps too, newest first."""
     root = root or runs_root()
-    specs = [(read_json(path, Spec), path.parent) for path in root.glob("*/spec.json")]
+    paths = [
+        *root.glob("*/spec.json"),
+        *(run for sweep in root.glob(f"*/{SWEEP}") for run in sweep.parent.glob("*/spec.json")),
+    ]
+    specs = [(read_json(path, Spec), path.parent) for path in paths]
     found = [(spec.created, spec.run, directory) for spec, directory in specs if spec and spec.version <= SPEC_VERSION]
     return [directory for _, _, directory in sorted(found, reverse=True)]
 
@@ -146,13 +154,14 @@ def find_run(name: str, root: Path | None = None) -> Path:
         if not runs:
             raise RunError("there is no run yet: start one with cnntui train")
         return runs[0]
-    if exact := [run for run in runs if run.name == name]:
+    called = {run: name_of(run, root) for run in runs}
+    if exact := [run for run in runs if called[run] == name]:
         return exact[0]
-    starting = [run for run in runs if run.name.startswith(name)]
+    starting = [run for run in runs if called[run].startswith(name)]
     if len(starting) == 1:
         return starting[0]
     if starting:
-        names = ", ".join(run.name for run in starting[:5])
+        names = ", ".join(called[run] for run in starting[:5])
         raise RunError(f"{name!r} begins {len(starting)} runs, type more of it: {names}")
     if (Path(name) / "spec.json").is_file():
         return Path(name).absolute()

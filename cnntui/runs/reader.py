@@ -381,6 +381,8 @@ class RunReader:
         if silent is None:
             return "crashed", "gone", "its directory is gone"
         if status is None:
+            if attempt == 0:
+                return "waiting", "alive", ""
             if silent > START_SECONDS:
                 return "crashed", "gone", f"it never started; see {self.directory / 'stderr.log'}"
             return "starting", "alive", ""

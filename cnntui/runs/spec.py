@@ -48,7 +48,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 SPEC_VERSION = 1
 
-State = Literal["starting", "training", "paused", "stopping", "finished", "failed", "crashed"]
+State = Literal["waiting", "starting", "training", "paused", "stopping", "finished", "failed", "crashed"]
 ENDED: frozenset[str] = frozenset({"finished", "failed", "crashed"})
 
 

@@ -13,7 +13,7 @@ from cnntui.labs.ascent import ascents
 from cnntui.labs.explore import CELL, LAYER, OVERVIEW, MoveError
 from cnntui.labs.overview import rounded
 from cnntui.labs.wish import Wish
-from cnntui.runs.listing import run_directories
+from cnntui.runs.listing import name_of, run_directories
 from cnntui.ui.screens.dialogs import Ask, Choose
 from cnntui.ui.views.explore_base import ExploreBase
 from cnntui.ui.widgets.layer_panel import LayerPanel
@@ -151,7 +151,7 @@ class ExploreLooking(ExploreBase):
 
     def action_open(self) -> None:
         """Another run, or a net."""
-        runs = [(run.name, "run") for run in run_directories()[:MOST_RUNS]]
+        runs = [(name_of(run), "run") for run in run_directories()[:MOST_RUNS]]
         choices = [("a net …", "by name, notation or file: untrained"), *runs]
         self.app.push_screen(Choose("explore", choices, self.wish.word), self._take_wish)
 

@@ -32,7 +32,7 @@ from cnntui.labs.watching import (
 from cnntui.labs.wish import Wish
 from cnntui.runs.control import send
 from cnntui.runs.launch import LaunchError, launch, resume
-from cnntui.runs.listing import row, run_directories
+from cnntui.runs.listing import name_of, row, run_directories
 from cnntui.runs.reader import RunReader, RunView, UnreadableRunError
 from cnntui.runs.spec import Spec, new_spec
 from cnntui.ui.screens.dialogs import Ask, Choose
@@ -187,7 +187,7 @@ class TrainMoves(Widget):
             with suppress(UnreadableRunError):  # removed meanwhile
                 found = row(directory)
                 accuracy = percent(found.test_accuracy) if found.test_accuracy is not None else ""
-                runs.append((directory.name, f"{found.label} {accuracy}", directory))
+                runs.append((name_of(directory), f"{found.label} {accuracy}", directory))
         return runs
 
     def action_open(self) -> None:
@@ -206,20 +206,20 @@ class TrainMoves(Widget):
     def action_others(self) -> None:
         """Draw other runs over this one."""
         reader = self.reader
-        runs = [run for run in self._runs() if reader is not None and run[2].name != reader.directory.name]
+        runs = [run for run in self._runs() if reader is not None and run[2] != reader.directory]
         if not runs:
             self.app.notify("there is no other run to draw over this one", markup=False)
             return
 
         def chosen(names: tuple[str, ...] | None) -> None:
             if names is not None and self.reader is reader:
-                kept = {other.directory.name: other for other in self.others}
+                kept = {name_of(other.directory): other for other in self.others}
                 wanted = [kept.get(name) or RunReader(directory) for name, _, directory in runs if name in names]
                 self.others = {other: self.others.get(other) for other in wanted}
                 self.wake()
                 self.draw()
 
-        drawn = [other.directory.name for other in self.others]
+        drawn = [name_of(other.directory) for other in self.others]
         choices = [(name, about) for name, about, _ in runs]
         title = "Draw which runs over this one? space ticks, enter takes"
         self.app.push_screen(ChooseSeveral(title, choices, drawn), chosen)

@@ -1,0 +1,1 @@
+"""A sweep is many runs: a baseline, what is changed in it, and seeds."""
