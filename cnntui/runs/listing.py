@@ -10,13 +10,12 @@ from pathlib import Path
 import msgspec
 
 from cnntui.runs.events import NOT_JSON, Resume, Test, from_number
-from cnntui.runs.places import runs_root
+from cnntui.runs.places import SWEEP, runs_root
 from cnntui.runs.reader import Alive, RunReader
 from cnntui.runs.spec import ENDED, SPEC_VERSION, Spec, last_attempt, read_json
 
 LOGS = 4  # that are looked into for the last test
 TAIL_BYTES = 1 << 18  # of each: some minutes of training
-SWEEP = "sweep.json"  # what marks the directory of a sweep
 STARTS = (b'{"kind":"test",', b'{"kind":"resume",')  # as EventWriter begins a line
 _DECODER: msgspec.json.Decoder[Test | Resume] = msgspec.json.Decoder(Test | Resume)
 
@@ -153,7 +152,7 @@ def find_run(name: str, root: Path | None = None) -> Path:
     if name == "last":
         if not runs:
             raise RunError("there is no run yet: start one with cnntui train")
-        return runs[0]
+        return next((run for run in runs if last_attempt(run)), runs[0])
     called = {run: name_of(run, root) for run in runs}
     if exact := [run for run in runs if called[run] == name]:
         return exact[0]

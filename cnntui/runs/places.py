@@ -8,6 +8,8 @@ from pathlib import Path
 
 import platformdirs
 
+SWEEP = "sweep.json"  # what marks the directory of a sweep
+
 
 def runs_root() -> Path:
     """The directory of the run directories; `CNNTUI_RUNS` overrides it."""

@@ -29,6 +29,7 @@ from cnntui.runs.events import (
     Train,
     from_number,
 )
+from cnntui.runs.places import SWEEP
 from cnntui.runs.spec import (
     ENDED,
     SPEC_VERSION,
@@ -381,7 +382,7 @@ class RunReader:
         if silent is None:
             return "crashed", "gone", "its directory is gone"
         if status is None:
-            if attempt == 0:
+            if attempt == 0 and (self.directory.parent / SWEEP).is_file():
                 return "waiting", "alive", ""
             if silent > START_SECONDS:
                 return "crashed", "gone", f"it never started; see {self.directory / 'stderr.log'}"

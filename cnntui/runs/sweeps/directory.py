@@ -13,8 +13,7 @@ import msgspec
 
 from cnntui.runs.files import write_atomic
 from cnntui.runs.launch import LaunchError, create
-from cnntui.runs.listing import SWEEP
-from cnntui.runs.places import runs_root
+from cnntui.runs.places import SWEEP, runs_root
 from cnntui.runs.spec import new_spec, read_json
 from cnntui.runs.sweeps.plan import Plan, SweepError, slug
 
