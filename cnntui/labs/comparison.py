@@ -98,6 +98,8 @@ class Comparison:
     baseline: int = 0
     about: str = ""
     variables: tuple[str, ...] = ()
+    crossed: bool = False
+    base: dict[str, str] = field(default_factory=dict)  # of each variable, the baseline's value
     directory: Path | None = None  # of the sweep
     seeds: tuple[int, ...] = ()
 
@@ -175,6 +177,8 @@ class Comparing:
             self.sweep.baseline,
             self.sweep.about,
             tuple(self.sweep.variables),
+            self.sweep.crossed,
+            self.sweep.base,
             self.directory,
             tuple(self.sweep.seeds),
         )

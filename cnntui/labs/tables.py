@@ -35,8 +35,8 @@ def markdown(analysis: Analysis, names: Sequence[str] = DEFAULT) -> str:
     rules = ["---:" if column.align == "right" else "---" for column in columns]
     lines = [[*titles, PROBLEM], [*rules, "---"]] if analysis.error else [titles, rules]
     for index, row in enumerate(analysis.rows):
-        cells = [_cell(_shown(column, analysis, index)) for column in columns]
-        lines.append([*cells, _cell(_problem(row))] if analysis.error else cells)
+        cells = [markdown_cell(_shown(column, analysis, index)) for column in columns]
+        lines.append([*cells, markdown_cell(_problem(row))] if analysis.error else cells)
     totals = [_total(column, analysis) for column in columns]
     if any(totals):
         lines.append([totals[0] or "**total**", *totals[1:], *([""] if analysis.error else [])])
@@ -56,8 +56,8 @@ def csv(analysis: Analysis, names: Sequence[str] = DEFAULT) -> str:
     writer = writing.writer(out, lineterminator="\n")
     writer.writerow([*found, PROBLEM] if analysis.error else found)
     for index, row in enumerate(analysis.rows):
-        cells = [_plain(_exact(name, analysis, index)) for name in found]
-        writer.writerow([*cells, _plain(_problem(row))] if analysis.error else cells)
+        cells = [plain_value(_exact(name, analysis, index)) for name in found]
+        writer.writerow([*cells, plain_value(_problem(row))] if analysis.error else cells)
     return out.getvalue()
 
 
@@ -122,7 +122,7 @@ def _total(column: Column, analysis: Analysis) -> str:
     return f"**{column.write(column.read(analysis, 0, len(analysis.rows)))}**" if column.adds else ""
 
 
-def _cell(text: str) -> str:
+def markdown_cell(text: str) -> str:
     """As Markdown shows it as it is, in a table."""
     return re.sub(r"([\\`*_<|\[\]])", r"\\\1", _clean(text))
 
@@ -142,7 +142,7 @@ def _exact(name: str, analysis: Analysis, index: int) -> Value:
     return column.read(analysis, index, index + 1)
 
 
-def _plain(value: Value) -> Value:
+def plain_value(value: Value) -> Value:
     """As a spreadsheet takes it for what it is."""
     if not isinstance(value, str):
         return value

@@ -31,7 +31,10 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sweep(msgspec.Struct, frozen=True, kw_only=True):
-    """What is in `sweep.json`, replaced whenever the sweep is run. `configurations[baseline]` is compared with."""
+    """What is in `sweep.json`, replaced whenever the sweep is run. `configurations[baseline]` is compared with.
+
+    `base` has its value of each variable.
+    """
 
     name: str
     created: str
@@ -40,6 +43,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     configurations: list[Planned]
     about: str = ""
     crossed: bool = False
+    base: dict[str, str] = {}
     baseline: int = 0
     version: int = VERSION
 
@@ -82,6 +86,7 @@ def prepare(plan: Plan, directory: Path | None = None) -> Path:
             configurations=configurations,
             about=plan.about,
             crossed=plan.crossed,
+            base=plan.base,
             baseline=plan.baseline,
         )
         write_atomic(directory / SWEEP, msgspec.json.format(msgspec.json.encode(sweep)), sync=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import msgspec
@@ -68,7 +68,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is to be trained. `configurations[baseline]` is what the others are compared with."""
+    """All that is to be trained. `configurations[baseline]` is what the others are compared with, `base` its values."""
 
     name: str
     about: str
@@ -77,6 +77,7 @@ class Plan:
     seeds: tuple[int, ...]
     configurations: tuple[Configuration, ...]
     baseline: int = 0
+    base: dict[str, str] = field(default_factory=dict)
 
     @property
     def runs(self) -> int:
@@ -117,7 +118,7 @@ class Design:
                 f"{len(configurations) * len(self.seeds):,} runs > {MOST_RUNS:,}"
             )
         at = next(i for i, one in enumerate(configurations) if not one.changes)
-        return Plan(self.name, self.about, tuple(self.vary), self.crossed, self.seeds, configurations, at)
+        return Plan(self.name, self.about, tuple(self.vary), self.crossed, self.seeds, configurations, at, base)
 
     def _chosen(self, base: dict[str, str]) -> Iterator[dict[str, str]]:
         """The value of each variable, configuration by configuration; the baseline is among them."""
