@@ -123,7 +123,10 @@ class Design:
     def _chosen(self, base: dict[str, str]) -> Iterator[dict[str, str]]:
         """The value of each variable, configuration by configuration; the baseline is among them."""
         if self.crossed:
-            values = [tuple(dict.fromkeys((base[name], *choices))) for name, choices in self.vary.items()]
+            values = [
+                tuple(choices) if base[name] in choices else (base[name], *choices)
+                for name, choices in self.vary.items()
+            ]
             for combination in product(*values):
                 yield dict(zip(self.vary, combination, strict=True))
             return
@@ -262,8 +265,10 @@ def label_of(value: Value) -> str:
 
 
 def name_value(name: str, label: str) -> str:
-    """depth 4; a label that speaks for itself stands alone."""
-    return label if name == NET else f"{name.replace('_', ' ')} {label}"
+    """depth 4, norm: batch norm; a net's name stands alone."""
+    if name == NET:
+        return label
+    return f"{name.replace('_', ' ')}{' ' if label[:1].isdigit() else ': '}{label}"
 
 
 def slug(label: str) -> str:
