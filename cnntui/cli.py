@@ -8,7 +8,7 @@ import sys
 import click
 
 from cnntui import __version__
-from cnntui.commands import convolution, explaining, exploring, learning, networks, reuse, steering, training
+from cnntui.commands import convolution, explaining, exploring, learning, networks, reuse, steering, sweeping, training
 from cnntui.commands.common import open_app, pipe_broke
 
 COLORS = {"truecolor": "truecolor", "256": "256", "16": "standard"}
@@ -75,6 +75,8 @@ for command in (
     steering.stop,
     steering.set_,
     steering.checkpoint,
+    sweeping.sweep,
+    sweeping.compare,
     reuse.export,
     reuse.predict,
     explaining.explain,

@@ -91,7 +91,7 @@ def ask_subject_gallery(model: Opened) -> Gallery | None:
 
 def default_word() -> str:
     """The last run; the first net where there is none."""
-    return "last" if run_directories() else FIRST_NET
+    return "last" if run_directories(waiting=False) else FIRST_NET
 
 
 def fits(model: Opened, shape: Shape) -> bool:

@@ -66,8 +66,8 @@ def name_of(run: Path, root: Path | None = None) -> str:
     return str(run)
 
 
-def run_directories(root: Path | None = None) -> list[Path]:
-    """The run directories, those of sweeps too, newest first."""
+def run_directories(root: Path | None = None, waiting: bool = True) -> list[Path]:
+    """The run directories, those of sweeps too, newest first; `waiting`: also those whose turn has not come."""
     root = root or runs_root()
     paths = [
         *root.glob("*/spec.json"),
@@ -75,7 +75,8 @@ def run_directories(root: Path | None = None) -> list[Path]:
     ]
     specs = [(read_json(path, Spec), path.parent) for path in paths]
     found = [(spec.created, spec.run, directory) for spec, directory in specs if spec and spec.version <= SPEC_VERSION]
-    return [directory for _, _, directory in sorted(found, reverse=True)]
+    runs = [directory for _, _, directory in sorted(found, reverse=True)]
+    return runs if waiting else [run for run in runs if run.parent in (root, root.absolute()) or last_attempt(run)]
 
 
 def row(directory: Path) -> RunRow:
@@ -148,11 +149,11 @@ def find_run(name: str, root: Path | None = None) -> Path:
     """
     if ("/" in name or name in (".", "..")) and (Path(name) / "spec.json").is_file():
         return Path(name).absolute()
-    runs = run_directories(root)
+    runs = run_directories(root, waiting=name != "last")
     if name == "last":
         if not runs:
             raise RunError("there is no run yet: start one with cnntui train")
-        return next((run for run in runs if last_attempt(run)), runs[0])
+        return runs[0]
     called = {run: name_of(run, root) for run in runs}
     if exact := [run for run in runs if called[run] == name]:
         return exact[0]

@@ -46,6 +46,11 @@ class Configuration:
     settings: Settings
 
     @property
+    def written(self) -> list[str]:
+        """Its layers, as notation."""
+        return network_text(self.network)
+
+    @property
     def params(self) -> int:
         """Its parameters."""
         return analyse(self.network).params
@@ -56,7 +61,7 @@ class Configuration:
         chosen = msgspec.structs.asdict(self.settings).items()
         settings = [(name, value) for name, value in chosen if value != getattr(plain, name)]
         facts = {
-            "layers": network_text(self.network),
+            "layers": self.written,
             "input": self.network.input,
             "blocks": [(block.name, block.arguments, block.layers) for block in self.network.blocks],
             "tables": {name: table.inputs for name, table in self.network.tables.items()},

@@ -151,7 +151,7 @@ class ExploreLooking(ExploreBase):
 
     def action_open(self) -> None:
         """Another run, or a net."""
-        runs = [(name_of(run), "run") for run in run_directories()[:MOST_RUNS]]
+        runs = [(name_of(run), "run") for run in run_directories(waiting=False)[:MOST_RUNS]]
         choices = [("a net …", "by name, notation or file: untrained"), *runs]
         self.app.push_screen(Choose("explore", choices, self.wish.word), self._take_wish)
 

@@ -183,7 +183,7 @@ class TrainMoves(Widget):
     def _runs(self) -> list[tuple[str, str, Path]]:
         """Name, what to say of it, and directory of the newest runs."""
         runs = []
-        for directory in run_directories()[:MOST_RUNS]:
+        for directory in run_directories(waiting=False)[:MOST_RUNS]:
             with suppress(UnreadableRunError):  # removed meanwhile
                 found = row(directory)
                 accuracy = percent(found.test_accuracy) if found.test_accuracy is not None else ""
