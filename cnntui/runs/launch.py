@@ -6,6 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -67,8 +68,10 @@ def create(spec: Spec, directory: Path | None = None) -> Path:
     return directory
 
 
-def start(directory: Path, attempt: int = 1) -> None:
+def start(directory: Path, attempt: int = 1, environment: Mapping[str, str] = {}) -> None:
     """Start the supervisor of a created run. It outlives this process and its terminal.
+
+    `environment`: variables that the trainer is to have, beside or instead of those of this process.
 
     Raises:
         LaunchError: when this attempt was begun by somebody else, or no process can be started.
@@ -89,7 +92,7 @@ def start(directory: Path, attempt: int = 1) -> None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             check=True,
-            env={"GOMP_SPINCOUNT": SPINS, **os.environ, "PYTHONUNBUFFERED": "1"},
+            env={"GOMP_SPINCOUNT": SPINS, **os.environ, "PYTHONUNBUFFERED": "1", **environment},
         )
     except (OSError, subprocess.CalledProcessError) as error:
         raise LaunchError(f"no process can be started: {error}") from None

@@ -149,7 +149,16 @@ def new_spec(network: Network, settings: Settings, now: datetime | None = None) 
 Pid = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
 
 
-class Status(msgspec.Struct, frozen=True, kw_only=True):
+class Process(msgspec.Struct, frozen=True, kw_only=True):
+    """What lets a viewer know a process again: see `process_facts` and `liveness`."""
+
+    host: str = ""
+    boot_id: str = ""
+    pid: Pid = 0
+    process_started: float = 0.0
+
+
+class Status(Process, frozen=True, kw_only=True):
     """Where the trainer is, replaced about once a second. Times: `progress_age` in seconds, on the trainer's clock."""
 
     state: State = "starting"
@@ -171,10 +180,6 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     memory_total: int | None = None
     utilization: int | None = None  # of a GPU, percent
     temperature: int | None = None  # of a GPU, degrees Celsius
-    host: str = ""
-    boot_id: str = ""
-    pid: Pid = 0
-    process_started: float = 0.0
 
 
 REFUSED = 3  # the exit code of a trainer that found another one at work
@@ -257,21 +262,20 @@ def age(path: Path) -> float:
         return 0.0
 
 
-def liveness(status: Status, silent: float) -> Literal["alive", "stalled", "gone", "stale"]:
-    """Whether the process of a status lives. `silent`: for how many seconds its status has not been written anew.
+def liveness(process: Process, silent: float) -> Literal["alive", "stalled", "gone", "stale"]:
+    """Whether a process lives. `silent`: for how many seconds what it tells of itself has not been written anew.
 
     On this host and boot the very process is looked up by pid and start time, so a reused pid is not taken for it; on
     another host silence is all there is to see: *stale*, and it may revive.
     """
-    if status.host != socket.gethostname():
+    if process.host != socket.gethostname():
         return "stale" if silent > STALE_SECONDS else "alive"
-    if status.boot_id != boot_id():
+    if process.boot_id != boot_id():
         return "gone"
     try:
-        process = psutil.Process(status.pid)
-        if abs(started(status.pid) - status.process_started) > 1:
+        if abs(started(process.pid) - process.process_started) > 1:
             return "gone"
-        state = process.status()
+        state = psutil.Process(process.pid).status()
     except psutil.NoSuchProcess:
         return "gone"
     if state == psutil.STATUS_ZOMBIE:
