@@ -168,8 +168,8 @@ def run(
     quiet = form != "table"
     interactive = has_terminal() and not (plain or detach or quiet)
     going = conducting(home)
-    attached = going is not None and going.is_going
-    if plan is not None and not attached:
+    attached = going is not None and going.alive
+    if plan is not None and not attached and not is_done(plan, home):
         announce(plan, home, slots, estimated and not slurm, err=quiet)
         if asked and has_terminal() and not quiet and not click.confirm("start it?", default=True):
             return 130
@@ -178,6 +178,9 @@ def run(
     comparing = comparing_of(home)
     if slurm is not None:
         submit(home, slurm)
+        if not interactive:
+            click.echo(home)
+            return 0
     elif not attached and any(not result.view.trained for result in comparing.glance().results):
         conduct(home, slots)
     if detach:
@@ -186,10 +189,22 @@ def run(
     if interactive:
         open_app("compare", compare=home)
         return 0
-    if slurm is None:
-        follow_plainly(comparing, home, quiet)
+    follow_plainly(comparing, home, quiet)
     show(comparing, form)
     return 0 if all(result.view.trained for result in comparing.glance().results) else 1
+
+
+def is_done(plan: Plan, home: Path) -> bool:
+    """Whether all of it is trained already."""
+    from cnntui.runs.listing import row
+    from cnntui.runs.reader import UnreadableRunError
+    from cnntui.runs.sweeps.directory import run_name
+
+    try:
+        names = (run_name(one, seed) for one in plan.configurations for seed in plan.seeds)
+        return all(row(home / name).label == "finished" for name in names)
+    except UnreadableRunError:
+        return False
 
 
 def announce(plan: Plan, home: Path, slots: int | None, estimated: bool, err: bool = False) -> None:
@@ -203,8 +218,6 @@ def announce(plan: Plan, home: Path, slots: int | None, estimated: bool, err: bo
     console = Console(stderr=err, width=None if sys.stdout.isatty() else 120, highlight=False)
     console.print(plan_table(plan))
     click.echo(plan_line(plan), err=err)
-    if estimated:
-        tell_cost(plan, home, slots, err)
     click.echo(f"its runs: {home}", err=err)
 
 
@@ -226,7 +239,7 @@ def follow_plainly(comparing: Comparing, home: Path, quiet: bool) -> None:
 
     def is_over(_: Comparison) -> bool:
         now = conducting(home)
-        return now is None or not now.is_going
+        return now is None or not now.alive
 
     signal.signal(signal.SIGINT, interrupt)
     for line in follow(comparing, is_over):
@@ -243,25 +256,18 @@ def submit(home: Path, options: str) -> None:
     from cnntui.runs.sweeps.cluster import parse_options
     from cnntui.runs.sweeps.cluster import submit as hand_over
 
-    click.echo(hand_over(home, parse_options(options)).words, err=True)
+    click.echo(hand_over(home, parse_options(options)).summary, err=True)
 
 
 def stop(home: Path) -> None:
     """Stop what runs of a sweep, here or on a cluster."""
     from cnntui.runs.sweeps.cluster import cancel, queued
-    from cnntui.runs.sweeps.conductor import conducting
     from cnntui.runs.sweeps.conductor import stop as stop_it
 
-    found = False
-    now = conducting(home)
-    if now is not None and now.is_going:
-        stop_it(home)
-        found = True
     if queued(home):
         cancel(home)
-        found = True
-    if not found:
-        fail(f"{home.name} is not being run: there is nothing to stop")
+    else:
+        stop_it(home)
     click.echo(f"{home.name} stops, each run after a checkpoint; cnntui sweep {home.name} goes on with it")
 
 

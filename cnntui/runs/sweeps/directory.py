@@ -15,7 +15,7 @@ from cnntui.runs.files import write_atomic
 from cnntui.runs.launch import LaunchError, create
 from cnntui.runs.places import SWEEP, runs_root
 from cnntui.runs.spec import new_spec, read_json
-from cnntui.runs.sweeps.plan import Plan, SweepError, slug
+from cnntui.runs.sweeps.plan import Configuration, Plan, SweepError, slug
 
 VERSION = 1
 
@@ -57,6 +57,11 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
 
+def run_name(one: Configuration, seed: int) -> str:
+    """The directory of one run, beside `sweep.json`."""
+    return f"{slug(one.label)}-s{seed}-{one.key(seed)}"
+
+
 def prepare(plan: Plan, directory: Path | None = None) -> Path:
     """Make the directory of a sweep, and of all its runs, where they are not there yet; returns it.
 
@@ -70,7 +75,7 @@ def prepare(plan: Plan, directory: Path | None = None) -> Path:
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         for one in plan.configurations:
-            names = [f"{slug(one.label)}-s{seed}-{one.key(seed)}" for seed in plan.seeds]
+            names = [run_name(one, seed) for seed in plan.seeds]
             for seed, name in zip(plan.seeds, names, strict=True):
                 if not (directory / name / "spec.json").exists():
                     spec = new_spec(one.network, msgspec.structs.replace(one.settings, seed=seed))
