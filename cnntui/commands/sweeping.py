@@ -198,11 +198,10 @@ def is_done(plan: Plan, home: Path) -> bool:
     """Whether all of it is trained already."""
     from cnntui.runs.listing import row
     from cnntui.runs.reader import UnreadableRunError
-    from cnntui.runs.sweeps.directory import run_name
+    from cnntui.runs.sweeps.directory import run_names
 
     try:
-        names = (run_name(one, seed) for one in plan.configurations for seed in plan.seeds)
-        return all(row(home / name).label == "finished" for name in names)
+        return all(row(home / name).label == "finished" for name in run_names(plan, home).values())
     except UnreadableRunError:
         return False
 

@@ -15,7 +15,7 @@ from cnntui.runs.files import write_atomic
 from cnntui.runs.launch import LaunchError, create
 from cnntui.runs.places import SWEEP, runs_root
 from cnntui.runs.spec import new_spec, read_json
-from cnntui.runs.sweeps.plan import Configuration, Plan, SweepError, slug
+from cnntui.runs.sweeps.plan import Plan, SweepError, slug
 
 VERSION = 1
 
@@ -57,9 +57,14 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
 
-def run_name(one: Configuration, seed: int) -> str:
-    """The directory of one run, beside `sweep.json`."""
-    return f"{slug(one.label)}-s{seed}-{one.key(seed)}"
+def run_names(plan: Plan, directory: Path) -> dict[tuple[str, int], str]:
+    """The name of each run's directory, by label and seed; what is trained there under another label keeps its name."""
+    there = {path.parent.name.rpartition("-")[2]: path.parent.name for path in directory.glob("*/spec.json")}
+    return {
+        (one.label, seed): there.get(key := one.key(seed), f"{slug(one.label)}-s{seed}-{key}")
+        for one in plan.configurations
+        for seed in plan.seeds
+    }
 
 
 def prepare(plan: Plan, directory: Path | None = None) -> Path:
@@ -74,8 +79,9 @@ def prepare(plan: Plan, directory: Path | None = None) -> Path:
     configurations = []
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        named = run_names(plan, directory)
         for one in plan.configurations:
-            names = [run_name(one, seed) for seed in plan.seeds]
+            names = [named[one.label, seed] for seed in plan.seeds]
             for seed, name in zip(plan.seeds, names, strict=True):
                 if not (directory / name / "spec.json").exists():
                     spec = new_spec(one.network, msgspec.structs.replace(one.settings, seed=seed))
