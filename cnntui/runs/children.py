@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
@@ -16,7 +18,14 @@ class ChildError(Exception):
     """Why there is no answer, in one line."""
 
 
-def ask(module: str, question: msgspec.Struct, kind: type[Answer], seconds: float, failed: str) -> Answer:
+def ask(
+    module: str,
+    question: msgspec.Struct,
+    kind: type[Answer],
+    seconds: float,
+    failed: str,
+    environment: Mapping[str, str] = {},
+) -> Answer:
     """What a module answers; what it says on stderr, when it fails, is the reason.
 
     Args:
@@ -25,6 +34,7 @@ def ask(module: str, question: msgspec.Struct, kind: type[Answer], seconds: floa
         kind: of the answer.
         seconds: after so many the process is killed.
         failed: what has not come about then: the beginning of the line that says so.
+        environment: variables that it is to have, beside or instead of those of this process.
 
     Raises:
         ChildError: when there is no answer in time.
@@ -37,6 +47,7 @@ def ask(module: str, question: msgspec.Struct, kind: type[Answer], seconds: floa
             capture_output=True,
             timeout=seconds,
             check=False,
+            env={**os.environ, **environment},
         )
     except subprocess.TimeoutExpired:
         raise ChildError(f"{failed} within {seconds:g} s; its process was ended") from None

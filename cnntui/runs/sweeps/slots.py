@@ -21,6 +21,7 @@ MOST_PER_GPU = 8
 SHARE = 0.9  # of the free memory: the rest is for what comes and goes
 CONTEXT = 3 << 29  # bytes of a GPU that a process takes before its first tensor, and the data with it: a careful guess
 KEPT = 4  # times what a step keeps for its gradients: the gradients themselves, work space, fragments
+RESIDENT = 1 << 30  # bytes of memory that a trainer with torch, its data and a small net stays below
 PER_PARAMETER = 20  # bytes: the weight, its gradient, two moments of Adam's, a copy
 CPU = "cpu"
 
@@ -36,9 +37,10 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Machine:
-    """What there is to train on: cores that may be used, and the GPUs that torch and the driver both know."""
+    """What there is to train on: cores that may be used, free memory in bytes, GPUs that torch and the driver both know."""
 
     cores: int
+    memory: int
     gpus: tuple[Gpu, ...] = ()
 
 
@@ -52,7 +54,7 @@ class Slot:
 
 def this_machine() -> Machine:
     """As it is now."""
-    return Machine(_cores(), tuple(_gpus()) if _torch_knows_cuda() else ())
+    return Machine(_cores(), psutil.virtual_memory().available, tuple(_gpus()) if _torch_knows_cuda() else ())
 
 
 def wants_gpu(device: str, machine: Machine) -> bool:
@@ -67,7 +69,7 @@ def fitting(free: int, need: int) -> int:
 
 def default_slots(device: str, machine: Machine, runs: int) -> int:
     """How many runs are worth having at once: one a core; on GPUs as many as might fit, each with a core to feed it."""
-    most = machine.cores
+    most = min(machine.cores, int(machine.memory * SHARE) // RESIDENT)
     if wants_gpu(device, machine):
         most = min(most, MOST_PER_GPU * len(machine.gpus))
     elif device == "mps":

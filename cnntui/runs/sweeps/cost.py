@@ -1,0 +1,336 @@
+"""What a sweep will cost on this machine, from a few measured steps of its configurations."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from cnntui.core.analysis import analyse
+from cnntui.runs.reader import RunReader, UnreadableRunError
+from cnntui.runs.spec import Settings, Spec, new_spec
+from cnntui.runs.sweeps.directory import read_sweep
+from cnntui.runs.sweeps.plan import PLACE, Plan, SweepError
+from cnntui.runs.sweeps.slots import (
+    Machine,
+    Slot,
+    careful_need,
+    default_slots,
+    fitting,
+    slot_for,
+    this_machine,
+    threads,
+)
+from cnntui.runs.sweeps.slots import wants_gpu as on_gpu
+from cnntui.runs.sweeps.timings import Timing, time_together, time_trainings
+
+MOST_MEASURED = 12
+MOST_COMPILED = 3  # compiling takes a minute each
+HANDOVER_SECONDS = 0.8  # between two runs in a slot: the end of a process, a look at it, a supervisor
+CROWDED = 1.3  # times as long as alone: then half as many slots are measured too
+PAYS = 1.15  # times as fast
+NO_MATTER = (
+    "epochs",
+    "lr",
+    "schedule",
+    "weight_decay",
+    "label_smoothing",
+    "weights_from",
+    *PLACE,
+)  # to a step's seconds
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A configuration: `seconds` of one whole run of it in its slot, `seconds_left` of all its runs, one after the other.
+
+    `macs` of one picture. `measured`: itself, or one that takes as long; otherwise by its MACs. `memory` as Timing's.
+    """
+
+    label: str
+    params: int
+    macs: int
+    runs: int
+    done: int
+    seconds: float = 0.0
+    seconds_left: float = 0.0
+    measured: bool = False
+    memory: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a sweep on `slots` slots. `seconds`: until all of it is trained; `seconds_alone`: with one slot.
+
+    `start_seconds`, of each run: before its first step. `speeds`: images/s of the baseline, all slots together, by how many
+    were at work at once. `need`: bytes of a GPU for a run, None where none is used. `measured`: how many configurations
+    were, of those that are to do.
+    """
+
+    configurations: tuple[Estimate, ...]
+    slots: int
+    device: str = ""
+    seconds: float = 0.0
+    seconds_alone: float = 0.0
+    start_seconds: float = 0.0
+    speeds: Mapping[int, float] = field(default_factory=dict)
+    need: int | None = None
+    measured: int = 0
+
+    @property
+    def runs(self) -> int:
+        """Of all configurations."""
+        return sum(one.runs for one in self.configurations)
+
+    @property
+    def done(self) -> int:
+        """Those that are trained."""
+        return sum(one.done for one in self.configurations)
+
+    @property
+    def todo(self) -> int:
+        """Those that are not."""
+        return self.runs - self.done
+
+    @property
+    def params(self) -> tuple[int, int]:
+        """Of the smallest net and of the largest."""
+        params = [one.params for one in self.configurations]
+        return min(params), max(params)
+
+    @property
+    def alone(self) -> float:
+        """Images/s of the baseline with one slot; 0 where nothing was measured."""
+        return self.speeds.get(1, 0.0)
+
+    @property
+    def together(self) -> float:
+        """Images/s of the baseline in all slots at once."""
+        return self.speeds.get(self.slots, 0.0)
+
+    @property
+    def gain(self) -> float:
+        """How many times as fast all slots learn together as one alone; 1 where nothing was measured."""
+        return self.together / self.alone if self.alone and self.together else 1.0
+
+    @property
+    def enough(self) -> int:
+        """The least number of slots that learns nearly as fast as the best one: more are not worth it."""
+        best = max(self.speeds.values(), default=0.0)
+        return min((slots for slots, speed in self.speeds.items() if speed * PAYS > best), default=self.slots)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A run that is to do: of which configuration, what share of it is left, whether it is going already."""
+
+    configuration: int
+    left: float = 1.0
+    going: bool = False
+
+
+def estimate(what: Plan | Path, slots: int | None = None) -> Cost:
+    """What it takes to train what is not trained of a sweep: of a plan, or of its directory.
+
+    Args:
+        what: a plan, of which nothing is trained; or the directory of a sweep, whose runs say how far they are.
+        slots: how many runs at once; None: one a core, or on GPUs as many as fit.
+
+    Raises:
+        SweepError: when there is no sweep, torch is missing, the data is not here, or nothing can be measured.
+    """
+    rows, specs, jobs, baseline = _planned(what) if isinstance(what, Plan) else _found(what)
+    if not jobs:
+        return Cost(rows, slots or 1)
+    where = what if isinstance(what, Path) else None
+    todo = sorted({job.configuration for job in jobs})
+    alike = {index: _costs_like(specs[index]) for index in range(len(rows))}
+    chosen = _chosen(todo, rows, specs, alike, baseline)
+
+    machine, device = this_machine(), specs[baseline].device
+    gpu = on_gpu(device, machine)
+    count = slots or default_slots(device, machine, len(jobs))
+    first = slot_for(device, 0, count, machine) or Slot()
+    whole = threads(machine.cores, 1)
+    timings = time_trainings([specs[index] for index in chosen], first.environment, 0 if gpu else whole, where)
+    timing = dict(zip(chosen, timings.timings, strict=True))
+    need = max(one.memory for one in timing.values()) if gpu else None
+    if need and slots is None:
+        count = max(1, min(count, sum(fitting(card.free, need) for card in machine.gpus)))
+
+    own = timing[baseline]
+    speeds = {1: timings.alone}
+    start, slower = timings.start_seconds, 1.0
+    if count > 1 and not own.problem:
+        start, speeds[count] = _together(specs[baseline], count, machine, need, where)
+        slower = max(1.0, own.images_per_second * count / speeds[count])
+        if slower > CROWDED and count > 3:
+            _, speeds[count // 2] = _together(specs[baseline], count // 2, machine, need, where)
+
+    rows, fixed, each = _filled_in(rows, specs, alike, timing)
+    epochs = [spec.epochs for spec in specs]
+
+    def seconds_of(job: _Job, start: float, slower: float) -> float:
+        at = job.configuration
+        if rows[at].problem:
+            return start
+        begin = 0.0 if job.going else start + HANDOVER_SECONDS
+        return begin + slower * (fixed[at] + job.left * epochs[at] * each[at])
+
+    def whole_of(index: int) -> float:
+        return seconds_of(_Job(index), start, slower)
+
+    rows = tuple(
+        replace(
+            row,
+            seconds=whole_of(index),
+            seconds_left=sum(seconds_of(job, start, slower) for job in jobs if job.configuration == index),
+        )
+        for index, row in enumerate(rows)
+    )
+    quicker = own.images_per_second / timings.alone if timings.alone and own.images_per_second else 1.0
+    return Cost(
+        rows,
+        count,
+        timings.device,
+        seconds=makespan([seconds_of(job, start, slower) for job in jobs], count),
+        seconds_alone=sum(seconds_of(job, timings.start_seconds, quicker) for job in jobs),
+        start_seconds=start,
+        speeds=speeds,
+        need=need,
+        measured=sum(rows[index].measured for index in todo),
+    )
+
+
+def makespan(seconds: Sequence[float], slots: int) -> float:
+    """Until all jobs are done, when each begins, in their order, as soon as one of the slots is free."""
+    free = [0.0] * max(1, slots)
+    for each in seconds:
+        heapq.heappush(free, heapq.heappop(free) + each)
+    return max(free)
+
+
+def _planned(plan: Plan) -> tuple[tuple[Estimate, ...], list[Spec], list[_Job], int]:
+    rows = tuple(
+        Estimate(one.label, one.params, analyse(one.network).macs, len(plan.seeds), 0) for one in plan.configurations
+    )
+    specs = [new_spec(one.network, one.settings) for one in plan.configurations]
+    jobs = [_Job(index) for _ in plan.seeds for index in range(len(rows))]
+    return rows, specs, jobs, plan.baseline
+
+
+def _found(directory: Path) -> tuple[tuple[Estimate, ...], list[Spec], list[_Job], int]:
+    """What the runs of a sweep say. A configuration without any readable run is none: nobody can train it."""
+    sweep = read_sweep(directory)
+    rows: list[Estimate] = []
+    specs: list[Spec] = []
+    jobs: list[tuple[int, int, _Job]] = []
+    baseline = 0
+    for number, one in enumerate(sweep.configurations):
+        views = []
+        for turn, run in enumerate(one.runs):
+            try:
+                views.append((turn, RunReader(directory / run).glance()))
+            except UnreadableRunError:
+                continue
+        if not views:
+            continue
+        if number == sweep.baseline:
+            baseline = len(rows)
+        for turn, view in views:
+            if not view.trained:
+                going = not view.ended and view.state != "waiting"
+                jobs.append((turn, len(rows), _Job(len(rows), 1 - view.progress, going)))
+        spec = views[0][1].spec
+        done = sum(view.trained for _, view in views)
+        rows.append(Estimate(one.label, one.params, analyse(spec.network).macs, len(one.runs), done))
+        specs.append(spec)
+    if not rows:
+        raise SweepError(f"{directory} holds no run that can be read")
+    ordered = [job for _, _, job in sorted(jobs, key=lambda place: (not place[2].going, *place[:2]))]
+    return tuple(rows), specs, ordered, baseline
+
+
+def _costs_like(spec: Spec) -> tuple[object, ...]:
+    """The same for specs of which a step takes as long."""
+    settings = (getattr(spec, name) for name in Settings.__struct_fields__ if name not in NO_MATTER)
+    return (*settings, spec.data_dir, spec.input, *spec.layers, str(spec.blocks), str(spec.tables))
+
+
+def _chosen(
+    todo: Sequence[int],
+    rows: Sequence[Estimate],
+    specs: Sequence[Spec],
+    alike: Mapping[int, tuple[object, ...]],
+    baseline: int,
+) -> list[int]:
+    """Which configurations to measure: the baseline first; of many those with least and most MACs, and some between.
+
+    Of each data set at least one.
+    """
+    different = {alike[index]: index for index in reversed([baseline, *todo])}
+    by_work = sorted(different.values(), key=lambda index: rows[index].macs)
+    most = MOST_COMPILED if any(specs[index].compile for index in by_work) else MOST_MEASURED
+    if len(by_work) > most:
+        spread = {by_work[round(place)] for place in np.linspace(0, len(by_work) - 1, most)}
+        sets = {(specs[index].data, specs[index].data_dir): index for index in by_work}
+        by_work = [index for index in by_work if index in spread | set(sets.values())]
+    return [baseline, *(index for index in by_work if index != baseline)]
+
+
+def _together(spec: Spec, count: int, machine: Machine, need: int | None, where: Path | None) -> tuple[float, float]:
+    """So many trainings of the baseline at once: seconds until the first step of each, and images/s of them all."""
+    environments = [slot.environment for slot in _places(spec, count, machine, need)]
+    answers = time_together(spec, environments, where)
+    speed = sum(answer.timings[0].images_per_second for answer in answers)
+    if problem := next((answer.timings[0].problem for answer in answers if answer.timings[0].problem), ""):
+        raise SweepError(f"{count} slots: {problem}: take fewer")
+    return sum(answer.start_seconds for answer in answers) / count, speed
+
+
+def _places(spec: Spec, count: int, machine: Machine, need: int | None) -> Iterator[Slot]:
+    """Where so many runs would be, begun one after the other."""
+    each = need or careful_need(spec)
+    taken: dict[str, int] = {}
+    for _ in range(count):
+        promised = {place: each * runs for place, runs in taken.items()}
+        slot = slot_for(spec.device, each, count, machine, taken, promised)
+        if slot is None:
+            raise SweepError(f"{count} slots do not fit into the free memory of the GPUs: {sum(taken.values())} do")
+        taken[slot.place] = taken.get(slot.place, 0) + 1
+        yield slot
+
+
+def _filled_in(
+    rows: Sequence[Estimate],
+    specs: Sequence[Spec],
+    alike: Mapping[int, tuple[object, ...]],
+    timing: Mapping[int, Timing],
+) -> tuple[tuple[Estimate, ...], list[float], list[float]]:
+    """The configurations with what was measured; the seconds of each once in a run, and in an epoch.
+
+    One that was not measured is as one that costs the same, or lies by its MACs between those of the same data.
+    """
+    same = {alike[index]: one for index, one in timing.items()}
+    good = {index: one for index, one in timing.items() if not one.problem}
+    if not good:
+        raise SweepError(next(iter(timing.values())).problem)
+    filled, fixed, each = [], [], []
+    for index, row in enumerate(rows):
+        known = same.get(alike[index])
+        if known is not None:
+            filled.append(replace(row, measured=True, memory=known.memory, problem=known.problem))
+            fixed.append(known.once_seconds)
+            each.append(known.epoch_seconds)
+            continue
+        near = [other for other in good if specs[other].data == specs[index].data] or list(good)
+        near.sort(key=lambda other: rows[other].macs)
+        macs = [rows[other].macs for other in near]
+        filled.append(replace(row, memory=max(good[other].memory for other in near)))
+        fixed.append(float(np.interp(row.macs, macs, [good[other].once_seconds for other in near])))
+        each.append(float(np.interp(row.macs, macs, [good[other].epoch_seconds for other in near])))
+    return tuple(filled), fixed, each
