@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from inspect import signature
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +20,10 @@ from cnntui.training.team import Team, lost_if_alone
 WARM_STEPS = 3  # what a capture wants to have seen: allocations and kernel choices made
 
 # What keeps the ranks' buffers apart is called otherwise in newer versions of torch.
-QUIET_BUFFERS = next(
-    name for name in ("forward_sync_buffers", "broadcast_buffers") if name in signature(DistributedDataParallel).parameters
+OWN_BUFFERS = next(
+    name
+    for name in ("forward_sync_buffers", "broadcast_buffers")
+    if name in signature(DistributedDataParallel).parameters
 )
 
 
@@ -160,13 +163,10 @@ class Step:
         if self.sync_bn:  # in place: the net keeps its names, and the optimizer its weights
             nn.SyncBatchNorm.convert_sync_batchnorm(self.model, team.gradients)  # type: ignore[no-untyped-call]
         net = Sized(self.model, self._scores_of if self.compiled else None, self.size)
+        apart: dict[str, Any] = {OWN_BUFFERS: False}  # only the first rank's are kept
+        devices = [self.device] if self.device.type == "cuda" else None
         with lost_if_alone():
-            self._shared = DistributedDataParallel(
-                net,
-                device_ids=[self.device] if self.device.type == "cuda" else None,
-                process_group=team.gradients,
-                **{QUIET_BUFFERS: False},  # the first rank's are those that are kept
-            )
+            self._shared = DistributedDataParallel(net, devices, process_group=team.gradients, **apart)
         if not self.compiled:
             return ""
         why = ""
