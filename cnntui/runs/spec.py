@@ -217,6 +217,8 @@ class Exit(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def words(self) -> str:
         """How it ended, for people."""
+        if self.code == LOST:
+            return "a rank was lost"
         if self.rank is None:
             return f"killed by {self.signal}" if self.signal else f"ended with code {self.code}"
         if self.signal:

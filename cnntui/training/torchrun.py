@@ -58,4 +58,6 @@ def told(rank: int, failure: ProcessFailure) -> Lost:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
+    code = main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    sys.stderr.flush()
+    os._exit(code)  # what torch tears down takes a second
