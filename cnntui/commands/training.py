@@ -78,6 +78,10 @@ NO_MAPS = click.option("--no-maps", is_flag=True, help="Where lines are printed:
     "--cuda-graphs/--no-cuda-graphs", default=True, show_default=True, help="On CUDA, replay a whole step at once."
 )
 @click.option(
+    "--ranks", default=1, show_default=True, help="Processes that train it together, each on a GPU of its own."
+)
+@click.option("--sync-bn", is_flag=True, help="Batch norm over the pictures of all ranks, which takes GPUs.")
+@click.option(
     "--tensorboard", type=click.Path(file_okay=False, path_type=Path), help="Write event files there as well."
 )
 @click.option(
@@ -101,18 +105,32 @@ def train(
     detach: bool,
     **chosen: Any,
 ) -> None:
-    """Train NET, or lenet5, in a process of its own. The screen starts at once with NET, and waits for a key without."""
+    """Train NET, or lenet5, in a process of its own. The screen starts at once with NET, and waits for a key without.
+
+    Started by torchrun or srun, each process is a rank of one run, and the first prints lines.
+    """
     from cnntui.core.axis import ImpossibleError
     from cnntui.core.vocabulary import NotationError
+    from cnntui.runs.job import present_job
     from cnntui.runs.launch import LaunchError, create, launch, start
     from cnntui.runs.spec import new_spec
 
+    job = present_job()
+    if job is not None:
+        from cnntui.commands.job import check, directory_of, follow_as_rank, train_as_first
+
+        check(job, chosen["ranks"] if context.get_parameter_source("ranks") is ParameterSource.COMMANDLINE else None)
+        if job.rank:
+            follow_as_rank(job, directory_of(job, run_dir))
+        chosen["ranks"] = job.size
     given = {name for name in chosen if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     earlier = beginning(source) if source else None
     try:
         settings = settings_of(chosen, given, earlier, net is None)
         settings.check()
         network = earlier[1].network if earlier and not net else the_net(net or "lenet5", shape).network
+        if job is not None:
+            sys.exit(train_as_first(job, new_spec(network, settings), directory_of(job, run_dir), not no_maps))
         if not (plain or detach) and has_terminal():
             directory = launch(new_spec(network, settings), run_dir) if net or earlier else None
             open_app("train", network=network, settings=settings, run=directory)

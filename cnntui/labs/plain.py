@@ -13,6 +13,7 @@ from cnntui.labs.classes import class_name
 from cnntui.runs.events import from_number
 from cnntui.runs.listing import name_of
 from cnntui.runs.reader import RunReader, RunView
+from cnntui.runs.spec import Status
 
 POLL_SECONDS = 0.25
 LINE_SECONDS = 5.0
@@ -40,7 +41,14 @@ def percent(share: float) -> str:
 def header(view: RunView) -> str:
     """What is trained."""
     params = analyse(view.spec.network).params
-    return f"run {view.spec.run}\n{view.directory}\n{view.spec.net}: {params:,} parameters, {view.spec.epochs} epochs"
+    ranks = f", {view.spec.ranks} ranks" if view.spec.ranks > 1 else ""
+    return f"run {view.spec.run}\n{view.directory}\n{view.spec.net}: {params:,} parameters, {view.spec.epochs} epochs{ranks}"
+
+
+def speed(status: Status) -> str:
+    """Images/s, of several ranks also those of each."""
+    together, count = status.images_per_second or 0.0, len(status.rank_speeds)
+    return f"{together:,.0f} images/s" + (f" ({together / count:,.0f} each)" if count > 1 else "")
 
 
 def progress(view: RunView) -> str:
@@ -52,7 +60,7 @@ def progress(view: RunView) -> str:
     if status.train_loss is not None:
         words.append(f"loss {status.train_loss:.4f}")
     if status.images_per_second:
-        words.append(f"{status.images_per_second:,.0f} images/s")
+        words.append(speed(status))
     if view.seconds_left is not None:
         words.append(f"{duration(view.seconds_left)} left")
     return "  ".join(words)

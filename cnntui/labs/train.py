@@ -58,6 +58,7 @@ HELP = {
     "device": "Where it is computed. auto takes a GPU where there is one.",
 }
 
+ALONE: dict[str, Any] = {"weights_from": None, "tensorboard": None, "ranks": 1, "sync_bn": False}
 RECIPE_SETS = tuple(sorted({name for recipe in RECIPES.values() for name in recipe}))
 
 
@@ -137,6 +138,9 @@ class TrainState:
     def extras(self) -> list[str]:
         """What will be done beside the settings that have a row: nothing is to happen that is not seen."""
         settings, lines = self.settings, []
+        if settings.ranks > 1:
+            norm = ", batch norm over all" if settings.sync_bn else ""
+            lines.append(f"{settings.ranks} ranks train it together{norm}")
         if settings.weights_from is not None:
             lines.append(f"begins with the weights of {Path(settings.weights_from).name}")
         if settings.tensorboard is not None:
@@ -144,8 +148,8 @@ class TrainState:
         return lines
 
     def without_extras(self) -> TrainState:
-        """Fresh weights, and no TensorBoard."""
-        return replace(self, settings=msgspec.structs.replace(self.settings, weights_from=None, tensorboard=None))
+        """Fresh weights, no TensorBoard, one rank."""
+        return replace(self, settings=msgspec.structs.replace(self.settings, **ALONE))
 
 
 def _cooked(recipe: str) -> Settings:

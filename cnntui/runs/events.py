@@ -86,13 +86,31 @@ class Data(Event, frozen=True, kw_only=True):
     sample_labels: list[int] = []
 
 
+class Ranks(Event, frozen=True, kw_only=True):
+    """Images/s of `count` ranks, measured before the first step of this attempt: `together`, and of `each`.
+
+    `alone` is what the first of them does with whole batches while the others wait, None where that was not measured.
+    """
+
+    count: Count
+    together: float
+    each: list[float]
+    alone: float | None = None
+
+    @property
+    def gain(self) -> float | None:
+        """How many times as fast as one alone."""
+        return self.together / self.alone if self.alone else None
+
+
 class Train(Event, frozen=True, kw_only=True):
-    """The mean loss of the steps since the last such event."""
+    """The mean loss of the steps since the last such event, over all ranks; `each`: images/s of several."""
 
     epoch: Count
     loss: Number
     lr: float
     images_per_second: float
+    each: list[float] = []
 
 
 class Test(Event, frozen=True, kw_only=True):
@@ -192,6 +210,7 @@ AnyEvent = (
     | Notice
     | Resume
     | Data
+    | Ranks
     | Train
     | Test
     | Classes

@@ -18,7 +18,7 @@ from cnntui.core.vocabulary import NotationError
 from cnntui.runs.files import write_atomic
 from cnntui.runs.places import runs_root
 from cnntui.runs.reader import RunReader, UnreadableRunError
-from cnntui.runs.spec import Spec, last_attempt, lock_of
+from cnntui.runs.spec import Spec, last_attempt, take_lock
 
 
 class LaunchError(Exception):
@@ -77,7 +77,7 @@ def start(directory: Path, attempt: int = 1, environment: Mapping[str, str] = {}
         LaunchError: when this attempt was begun by somebody else, or no process can be started.
     """
     try:
-        os.close(os.open(lock_of(directory, attempt), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        take_lock(directory, attempt)
     except FileExistsError:
         raise LaunchError(
             f"attempt {attempt} on {directory.name} was begun just now by another: attach to it"

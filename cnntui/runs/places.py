@@ -17,9 +17,9 @@ def runs_root() -> Path:
     return Path(given).absolute() if given else Path(platformdirs.user_state_dir("cnntui")) / "runs"
 
 
-def data_root() -> Path:
-    """The torchvision root of the data sets; `CNNTUI_DATA` overrides it."""
-    given = os.environ.get("CNNTUI_DATA")
+def data_root(given: str | None = None) -> Path:
+    """The torchvision root of the data sets: the one that is given, else `CNNTUI_DATA`, else this user's."""
+    given = given or os.environ.get("CNNTUI_DATA")
     return Path(given).absolute() if given else Path(platformdirs.user_data_dir("cnntui")) / "datasets"
 
 

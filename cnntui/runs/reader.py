@@ -22,6 +22,7 @@ from cnntui.runs.events import (
     Excited,
     Notice,
     Probe,
+    Ranks,
     Resume,
     Snapshot,
     StateChange,
@@ -52,6 +53,7 @@ MOST_MAPS = 1 << 26  # bytes of a file of maps: more than twice what a trainer w
 SNAPSHOTS = 1000  # far more than a trainer keeps
 GRACE_SECONDS = 1.5  # the supervisor needs a moment between the death of a trainer and writing how it died
 SILENT_SECONDS = 5.0  # a trainer writes its status every second
+TEAM_SECONDS = 40.0  # of several ranks the others are ended first: torchrun gives them 30 s
 START_SECONDS = 60.0
 
 Alive = Literal["alive", "stalled", "gone", "stale"]
@@ -143,6 +145,7 @@ class RunView:
     read: float = 1.0
     logged: bool = True
     excited: Excited | None = None
+    ranks: Ranks | None = None
 
     @property
     def ended(self) -> bool:
@@ -247,6 +250,7 @@ class RunReader:
     def _reset(self) -> None:
         self._train, self._test, self._accuracy, self._lr, self._speed = (Curve() for _ in range(5))
         self._data: Data | None = None
+        self._ranks: Ranks | None = None
         self._classes: Classes | None = None
         self._probe: Probe | None = None
         self._excited: Excited | None = None
@@ -312,6 +316,7 @@ class RunReader:
             self._events.share,
             self._status is None or (self.directory / f"events.{self._status.attempt}.jsonl").exists(),
             self._excited,
+            self._ranks,
         )
 
     def _take(self, event: AnyEvent) -> None:
@@ -344,6 +349,8 @@ class RunReader:
                     del self._snapshots[min(self._snapshots)]
             case Data():
                 self._data = event
+            case Ranks():
+                self._ranks = event
             case Notice():
                 self._notices.append(event)
             case Answer():
@@ -367,7 +374,9 @@ class RunReader:
         """The state, whether the process lives, and what to say of it: the exit knows best, then the process."""
         message = status.message if status else ""
         if ended is not None and ended.signal is not None:
-            return "crashed", "gone", f"killed by {ended.signal}"
+            return "crashed", "gone", ended.words
+        if ended is not None and ended.rank is not None:
+            return "failed", "gone", ended.words
         if ended is not None:
             if status is not None and status.state in ENDED:
                 return status.state, "gone", message
@@ -377,7 +386,7 @@ class RunReader:
                 and self._changed.attempt == ended.attempt
             ):
                 return "finished", "gone", self._changed.message
-            return "crashed", "gone", f"ended with code {ended.code}; see {self.directory / 'stderr.log'}"
+            return "crashed", "gone", f"{ended.words}; see {self.directory / 'stderr.log'}"
         silent = self._silence(self.directory / "status.json" if status else lock_of(self.directory, attempt))
         if silent is None:
             return "crashed", "gone", "its directory is gone"
@@ -412,8 +421,9 @@ class RunReader:
             return status.state, alive, message
         now = self._now()
         self._gone_since = now if self._gone_since is None else self._gone_since
+        grace, silence = (TEAM_SECONDS, TEAM_SECONDS) if self.spec.ranks > 1 else (GRACE_SECONDS, SILENT_SECONDS)
         # One that wrote nothing for so long has been gone for a while, however new this reader is.
-        if now - self._gone_since < GRACE_SECONDS and silent < SILENT_SECONDS:
+        if now - self._gone_since < grace and silent < silence:
             return status.state, "alive", message
         if status.state in ENDED:
             return status.state, "gone", message

@@ -59,6 +59,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pixels, `flip` mirrors half of them as well, `auto` is what suits the data. `precision`: `auto` is bfloat16 autocast on
     the GPUs that have it. `compile` is torch.compile, `cuda_graphs` replays a whole step at once where the device is CUDA.
     `weights_from` is a run directory whose weights to begin with, `tensorboard` where event files are to be written.
+    `ranks` is how many processes train it together, each on its part of every batch; `batch_size` is the whole batch.
+    `sync_bn` has batch norm take its mean and deviation over all of them.
     """
 
     data: str = "auto"
@@ -78,6 +80,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cuda_graphs: bool = True
     weights_from: str | None = None
     tensorboard: str | None = None
+    ranks: int = 1
+    sync_bn: bool = False
 
     def check(self) -> None:
         """Refuse what cannot be trained with.
@@ -85,7 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ValueError: naming the setting, its value and what is allowed.
         """
-        for name in ("epochs", "batch_size"):
+        for name in ("epochs", "batch_size", "ranks"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name.replace('_', ' ')} {getattr(self, name)} < 1")
         if not 0 < self.lr < float("inf"):
@@ -107,6 +111,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"device {self.device!r} is none of auto, cpu, cuda, cuda:N, mps")
         if self.data_dir is not None and not Path(self.data_dir).is_dir():
             raise ValueError(f"data directory {self.data_dir} does not exist")
+        self._check_ranks()
+
+    def _check_ranks(self) -> None:
+        count = self.ranks
+        if count > self.batch_size:
+            raise ValueError(f"{count} ranks > batch size {self.batch_size}: each takes a part of every batch")
+        if count > 1 and self.device not in ("auto", "cpu", "cuda"):
+            raise ValueError(f"{count} ranks cannot share {self.device}: take cuda, which is a GPU for each, or cpu")
+        if self.sync_bn and count == 1:
+            raise ValueError("sync bn is for several ranks, and there is 1: take --ranks 2 or more")
+        if self.sync_bn and self.device == "cpu":
+            raise ValueError("sync bn needs a GPU for each rank, and the device is cpu: leave it out")
 
 
 class Spec(Settings, frozen=True, kw_only=True):
@@ -172,7 +188,9 @@ class Status(Process, frozen=True, kw_only=True):
     train_loss: float | None = None
     test_loss: float | None = None
     test_accuracy: float | None = None
-    images_per_second: float | None = None
+    images_per_second: float | None = None  # of all ranks together
+    rank_speeds: list[float] = []  # images/s of each rank, where there are several
+    rank_steps: list[Count] = []  # the step that each of them is at, as it says itself
     seconds_left: float | None = None  # until the last step, tests and all included
     data: str | None = None
     device: str | None = None
@@ -183,21 +201,63 @@ class Status(Process, frozen=True, kw_only=True):
 
 
 REFUSED = 3  # the exit code of a trainer that found another one at work
+LOST = 4  # of one of several ranks, when another one is gone
 
 
 class Exit(msgspec.Struct, frozen=True, kw_only=True):
-    """How a trainer ended, as its supervisor saw it: an exit code, or the signal that killed it."""
+    """How a trainer ended, as its supervisor saw it: an exit code, or the signal that killed it.
+
+    Of several ranks, `rank` is the one that was lost first, and `message` what it said; `restarted`: all were, at once.
+    """
 
     attempt: int
     code: int | None
     signal: str | None
     ended: str
     peak_memory: int | None = None
+    rank: int | None = None
+    message: str = ""
+    restarted: bool = False
+
+    @property
+    def words(self) -> str:
+        """How it ended, for people."""
+        if self.code == LOST:
+            return "a rank was lost"
+        if self.rank is None:
+            return f"killed by {self.signal}" if self.signal else f"ended with code {self.code}"
+        if self.signal:
+            return f"rank {self.rank} was killed by {self.signal}"
+        return f"rank {self.rank} failed: {self.message or f'it ended with code {self.code}'}"
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """Which rank ended first of those that should not have: its exit code, or the signal that killed it."""
+
+    rank: int
+    code: int | None
+    signal: str | None
+    message: str = ""
 
 
 def lock_of(directory: Path, attempt: int) -> Path:
     """What announces an attempt to train a run: created exclusively by whoever begins it."""
     return directory / f"attempt-{attempt}.lock"
+
+
+def lost_file(directory: Path, attempt: int) -> Path:
+    """Where torchrun says which rank of an attempt was lost, for the supervisor."""
+    return directory / f"lost.{attempt}.json"
+
+
+def take_lock(directory: Path, attempt: int) -> None:
+    """Begin an attempt: nobody else can begin it then.
+
+    Raises:
+        FileExistsError: when somebody else has.
+        OSError: when the directory cannot be written.
+    """
+    os.close(os.open(lock_of(directory, attempt), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def last_attempt(directory: Path) -> int:

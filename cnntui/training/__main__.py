@@ -1,6 +1,7 @@
 """The trainer's process: `python -m cnntui.training RUN_DIRECTORY [ATTEMPT]`.
 
-Ends 0 when trained or stopped, 1 when it failed; the state says which, its message why.
+Ends 0 when trained or stopped, 1 when it failed; the state says which, its message why. Of several ranks each is such a
+process; the first trains, the others follow it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnntui.runs.places import data_root
-from cnntui.runs.spec import ENDED, REFUSED, Spec, Status, age, liveness, lock_of, read_json
+from cnntui.runs.spec import (
+    DATA_SETS,
+    ENDED,
+    LOST,
+    REFUSED,
+    Exit,
+    Spec,
+    Status,
+    age,
+    liveness,
+    lock_of,
+    read_json,
+)
 
 if TYPE_CHECKING:
     from cnntui.training.desk import Desk
@@ -27,6 +40,10 @@ def main(run: Path, attempt: int) -> int:
     if spec is None:
         print(f"{run} holds no readable spec.json", file=sys.stderr)
         return 1
+    if spec.ranks > 1 and os.environ.get("RANK", "0") != "0":
+        from cnntui.training.follower import follow
+
+        return follow(run, spec)
     other = read_json(run / "status.json", Status)
     if (
         other is not None
@@ -39,7 +56,7 @@ def main(run: Path, attempt: int) -> int:
     from cnntui.training.desk import Desk
 
     try:
-        desk = Desk(run, attempt)
+        desk = Desk(run, attempt, spec.ranks)
     except FileExistsError:
         print(f"{run}: attempt {attempt} is another process's", file=sys.stderr)
         return REFUSED
@@ -57,11 +74,13 @@ def work(run: Path, spec: Spec, desk: Desk, attempt: int) -> int:
     import torch
 
     from cnntui.training.checkpoints import newest
+    from cnntui.training.course import TrainingError
     from cnntui.training.data import DataError, load
     from cnntui.training.desk import StoppedError
-    from cnntui.training.devices import DeviceError, pick
-    from cnntui.training.loop import Trainer, TrainingError
+    from cnntui.training.devices import DeviceError, check_marks, mark, pick
+    from cnntui.training.loop import Trainer
     from cnntui.training.model import build
+    from cnntui.training.team import LostError, Order, Team, TeamError
     from cnntui.training.weights import WeightsError, take_over
 
     def train() -> None:
@@ -72,30 +91,68 @@ def work(run: Path, spec: Spec, desk: Desk, attempt: int) -> int:
             for line in (*taken.refused, taken.summary):
                 desk.notice(line)
         model = model.to(device).to(memory_format=torch.channels_last)
-        Trainer(run, spec, model, data, desk).train(checkpoint)
+        Trainer(run, spec, model, data, desk, team).train(checkpoint, paused)
 
+    team: Team | None = None
+    paused = False
     try:
-        device, name = pick(spec.device)
-        if device.type == "cuda":
-            torch.cuda.set_device(device)  # for streams and graphs, which are of the present one
-        desk.use(device, name)
-        desk.enter("loading data")
-        root = Path(spec.data_dir) if spec.data_dir else data_root()
-        data = load(spec.data, root, desk.notice, desk.loading, spec.input)
-        desk.update(data=data.name)
-        torch.manual_seed(spec.seed)
-        if not fits_in_memory(train):
-            desk.steered = None
-            torch.cuda.empty_cache()
-            smaller = f"--batch-size {spec.batch_size // 2}" if spec.batch_size > 1 else "a smaller input or net"
-            desk.end("failed", f"out of memory with batches of {spec.batch_size}: try {smaller}")
-            return 1
-    except StoppedError:
-        desk.end("finished", "stopped before the training began")
-    except (DataError, DeviceError, TrainingError, WeightsError, ValueError) as error:
+        try:
+            if lost := lost_before(run, attempt):
+                desk.notice(f"{lost.words}: all go on from the last checkpoint")
+                paused = was_paused(run, lost.attempt)
+            if spec.ranks > 1:
+                desk.enter("waiting for the other ranks")
+                team = Team(spec.ranks)
+            device, name = pick(spec.device, team.local_rank if team else None)
+            if device.type == "cuda":
+                torch.cuda.set_device(device)  # for streams and graphs, which are of the present one
+            if team:
+                team.tell(Order.DEVICE)
+                check_marks([each[0] for each in team.exchange(mark(device))], spec.sync_bn)
+            desk.use(device, name)
+            desk.enter("loading data")
+            data = load(spec.data, data_root(spec.data_dir), desk.notice, desk.loading, spec.input)
+            desk.update(data=data.name)
+            if team:  # now it lies there for all
+                team.tell(Order.LOAD, DATA_SETS.index(data.name) if spec.data in DATA_SETS else -1)
+                team.use(device)
+            torch.manual_seed(spec.seed)
+            if not fits_in_memory(train):
+                desk.steered = None
+                torch.cuda.empty_cache()
+                smaller = f"--batch-size {spec.batch_size // 2}" if spec.batch_size > 1 else "a smaller input or net"
+                desk.end("failed", f"out of memory with batches of {spec.batch_size}: try {smaller}")
+                return 1
+        except StoppedError:
+            if team:  # told to end because one of them has ended, it has not stopped
+                team.tell(Order.REPORT)
+                team.exchange()
+            desk.end("finished", "stopped before the training began")
+    except LostError as error:  # its supervisor knows which, and says how this attempt ended
+        desk.notice(f"another rank is gone: {error}")
+        return LOST
+    except (DataError, DeviceError, TeamError, TrainingError, WeightsError, ValueError) as error:
         desk.end("failed", str(error))
         return 1
+    finally:
+        if team:
+            team.close()
     return 0
+
+
+def lost_before(run: Path, attempt: int) -> Exit | None:
+    """How the attempt before this one ended, if its supervisor began this one at once, a rank having been lost."""
+    ended = read_json(run / "exit.json", Exit)
+    return ended if ended and ended.restarted and ended.attempt == attempt - 1 else None
+
+
+def was_paused(run: Path, attempt: int) -> bool:
+    """Whether an attempt stood still when it was told to end."""
+    from cnntui.runs.events import EventReader, StateChange
+
+    changes = [event for event in EventReader(run).poll(1 << 30) if isinstance(event, StateChange)]
+    states = [event.state for event in changes if event.attempt == attempt and event.state != "stopping"]
+    return states[-1:] == ["paused"]
 
 
 def fits_in_memory(train: Callable[[], None]) -> bool:
@@ -114,4 +171,9 @@ def fits_in_memory(train: Callable[[], None]) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]).absolute(), int(sys.argv[2]) if len(sys.argv) > 2 else 1))
+    code = main(Path(sys.argv[1]).absolute(), int(sys.argv[2]) if len(sys.argv) > 2 else 1)
+    if "RANK" in os.environ:  # what torch tears down by itself takes seconds, or fails where another rank is gone
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

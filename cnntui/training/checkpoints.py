@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from cnntui.runs.checkpoints import State, search
 from cnntui.runs.files import clear_leftovers, sync_directory, write_atomic
-from cnntui.runs.spec import Spec
+from cnntui.runs.spec import Settings, Spec
 from cnntui.training.step import moments_of, weights_of
 
 KEEP = 3
@@ -141,10 +141,11 @@ def read_saved(checkpoint: Path) -> Saved:
 def differences(state: Saved, spec: Spec, data_sha256: str) -> list[str]:
     """What a checkpoint was trained with, and the run would not be: one line each; none is as it must be."""
     now: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(spec))
+    then = msgspec.to_builtins(Settings()) | state.spec  # settings that there were not yet are as they have always been
     lines = [
-        f"{key} was {state.spec.get(key)}, spec.json says {now.get(key)}"
-        for key in sorted(state.spec.keys() | now.keys())
-        if state.spec.get(key) != now.get(key)
+        f"{key} was {then.get(key)}, spec.json says {now.get(key)}"
+        for key in sorted(then.keys() | now.keys())
+        if then.get(key) != now.get(key)
     ]
     if state.data_sha256 != data_sha256:
         lines.append(f"the pictures of {state.data} are not the same any more")

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -20,6 +20,7 @@ import torch
 from cnntui.runs import control
 from cnntui.runs.events import Answer, Event, EventWriter, Notice, Phase, StateChange
 from cnntui.runs.files import write_atomic
+from cnntui.runs.job import PREEMPTION
 from cnntui.runs.spec import State, Status, lock_of, process_facts
 from cnntui.training.board import Board, BoardError
 from cnntui.training.gauge import Gauge
@@ -56,11 +57,13 @@ class Steered(Protocol):
 class Desk:
     """Writes events and status of a run, and reads its commands. Use as a context: leaving it writes the last status.
 
+    Where it is one of several `ranks`, whatever a scheduler or torchrun signals before the end is heard as a wish to stop.
+
     Raises:
         FileExistsError: when this attempt has a trainer already.
     """
 
-    def __init__(self, run: Path, attempt: int) -> None:
+    def __init__(self, run: Path, attempt: int, ranks: int = 1) -> None:
         self.run = run
         self._events = EventWriter(run, attempt)
         self.status = Status(phase="starting", attempt=attempt, **process_facts())
@@ -74,7 +77,7 @@ class Desk:
         self._waited = 0.0  # seconds, while paused
         self._paused = False
         self._stopping = False
-        self._ear = Ear(self._stop)
+        self._ear = Ear(self._stop) if ranks == 1 else Ear(self._stop, PREEMPTION, patient=True)
         self._listened = 0.0
         self._obeyed: set[str] = set()
         self._writing = threading.Lock()  # both threads write the status
@@ -313,26 +316,32 @@ class Desk:
 
 
 class Ear:
-    """Hears SIGTERM while it is open. The first calls `stop`; a second one ends the process at once, as if unheard.
+    """Hears signals, SIGTERM by default, while it is open. The first calls `stop`; a second one ends the process at once.
 
-    A handler of Python's would wait until torch has computed what it is at; the byte that its C handler writes does not.
+    A patient one only hears the first: torchrun hands on what a scheduler has sent to all processes itself, so one wish
+    comes twice. A handler of Python's would wait until torch has computed what it is at; the byte that its C handler writes
+    does not.
     """
 
-    def __init__(self, stop: Callable[[], None]) -> None:
-        self._stop = stop
+    def __init__(
+        self, stop: Callable[[], None], signals: Sequence[int] = (signal.SIGTERM,), patient: bool = False
+    ) -> None:
+        self._stop, self._signals, self._patient = stop, signals, patient
         self._thread = threading.Thread(target=self._listen, name="ear", daemon=True)
 
     def open(self) -> None:
         """Begin to listen. In the main thread only."""
         self._read, self._write = os.pipe()
         os.set_blocking(self._write, False)
-        self._before = signal.signal(signal.SIGTERM, lambda *_: None), signal.set_wakeup_fd(self._write)
+        self._before = [(number, signal.signal(number, lambda *_: None)) for number in self._signals]
+        self._woke = signal.set_wakeup_fd(self._write)
         self._thread.start()
 
     def close(self) -> None:
         """As it was before."""
-        signal.set_wakeup_fd(self._before[1])
-        signal.signal(signal.SIGTERM, self._before[0])
+        signal.set_wakeup_fd(self._woke)
+        for number, handler in self._before:
+            signal.signal(number, signal.SIG_IGN if self._patient else handler)  # what comes now comes too late
         os.close(self._write)
         self._thread.join()
         os.close(self._read)
@@ -340,9 +349,9 @@ class Ear:
     def _listen(self) -> None:
         heard = 0
         while number := os.read(self._read, 1):
-            heard += number[0] == signal.SIGTERM
+            heard += number[0] in self._signals
             if heard == 1:
                 self._stop()
-            elif heard > 1:
+            elif heard > 1 and not self._patient:
                 ctypes.pythonapi.PyOS_setsig(signal.SIGTERM, None)  # signal.signal wants the main thread, which is busy
                 os.kill(os.getpid(), signal.SIGTERM)

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import math
+import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import torch
-from torch import Tensor
 
 from cnntui.core.analysis import analyse
-from cnntui.runs.events import Data, Event, Test, Train, to_number
+from cnntui.runs.events import Data, Event, Ranks, Test, Train, to_number
+from cnntui.runs.ranks import ALONE, gain
 from cnntui.runs.schedules import factor
 from cnntui.runs.spec import Spec
 from cnntui.runs.test_pictures import GalleryError
 from cnntui.training import checkpoints, gallery
-from cnntui.training.augment import Augment
-from cnntui.training.data import DataError, DataSet, Fitting, facts
+from cnntui.training.course import MEASURE_SECONDS, Course, TrainingError
+from cnntui.training.data import DataSet, facts
 from cnntui.training.desk import Desk
 from cnntui.training.examine import examine
 from cnntui.training.excite import Exciter
 from cnntui.training.keeper import Keeper
 from cnntui.training.model import Net
-from cnntui.training.optimizers import make_optimizer, set_lr
 from cnntui.training.probes import Prober
-from cnntui.training.step import Step
+from cnntui.training.team import Order, Team
 
 REPORT_SECONDS = 0.2
 PROBE_SECONDS = 1.0
@@ -34,49 +33,30 @@ PROBE_SHARE = 50  # a probe that takes t seconds is not repeated for 50 t: at mo
 SMALLEST_FACTOR = 1e-3  # of a schedule that has nearly ended: no rate is scaled up by more
 
 
-class TrainingError(Exception):
-    """Why the training cannot go on, in one line that says what to do."""
-
-
-class Trainer:
-    """Trains one model on one data set, on the device of the model, telling and obeying through the desk.
+class Trainer(Course):
+    """Trains one model on one data set, telling and obeying through the desk; of several ranks it is the first.
 
     Raises:
         TrainingError: when the net and the data do not fit.
     """
 
-    def __init__(self, run: Path, spec: Spec, model: Net, data: DataSet, desk: Desk) -> None:
-        self.run, self.spec, self.model, self.desk = run, spec, model, desk
-        self.device = next(model.parameters(), torch.zeros(())).device
-        self.sha256 = data.sha256()
-        self.data = data = data.to(self.device)
-        self.fit = _fitted(spec, model, data)
-        self.count = len(data.train_labels)
-        # A last batch of a single picture has no deviation to normalise by: it sits out this epoch.
-        self.used = self.count - (self.count % spec.batch_size == 1 and self.count > spec.batch_size)
-        self.steps_per_epoch = math.ceil(self.used / spec.batch_size)
-        self.steps = self.steps_per_epoch * spec.epochs
-        self.optimizer = make_optimizer(spec, model)
-        self.lr = spec.lr  # before the schedule's factor
-        self.learn = Step(model, self.optimizer, data, self.fit, Augment.of(spec.augment, data.name), spec)
-        self.probe = Prober(run, data, self.fit, _layers_with_maps(spec))
-        self.excite = Exciter(run, data, self.fit, spec)
+    def __init__(self, run: Path, spec: Spec, model: Net, data: DataSet, desk: Desk, team: Team | None = None) -> None:
+        super().__init__(spec, model, data, team)
+        self.run, self.desk = run, desk
+        self.probe = Prober(run, self.data, self.fit, _layers_with_maps(spec))
+        self.excite = Exciter(run, self.data, self.fit, spec)
         size = sum(tensor.nbytes for tensor in model.state_dict().values())
         self.snapshots_at = checkpoints.snapshot_steps(self.steps, size)
-        self.step = 0
         self.best = -1.0
         self.keep = Keeper(run, spec, model, self.optimizer, desk, self.state)
         self.next_probe = 0.0
         self.began = time.monotonic()
         self.stride = 1  # steps until the device is waited for
 
-    @property
-    def epoch(self) -> int:
-        """The epoch that the next step belongs to, from 1."""
-        return min(self.spec.epochs, self.step // self.steps_per_epoch + 1)
-
-    def train(self, checkpoint: Path | None = None) -> None:
-        """All epochs, from the beginning or from a checkpoint, or until told to stop."""
+    def train(self, checkpoint: Path | None = None, paused: bool = False) -> None:
+        """All epochs, from the beginning or from a checkpoint, or until told to stop; `paused`: not yet."""
+        if self.team is not None and len({each[0] for each in self.team.exchange(self.data_mark)}) > 1:
+            raise TrainingError(f"the ranks do not find the same pictures of {self.data.name}: look at --data-dir")
         self.desk.update(steps=self.steps)
         self.desk.tell(self.facts())
         self.keep_pictures()
@@ -87,13 +67,17 @@ class Trainer:
                 self.desk.show_on(Path(self.spec.tensorboard), None)
             self.keep.begin_anew()
             self.keep.save()
-        self.prepare()
+        self.assemble(self.team) if self.team is not None else self.prepare()
         self.desk.steered = self
         self.began = time.monotonic()
         self.desk.enter("training", state="training")
         self.look(now=True)
         if self.step == 0:
             self.keep.snap(0, 0)
+        if paused:
+            self.desk.pause()
+            if not self.desk.obey():
+                return self.stopped()
         while self.step < self.steps:
             epoch = self.epoch
             self.desk.update(epoch=epoch)
@@ -120,49 +104,53 @@ class Trainer:
 
     def train_epoch(self) -> bool:
         """What is left of an epoch, to its end or until the step is another one; false when told to stop."""
-        epoch, taken, images, since = self.epoch, 0, 0, time.monotonic()
+        epoch, taken, images, since, planned = self.epoch, 0, 0, time.monotonic(), self.stride
         for index in self.batches():
-            set_lr(self.optimizer, self.lr * factor(self.spec.schedule, self.step, self.steps))
-            self.learn(index)
-            self.step, taken, images = self.step + 1, taken + 1, images + len(index)
+            if self.team is not None and not taken:  # how far all go is known before: none looks at a clock of its own
+                planned = min(self.stride, self.steps_per_epoch - self.step % self.steps_per_epoch)
+                self.team.tell(Order.STEPS, self.step, planned, self.lr)
+            images, taken = images + self.advance(index), taken + 1
             if self.step in self.snapshots_at:
                 self.keep.snap(self.step, epoch)
             at_end = self.step % self.steps_per_epoch == 0
+            in_time = self.team is not None or time.monotonic() - since < REPORT_SECONDS
             # By steps too: a GPU is given work faster than it does it.
-            if time.monotonic() - since < REPORT_SECONDS and taken < self.stride and not at_end:
+            if in_time and taken < planned and not at_end:
                 continue
-            loss = self.learn.mean_loss()  # the one synchronisation with the device
+            loss, speeds = self.balance(images, since)
             seconds = time.monotonic() - since
             self.stride = max(1, min(2 * self.stride, round(taken * REPORT_SECONDS / seconds)))
-            self.report(epoch, loss, images / seconds)
+            self.report(epoch, loss, speeds or [images / seconds])
             here = self.step
             if not (at_end and math.isfinite(loss)) and not self.desk.obey():
                 return False
             if self.step != here:
                 return True
-            taken, images, since = 0, 0, time.monotonic()
+            taken, images, since, planned = 0, 0, time.monotonic(), self.stride
         return True
 
-    def batches(self) -> Iterator[Tensor]:
-        """The numbers of the training pictures, batch by batch, in this epoch's order, from the present step on.
+    def balance(self, images: int, since: float) -> tuple[float, list[float]]:
+        """The mean loss of the steps since then, over all ranks, and images/s of each: the one wait for the device."""
+        if self.team is None:
+            return self.learn.mean_loss(), []
+        shares = self.account(self.team, images, since)
+        self.desk.update(rank_steps=[int(share.step) for share in shares])
+        return sum(share.loss for share in shares) / self.team.size, [share.speed for share in shares]
 
-        The order follows from seed and epoch alone, so that a run that is resumed goes on in it.
-        """
-        luck = torch.Generator().manual_seed(self.spec.seed * 1_000_003 + self.epoch)
-        order = torch.randperm(self.count, generator=luck)[: self.used].to(self.device)
-        return iter(torch.split(order, self.spec.batch_size)[self.step % self.steps_per_epoch :])
-
-    def report(self, epoch: int, loss: float, images_per_second: float) -> None:
-        """The mean loss since the last report; a loss that is not finite pauses the run."""
+    def report(self, epoch: int, loss: float, speeds: list[float]) -> None:
+        """The mean loss since the last report, images/s of each rank; a loss that is not finite pauses the run."""
         lr = self.lr * factor(self.spec.schedule, self.step - 1, self.steps)
-        self.desk.stepped(self.step, loss, images_per_second)
+        each = [round(speed, 1) for speed in speeds] if self.team is not None else []
+        self.desk.update(rank_speeds=each)
+        self.desk.stepped(self.step, loss, sum(speeds))
         self.desk.tell(
             Train(
                 step=self.step,
                 epoch=epoch,
                 loss=to_number(loss),
                 lr=lr,
-                images_per_second=round(images_per_second, 1),
+                images_per_second=round(sum(speeds), 1),
+                each=each,
             )
         )
         self.look()
@@ -228,6 +216,9 @@ class Trainer:
                 f"this goes on on {self.device} what began on {state.device}: not to the last bit the same"
             )
         self.step, self.lr, self.best = state.step, state.lr, state.best
+        if self.team is not None:
+            self.team.tell(Order.RESTORE, self.step)
+            self.account(self.team)
         self.desk.update(step=self.step, epoch=self.epoch)
         if self.spec.tensorboard:
             self.desk.show_on(Path(self.spec.tensorboard), self.step)
@@ -273,12 +264,52 @@ class Trainer:
             return
         self.desk.notice(f"compiled in {time.monotonic() - began:.1f} s")
 
+    def assemble(self, team: Team) -> None:
+        """All ranks become one; before the first step it is measured what they gain."""
+        self.desk.enter("measuring")
+        alone = self.speed_alone()
+        team.tell(Order.JOIN)
+        if why := self.learn.join(team):
+            self.desk.notice(f"trained without compiling: {why}")
+        steps = max(1, round(MEASURE_SECONDS * (alone or 8 * self.spec.batch_size) / self.spec.batch_size))
+        team.tell(Order.MEASURE, steps)
+        each = [speed for speed, *_ in team.exchange(self.speed(self.learn, steps))]
+        ranks = Ranks(
+            step=self.step,
+            count=team.size,
+            together=round(sum(each), 1),
+            each=[round(speed, 1) for speed in each],
+            alone=round(alone, 1) if alone else None,
+        )
+        self.desk.tell(ranks)
+        self.desk.notice(gain(ranks, self.spec.batch_size))
+
+    def speed_alone(self) -> float | None:
+        """Images/s of this rank alone, as it would train by itself; None where there is no room, or compiling takes long."""
+        if self.spec.compile:
+            return None
+        threads = torch.get_num_threads()
+        torch.set_num_threads(int(os.environ.get(ALONE, threads)))
+        learn = self.new_step(None)
+        try:
+            if learn.needs_preparing:
+                learn.prepare(capture=self.spec.cuda_graphs)
+            return self.speed(learn)
+        except torch.OutOfMemoryError:
+            return None
+        finally:
+            torch.set_num_threads(threads)
+
     def stopped(self) -> None:
         """The end before the last step, with a checkpoint: unless the numbers are bad, or another attempt trains it now."""
         if not self.desk.trouble:
             self.keep.save(needed=True)
-            self.look(now=True)
-            self.see_what_excites(at_end=True)
+            if self.team is None:  # the others' time is short: torchrun gives them 30 s
+                self.look(now=True)
+                self.see_what_excites(at_end=True)
+        if self.team is not None:  # told to end because one of them has ended, it has not stopped
+            self.team.tell(Order.REPORT)
+            self.account(self.team)
         reason = self.desk.trouble or (self.keep.unsaved and f"not saved: {self.keep.unsaved}")
         why = f" ({reason})" if reason else ""
         self.desk.end("finished", f"stopped at step {self.step} of {self.steps}{why}")
@@ -353,17 +384,3 @@ class Trainer:
 
 def _layers_with_maps(spec: Spec) -> list[str]:
     return [row.node.name for row in analyse(spec.network).rows if row.output is not None and len(row.output) == 3]
-
-
-def _fitted(spec: Spec, model: Net, data: DataSet) -> Fitting:
-    """How the pictures are made to fit, and that the net has a score for each class."""
-    try:
-        fit = Fitting.of(data, spec.input)
-    except DataError as error:
-        raise TrainingError(str(error)) from None
-    with torch.no_grad():
-        scores = model.eval()(fit(data.train_images[:2])).shape[1]
-    model.train()
-    if scores < len(data.classes):
-        raise TrainingError(f"the net ends in {scores} scores, but {data.name} has {len(data.classes)} classes")
-    return fit

@@ -1,19 +1,30 @@
-"""One step of gradient descent: eager, compiled, or replayed as one CUDA graph."""
+"""One step of gradient descent: eager, compiled, replayed as one CUDA graph, or shared by several ranks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import signature
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from cnntui.runs.spec import Spec
 from cnntui.training.augment import Augment
 from cnntui.training.data import DataSet, Fitting
 from cnntui.training.model import Net
+from cnntui.training.team import Team, lost_if_alone
 
 WARM_STEPS = 3  # what a capture wants to have seen: allocations and kernel choices made
+
+# What keeps the ranks' buffers apart is called otherwise in newer versions of torch.
+OWN_BUFFERS = next(
+    name
+    for name in ("forward_sync_buffers", "broadcast_buffers")
+    if name in signature(DistributedDataParallel).parameters
+)
 
 
 def autocast_of(precision: str, device: torch.device) -> torch.dtype | None:
@@ -25,30 +36,64 @@ def autocast_of(precision: str, device: torch.device) -> torch.dtype | None:
     return None
 
 
+class Sized(nn.Module):
+    """A net, or what it was compiled to for batches of one size where it is given such a one."""
+
+    def __init__(self, net: nn.Module, compiled: Callable[[Tensor], Tensor] | None, size: int) -> None:
+        super().__init__()
+        self.net, self.size = net, size
+        self.compiled = [compiled] if compiled is not None else []  # in a list: no module of its own, with other names
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The scores."""
+        scores: Tensor = self.compiled[0](x) if self.compiled and len(x) == self.size else self.net(x)
+        return scores
+
+
 class Step:
     """Pictures by their numbers -> augmented, fitted, scored; the loss, its gradients, and new weights.
 
-    The loss is summed on the device and fetched when asked for: nothing here waits for the device.
+    The loss is summed on the device and fetched when asked for: nothing here waits for the device. With a team it is
+    given whole batches, and learns from its part of them; the gradients are those of the whole batch. `join` comes first.
     """
 
     def __init__(
-        self, model: Net, optimizer: torch.optim.Optimizer, data: DataSet, fit: Fitting, augment: Augment, spec: Spec
+        self,
+        model: Net,
+        optimizer: torch.optim.Optimizer,
+        data: DataSet,
+        fit: Fitting,
+        augment: Augment,
+        spec: Spec,
+        team: Team | None = None,
     ) -> None:
         self.model, self.optimizer, self.data, self.fit, self.augment = model, optimizer, data, fit, augment
         self.device = data.train_labels.device
-        self.size = spec.batch_size
+        self.team, self.sync_bn = team, spec.sync_bn
+        self.size = spec.batch_size if team is None else team.part(spec.batch_size)
         self.precision = autocast_of(spec.precision, self.device)
         self.loss_of = nn.CrossEntropyLoss(label_smoothing=spec.label_smoothing)
         self.compiled = spec.compile
         self._scores_of: Callable[[Tensor], Tensor] = torch.compile(model) if spec.compile else model
+        self._shared: DistributedDataParallel | None = None
         self._graph: torch.cuda.CUDAGraph | None = None
         self._index = torch.zeros(self.size, dtype=torch.int64, device=self.device)
         self._total = torch.zeros((), device=self.device)
         self._count = 0
 
-    def __call__(self, index: Tensor) -> None:
-        """Learn from the training pictures of these numbers (B,)."""
+    def __call__(self, index: Tensor) -> int:
+        """Learn from the training pictures of these numbers (B,); returns from how many of them here.
+
+        Raises:
+            LostError: when another rank is gone.
+        """
         self._count += 1
+        if self.team is not None and self._shared is not None:
+            own = self.team.cut(index)
+            # The mean over the ranks is then that over the pictures, however the batch was cut.
+            with lost_if_alone():
+                self._learn(own, self._shared, self.team.size * len(own) / len(index))
+            return len(own)
         if len(index) != self.size:  # the last batch of an epoch: what was made for full ones does not fit
             self._learn(index, self.model)
         elif self._graph is not None:
@@ -56,18 +101,21 @@ class Step:
             self._graph.replay()
         else:
             self._learn(index, self._scores_of)
+        return len(index)
 
-    def _learn(self, index: Tensor, scores_of: Callable[[Tensor], Tensor]) -> None:
+    def _learn(self, index: Tensor, scores_of: Callable[[Tensor], Tensor], weight: float = 1.0) -> None:
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, self.precision, enabled=self.precision is not None, cache_enabled=False):
             scores = scores_of(self.fit(self.augment(self.data.train_images[index])))
         loss = self.loss_of(scores.float(), self.data.train_labels[index])
+        if weight != 1:
+            loss = loss * weight
         loss.backward()
         self.optimizer.step()
         self._total += loss.detach()
 
     def mean_loss(self) -> float:
-        """The mean loss of the steps since the last call. Waits for the device."""
+        """The mean loss of the steps since the last call, of a team this rank's part of it. Waits for the device."""
         mean = float(self._total) / max(1, self._count)
         self._total.zero_()
         self._count = 0
@@ -86,7 +134,7 @@ class Step:
         """
         index = torch.arange(self.size, device=self.device) % len(self.data.train_labels)
         # Full batches have one size: it is worth looking for the fastest kernels, which a capture then keeps.
-        with self._put_back(), torch.backends.cudnn.flags(enabled=True, benchmark=True):
+        with self.put_back(), torch.backends.cudnn.flags(enabled=True, benchmark=True):
             stream = torch.cuda.Stream() if self.device.type == "cuda" else None  # type: ignore[no-untyped-call]
             if stream is None:
                 self._learn(index, self._scores_of)
@@ -106,12 +154,41 @@ class Step:
                 self._graph = graph
             torch.cuda.synchronize()
 
+    def join(self, team: Team) -> str:
+        """Become one model with those of the other ranks, with the first one's weights. Returns why it is not compiled.
+
+        Raises:
+            LostError: when another rank is gone.
+        """
+        if self.sync_bn:  # in place: the net keeps its names, and the optimizer its weights
+            nn.SyncBatchNorm.convert_sync_batchnorm(self.model, team.gradients)  # type: ignore[no-untyped-call]
+        net = Sized(self.model, self._scores_of if self.compiled else None, self.size)
+        apart: dict[str, Any] = {OWN_BUFFERS: False}  # only the first rank's are kept
+        devices = [self.device] if self.device.type == "cuda" else None
+        with lost_if_alone():
+            self._shared = DistributedDataParallel(net, devices, process_group=team.gradients, **apart)
+        if not self.compiled:
+            return ""
+        why = ""
+        try:
+            with self.put_back(), self._shared.no_sync():
+                self._learn(torch.arange(self.size, device=self.device) % len(self.data.train_labels), self._shared)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # torch's compilers have many of their own
+            why = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        if team.agree(not why):
+            return ""
+        net.compiled.clear()
+        self.compiled = False
+        return why or "another rank cannot"
+
     def give_up(self) -> None:
         """Neither compiled nor captured from here on."""
         self.compiled, self._scores_of, self._graph = False, self.model, None
 
     @contextmanager
-    def _put_back(self) -> Iterator[None]:
+    def put_back(self) -> Iterator[None]:
         """Whatever steps change, in place as it was: a captured graph knows tensors by their address."""
         tensors = [*self.model.parameters(), *self.model.buffers()]
         before = [tensor.detach().clone() for tensor in tensors]

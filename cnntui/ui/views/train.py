@@ -71,7 +71,7 @@ BEFORE = (  # the start: on the settings
     ("up", "select(-1)", "Choose a setting", False),
     ("down", "select(1)", "Choose a setting", False),
     ("e", "net", "Net", True),
-    ("x", "fresh", "Fresh weights, no TensorBoard", False),
+    ("x", "fresh", "Fresh weights, no TensorBoard, one rank", False),
 )
 WATCHING = (
     ("space", "go", "Go/pause", True),

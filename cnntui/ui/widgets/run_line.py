@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.style import Style
 
 from cnntui.labs.classes import whole_percent
-from cnntui.labs.plain import duration, percent, size
+from cnntui.labs.plain import duration, percent, size, speed
 from cnntui.labs.watching import rate
 from cnntui.runs.reader import RunView
 from cnntui.runs.spec import ENDED
@@ -41,7 +41,8 @@ class RunLine(Painted):
         status = view.status
         x = canvas.put(0, 0, view.spec.net, ink(colors.accent, bold=True))
         x = canvas.put(x, 0, f" on {view.data.name if view.data else view.spec.data}", ink(colors.text))
-        x = canvas.put(x, 0, f"   {(status.device if status else None) or '…'}   ", ink(colors.dim))
+        ranks = f"{view.spec.ranks} ranks, " if view.spec.ranks > 1 else ""
+        x = canvas.put(x, 0, f"   {ranks}{(status.device if status else None) or '…'}   ", ink(colors.dim))
         text, style = self._state(view)
         x = canvas.put(x, 0, text, style)
         canvas.put(max(x + 2, canvas.width - len(view.spec.run)), 0, view.spec.run, ink(colors.dim))
@@ -102,7 +103,9 @@ def facts(view: RunView) -> Iterator[tuple[str, bool]]:
         yield f"test {percent(view.test_accuracy[-1][1])} of {view.data.test:,}", True
     if status is not None and not view.ended:
         if status.images_per_second and view.state != "paused":
-            yield f"{status.images_per_second:,.0f} images/s", True
+            yield speed(status), True
+            if view.ranks is not None and view.ranks.gain is not None:
+                yield f"{view.ranks.gain:.2f} times one alone", False
         yield f"lr {rate(view):.4g}", False
         if status.memory:
             total = f" of {size(status.memory_total)}" if status.memory_total else ""
