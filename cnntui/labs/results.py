@@ -106,11 +106,12 @@ def remarks(comparison: Comparison) -> list[str]:
     ]
     if missing := sum(not result.view.ended for result in comparison.results):
         lines.append(f"not there yet: {missing} of {len(comparison.results)} runs")
-    data = {result.view.status.data for result in comparison.results if result.view.status and result.view.status.data}
-    if len(data) > 1:
-        lines.append(
-            f"these runs are of different data, {', '.join(sorted(data))}: their accuracies say nothing of each other"
-        )
+    if comparison.missing:
+        count, labels = len(comparison.missing), ", ".join(dict.fromkeys(label for label, _ in comparison.missing))
+        lines.append(f"{count} run{'s' * (count > 1)} cannot be read any more ({labels}): run the sweep again")
+    if len(comparison.data) > 1:
+        data = ", ".join(sorted(comparison.data))
+        lines.append(f"these runs are of different data, {data}: their accuracies say nothing of each other")
     if len(comparison.seeds or {result.seed for result in comparison.results}) == 1:
         lines.append("one seed tells nothing of chance: train three or more before a difference is believed")
     return lines
