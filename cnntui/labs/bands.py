@@ -72,7 +72,8 @@ def banded(curves: Sequence[Points], most: int = MOST_POINTS) -> Band:
     count = np.maximum(1, there.sum(0))
     mean = np.where(there, np.nan_to_num(values), 0.0).sum(0) / count
     low, high = np.where(there, values, np.inf).min(0), np.where(there, values, -np.inf).max(0)
-    return Band(*(_points(places, np.where(broken, np.nan, line)) for line in (mean, low, high)), len(curves))
+    mean, low, high = (np.where(broken, np.nan, line) for line in (mean, low, high))
+    return Band(_points(places, mean), _points(places, low), _points(places, high), len(curves))
 
 
 def _points(places: Array, values: Array) -> Points:

@@ -89,13 +89,13 @@ def table(comparison: Comparison) -> Table:
 
 
 def scale(comparison: Comparison) -> tuple[float, float]:
-    """Where bars begin and end: below the smallest and at or above the largest mean, at round shares."""
-    means = [group.summary.mean for group in comparison.groups if group.summary]
-    if not means:
+    """Where bars begin and end: below the smallest and at or above the largest accuracy, at round shares."""
+    found = [accuracy for group in comparison.groups for accuracy in group.accuracies]
+    if not found:
         return 0.0, 1.0
-    step = next(step for step in (0.01, 0.05, 0.1, 0.5) if step >= max(means) - min(means) or step == 0.5)
-    low = int(min(means) / step - 1e-9) * step
-    return (low if min(means) > low else max(0.0, low - step)), min(1.0, (int(max(means) / step) + 1) * step)
+    step = next(step for step in (0.01, 0.05, 0.1, 0.5) if step >= max(found) - min(found) or step == 0.5)
+    low = int(min(found) / step - 1e-9) * step
+    return (low if min(found) > low else max(0.0, low - step)), min(1.0, (int(max(found) / step) + 1) * step)
 
 
 def remarks(comparison: Comparison) -> list[str]:
@@ -104,8 +104,14 @@ def remarks(comparison: Comparison) -> list[str]:
         f"failed, and in no mean: {group.label}, seed {result.seed}: {result.why}"
         for group, result in comparison.failed
     ]
-    if missing := sum(not result.view.ended for result in comparison.results):
-        lines.append(f"not there yet: {missing} of {len(comparison.results)} runs")
+    if coming := sum(not result.view.ended for result in comparison.results):
+        lines.append(f"not there yet: {coming} of {len(comparison.results)} runs")
+    return lines + cautions(comparison)
+
+
+def cautions(comparison: Comparison) -> list[str]:
+    """Why the numbers may say less than they seem to."""
+    lines = []
     if comparison.missing:
         count, labels = len(comparison.missing), ", ".join(dict.fromkeys(label for label, _ in comparison.missing))
         lines.append(f"{count} run{'s' * (count > 1)} cannot be read any more ({labels}): run the sweep again")
