@@ -11,7 +11,7 @@ from textwrap import wrap
 from cnntui.core.notation import network_text
 from cnntui.labs.classes import whole_percent
 from cnntui.labs.compare import CompareState
-from cnntui.labs.comparison import Comparison, Group, Result, spec_differences
+from cnntui.labs.comparison import Comparison, Group, spec_differences
 from cnntui.labs.plain import duration, percent
 from cnntui.labs.results import cautions, points
 from cnntui.labs.statistics import Difference
@@ -223,8 +223,3 @@ def _why(group: Group, width: int) -> Iterator[Line]:
             yield [(text, "error")]
         for text in wrap(f"its log: {result.view.directory}/stderr.log", max(10, width)):
             yield [(text, "dim")]
-
-
-def run_words(result: Result) -> str:
-    """Which run is looked at."""
-    return f"seed {result.seed}, {state_words(result.view)[0]}"

@@ -10,6 +10,7 @@ from cnntui.core.layers import shape_text
 from cnntui.core.network import Network
 from cnntui.core.notation import network_text
 from cnntui.labs.comparison import Comparison, Group
+from cnntui.labs.plain import percent
 from cnntui.labs.statistics import CONFIDENCE, Difference, Summary
 from cnntui.labs.tables import markdown_cell, plain_value
 
@@ -17,13 +18,14 @@ if TYPE_CHECKING:  # what writes Markdown need not wait for rich
     from rich.table import Table
 
 BAR_CELLS = 24
+STEPS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01)  # at which bars begin and end
 LEVEL = f"{100 * CONFIDENCE:.0f} %"
 TITLES = ("configuration", "parameters", "runs", "test accuracy", "difference", f"{LEVEL} interval")
 
 
 def rounded(share: float) -> str:
-    """A share of one in percent, to the nearest of two decimals; but 100.00 is all of them."""
-    return f"{min(100 * share, 99.99) if share < 1 else 100:.2f}"
+    """A share of one in percent, down to two decimals, as accuracies are told everywhere: 100.00 is all of them."""
+    return percent(share).removesuffix(" %")
 
 
 def points(value: float) -> str:
@@ -93,7 +95,7 @@ def scale(comparison: Comparison) -> tuple[float, float]:
     found = [accuracy for group in comparison.groups for accuracy in group.accuracies]
     if not found:
         return 0.0, 1.0
-    step = next(step for step in (0.01, 0.05, 0.1, 0.5) if step >= max(found) - min(found) or step == 0.5)
+    step = next((step for step in STEPS if step <= max(found) - min(found)), STEPS[-1])
     low = int(min(found) / step - 1e-9) * step
     return (low if min(found) > low else max(0.0, low - step)), min(1.0, (int(max(found) / step) + 1) * step)
 
