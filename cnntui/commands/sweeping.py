@@ -162,15 +162,19 @@ def run(
     detach: bool,
 ) -> int:
     """Train what is not trained yet, and show what came of it; returns the exit status."""
+    from cnntui.runs.places import SWEEP
     from cnntui.runs.sweeps.conductor import conduct, conducting
     from cnntui.runs.sweeps.directory import prepare
 
     quiet = form != "table"
     interactive = has_terminal() and not (plain or detach or quiet)
+    need: int | None = None
     going = conducting(home)
     attached = going is not None and going.alive
     if plan is not None and not attached and not is_done(plan, home):
-        announce(plan, home, slots, estimated and not slurm, err=quiet)
+        if (home / SWEEP).exists():  # what is trained already costs nothing any more
+            prepare(plan, home)
+        need = announce(plan, home, slots, estimated and not slurm, err=quiet)
         if asked and has_terminal() and not quiet and not click.confirm("start it?", default=True):
             return 130
     if plan is not None:
@@ -182,7 +186,7 @@ def run(
             click.echo(home)
             return 0
     elif not attached and any(not result.view.trained for result in comparing.glance().results):
-        conduct(home, slots)
+        conduct(home, slots, need)
     if detach:
         click.echo(home)
         return 0
@@ -206,18 +210,27 @@ def is_done(plan: Plan, home: Path) -> bool:
         return False
 
 
-def announce(plan: Plan, home: Path, slots: int | None, estimated: bool, err: bool = False) -> None:
-    """What it will train, and what that will cost."""
+def announce(plan: Plan, home: Path, slots: int | None, estimated: bool, err: bool = False) -> int | None:
+    """What it will train, and what that will cost; returns the bytes of a GPU that a run needs, where that was measured."""
     from rich.console import Console
 
+    from cnntui.labs.sweep_words import cost_lines
     from cnntui.labs.sweeping import plan_line, plan_table
+    from cnntui.runs.places import SWEEP
+    from cnntui.runs.sweeps.cost import estimate
 
     if plan.about:
         click.echo(plan.about, err=err)
     console = Console(stderr=err, width=None if sys.stdout.isatty() else 120, highlight=False)
     console.print(plan_table(plan))
-    click.echo(plan_line(plan), err=err)
+    cost = None
+    if estimated:
+        click.echo("measuring a few steps ...", err=True)
+        cost = estimate(home if (home / SWEEP).exists() else plan, slots)
+    for line in cost_lines(cost) if cost else [plan_line(plan)]:
+        click.echo(line, err=err)
     click.echo(f"its runs: {home}", err=err)
+    return cost.need if cost else None
 
 
 def follow_plainly(comparing: Comparing, home: Path, quiet: bool) -> None:

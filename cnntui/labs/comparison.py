@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -12,12 +13,14 @@ from cnntui.core.analysis import analyse
 from cnntui.labs.statistics import Difference, Summary, difference, summary
 from cnntui.labs.watching import difference as told_apart
 from cnntui.runs.listing import last_test, name_of
-from cnntui.runs.reader import RunReader, RunView
+from cnntui.runs.places import SWEEP
+from cnntui.runs.reader import RunReader, RunView, UnreadableRunError
 from cnntui.runs.spec import Settings, Spec
 from cnntui.runs.sweeps.directory import Sweep, read_sweep
-from cnntui.runs.sweeps.plan import PLACE
+from cnntui.runs.sweeps.plan import PLACE, SweepError
 
 Setting = tuple[str, str, str]  # what it is, as in the baseline, as here
+MOST_READ = 240  # runs whose curves are kept at once
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Result:
             return None
         return self.so_far
 
-    @property
+    @cached_property
     def so_far(self) -> float | None:
         """The last test's, wherever the run stands."""
         if self.view.test_accuracy:
@@ -69,12 +72,18 @@ class Group:
         """What they train; the seed is the first one's."""
         return self.results[0].view.spec
 
-    @property
+    @cached_property
+    def data(self) -> str:
+        """What they are trained on: the set that `auto` came to, once that is known."""
+        known = (result.view.status.data for result in self.results if result.view.status and result.view.status.data)
+        return next(known, self.spec.data)
+
+    @cached_property
     def accuracies(self) -> list[float]:
         """Of the runs that were trained to their end."""
         return [result.accuracy for result in self.results if result.accuracy is not None]
 
-    @property
+    @cached_property
     def summary(self) -> Summary | None:
         """Their mean and deviation; failed runs are in neither."""
         return summary(self.accuracies)
@@ -91,7 +100,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Groups, one of which the others are compared with. `variables` are what a sweep changes."""
+    """Groups, one of which the others are compared with. `variables` are what a sweep changes.
+
+    `missing` are runs of a sweep that cannot be read any more: their groups' labels, their names.
+    """
 
     title: str
     groups: tuple[Group, ...]
@@ -102,6 +114,7 @@ class Comparison:
     base: dict[str, str] = field(default_factory=dict)  # of each variable, the baseline's value
     directory: Path | None = None  # of the sweep
     seeds: tuple[int, ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()
 
     @property
     def reference(self) -> Group:
@@ -123,6 +136,11 @@ class Comparison:
         return [(group, result) for group in self.groups for result in group.failed]
 
     @property
+    def data(self) -> tuple[str, ...]:
+        """The data sets that are trained on: only accuracies on the same one can be compared."""
+        return tuple(dict.fromkeys(group.data for group in self.groups))
+
+    @property
     def over(self) -> bool:
         """Whether every run has ended."""
         return all(result.view.ended for result in self.results)
@@ -131,57 +149,145 @@ class Comparison:
 class Comparing:
     """Follows the runs of a sweep, or some others. Not for two threads at once.
 
+    A sweep may grow, and lose runs: it is read anew when its file was written anew; what cannot be read is `missing`.
+
     Raises:
-        UnreadableRunError: when one of the runs cannot be read.
-        SweepError: when a directory holds no sweep.
+        UnreadableRunError: when one of the others cannot be read.
+        SweepError: when a directory holds no sweep, or none of its runs is there.
     """
 
     def __init__(self, runs: Sequence[Path] = (), sweep: Path | None = None) -> None:
         self.directory = sweep
-        self.sweep: Sweep | None = read_sweep(sweep) if sweep else None
-        self.runs = self.sweep.directories(sweep) if self.sweep and sweep else list(runs)
-        self._readers = {run: RunReader(run) for run in self.runs}
+        self.sweep: Sweep | None = None
+        self.runs = list(runs)
+        self._readers = {run: RunReader(run) for run in runs}
         self._views: dict[Path, RunView] = {}
+        self._stamps: dict[Path, int] = {}
+        self._read: dict[Path, None] = {}  # those whose logs were read, the one that was longest ago first
+        self._last: Comparison | None = None
+        self._written = 0
+        if sweep is not None:
+            self._take_sweep(sweep)
 
     def glance(self) -> Comparison:
-        """How the runs stand, from their small files: without curves."""
-        return self._compared({run: reader.glance() for run, reader in self._readers.items()})
+        """How the runs stand, from their small files: with no more of their curves than was read before."""
+        return self.poll(runs=())
 
-    def poll(self, seconds: float = 0.0) -> Comparison:
-        """The same, with what is new in their logs; each is read for about so many seconds, and not after its end."""
-        for run, reader in self._readers.items():
-            if run not in self._views or not self._views[run].over:
-                self._views[run] = reader.poll(seconds)
-        return self._compared(self._views)
+    def poll(self, seconds: float = 0.0, runs: Collection[Path] | None = None) -> Comparison:
+        """The same, with what is new in the logs of `runs`, or of all; each is read for about so many seconds.
+
+        A run that waits, or is over, is looked at again once something in its directory was written anew.
+
+        Raises:
+            SweepError: when the sweep is not there any more.
+        """
+        if self.directory is not None and _stamp(self.directory / SWEEP) != self._written:
+            self._take_sweep(self.directory)
+        for run in self._readers:
+            if runs is None or run in runs:
+                self._poll(run, seconds)
+            else:
+                self._glance(run)
+        if runs is not None:
+            self._forget(runs)
+        last = self._last or self._first()
+        self._last = replace(last, groups=tuple(map(self._present, last.groups)))
+        return self._last
 
     @property
     def more(self) -> bool:
         """Whether the last poll left something unread."""
-        return any(reader.more for reader in self._readers.values())
+        return any(self._readers[run].more for run in self._read if run in self._readers)
 
-    def _compared(self, views: dict[Path, RunView]) -> Comparison:
+    def _take_sweep(self, directory: Path) -> None:
+        self._written = _stamp(directory / SWEEP)
+        self.sweep = read_sweep(directory)
+        self.runs = self.sweep.directories(directory)
+        readers = {run: self._readers.get(run) or _reader(run) for run in self.runs}
+        self._readers = {run: reader for run, reader in readers.items() if reader is not None}
+        self._read = {run: None for run in self._read if run in self._readers}
+        self._last = None
+        if not self._readers:
+            raise SweepError(f"none of the {len(self.runs)} runs of {directory} is there any more: run the sweep again")
+
+    def _glance(self, run: Path) -> None:
+        before, stamp = self._views.get(run), _stamp(run)
+        if before is None or stamp != self._stamps[run] or not (before.over or before.state == "waiting"):
+            self._stamps[run] = stamp
+            self._views[run] = self._readers[run].glance()
+
+    def _poll(self, run: Path, seconds: float) -> None:
+        reader = self._readers[run]
+        if run in self._read:
+            self._glance(run)  # one that is over may have been resumed
+        if run not in self._read or reader.more or not self._views[run].over:
+            self._stamps[run] = _stamp(run)
+            self._views[run] = reader.poll(seconds)
+        self._read.pop(run, None)
+        self._read[run] = None
+
+    def _forget(self, wanted: Collection[Path]) -> None:
+        """Keep no more curves than can be: not those that were asked for the longest time ago."""
+        unwanted = [run for run in self._read if run not in wanted]
+        for run in unwanted[: max(0, len(self._read) - MOST_READ)]:
+            del self._read[run]
+            if (reader := _reader(run)) is not None:
+                self._readers[run] = reader
+                self._views[run] = reader.glance()
+
+    def _first(self) -> Comparison:
+        """The groups as they are formed once: what a run is to train never changes."""
         if self.sweep is None or self.directory is None:
-            return grouped(list(views.values()))
-        groups = tuple(
-            Group(
-                one.label,
-                one.params,
-                tuple(Result(views[self.directory / run].spec.seed, views[self.directory / run]) for run in one.runs),
-                one.changes,
-            )
-            for one in self.sweep.configurations
-        )
+            return grouped([self._views[run] for run in self.runs])
+        sweep, baseline = self.sweep, 0
+        groups: list[Group] = []
+        missing: list[tuple[str, str]] = []
+        for place, one in enumerate(sweep.configurations):
+            there = [self._views[self.directory / run] for run in one.runs if self.directory / run in self._readers]
+            missing += [(one.label, run) for run in one.runs if self.directory / run not in self._readers]
+            if there:
+                baseline = len(groups) if place == sweep.baseline else baseline
+                results = tuple(Result(view.spec.seed, view) for view in there)
+                groups.append(Group(one.label, one.params, results, one.changes))
         return Comparison(
-            self.sweep.name,
-            groups,
-            self.sweep.baseline,
-            self.sweep.about,
-            tuple(self.sweep.variables),
-            self.sweep.crossed,
-            self.sweep.base,
+            sweep.name,
+            tuple(groups),
+            baseline,
+            sweep.about,
+            tuple(sweep.variables),
+            sweep.crossed,
+            sweep.base,
             self.directory,
-            tuple(self.sweep.seeds),
+            tuple(sweep.seeds),
+            tuple(missing),
         )
+
+    def _present(self, group: Group) -> Group:
+        """As its runs stand now; the very same group where nothing is new."""
+        results = tuple(map(self._result, group.results))
+        same = all(new is old for new, old in zip(results, group.results, strict=True))
+        return group if same else replace(group, results=results)
+
+    def _result(self, before: Result) -> Result:
+        view = self._views[before.view.directory]
+        found = before if before.view is view else Result(before.seed, view)
+        _ = found.so_far  # perhaps from a log: read here, and not by the screen that shows it
+        return found
+
+
+def _reader(run: Path) -> RunReader | None:
+    try:
+        return RunReader(run)
+    except UnreadableRunError:
+        return None
+
+
+def _stamp(path: Path) -> int:
+    """Another number once something in it was written anew, made or removed; 0 where it is not there."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def grouped(views: Sequence[RunView]) -> Comparison:
@@ -190,13 +296,18 @@ def grouped(views: Sequence[RunView]) -> Comparison:
     for view in views:
         found.setdefault(_kind(view.spec), []).append(view)
     first = views[0].spec
-    groups = []
+    groups: list[Group] = []
     for members in found.values():
         spec = members[0].spec
-        label = first.net if spec is first else told_apart(first, spec)
+        alike = msgspec.structs.replace(spec, **{name: getattr(first, name) for name in PLACE})
+        label = told_apart(first, alike) if groups else first.net
+        if label in [group.label for group in groups]:
+            label = f"{label} ({spec.run[-6:]})"
         results = tuple(Result(view.spec.seed, view) for view in members)
         groups.append(Group(label, analyse(spec.network).params, results))
-    return Comparison(", ".join(name_of(view.directory) for view in views[:3]), tuple(groups))
+    names = [name_of(view.directory) for view in views]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return Comparison(", ".join(names[:3]) + more, tuple(groups))
 
 
 def _kind(spec: Spec) -> str:

@@ -10,6 +10,7 @@ from cnntui.core.layers import shape_text
 from cnntui.core.network import Network
 from cnntui.core.notation import network_text
 from cnntui.labs.comparison import Comparison, Group
+from cnntui.labs.plain import percent
 from cnntui.labs.statistics import CONFIDENCE, Difference, Summary
 from cnntui.labs.tables import markdown_cell, plain_value
 
@@ -17,13 +18,14 @@ if TYPE_CHECKING:  # what writes Markdown need not wait for rich
     from rich.table import Table
 
 BAR_CELLS = 24
+STEPS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01)  # at which bars begin and end
 LEVEL = f"{100 * CONFIDENCE:.0f} %"
 TITLES = ("configuration", "parameters", "runs", "test accuracy", "difference", f"{LEVEL} interval")
 
 
 def rounded(share: float) -> str:
-    """A share of one in percent, to the nearest of two decimals; but 100.00 is all of them."""
-    return f"{min(100 * share, 99.99) if share < 1 else 100:.2f}"
+    """A share of one in percent, down to two decimals, as accuracies are told everywhere: 100.00 is all of them."""
+    return percent(share).removesuffix(" %")
 
 
 def points(value: float) -> str:
@@ -89,13 +91,13 @@ def table(comparison: Comparison) -> Table:
 
 
 def scale(comparison: Comparison) -> tuple[float, float]:
-    """Where bars begin and end: below the smallest and at or above the largest mean, at round shares."""
-    means = [group.summary.mean for group in comparison.groups if group.summary]
-    if not means:
+    """Where bars begin and end: below the smallest and at or above the largest accuracy, at round shares."""
+    found = [accuracy for group in comparison.groups for accuracy in group.accuracies]
+    if not found:
         return 0.0, 1.0
-    step = next(step for step in (0.01, 0.05, 0.1, 0.5) if step >= max(means) - min(means) or step == 0.5)
-    low = int(min(means) / step - 1e-9) * step
-    return (low if min(means) > low else max(0.0, low - step)), min(1.0, (int(max(means) / step) + 1) * step)
+    step = next((step for step in STEPS if step <= max(found) - min(found)), STEPS[-1])
+    low = int(min(found) / step - 1e-9) * step
+    return (low if min(found) > low else max(0.0, low - step)), min(1.0, (int(max(found) / step) + 1) * step)
 
 
 def remarks(comparison: Comparison) -> list[str]:
@@ -104,13 +106,20 @@ def remarks(comparison: Comparison) -> list[str]:
         f"failed, and in no mean: {group.label}, seed {result.seed}: {result.why}"
         for group, result in comparison.failed
     ]
-    if missing := sum(not result.view.ended for result in comparison.results):
-        lines.append(f"not there yet: {missing} of {len(comparison.results)} runs")
-    data = {result.view.status.data for result in comparison.results if result.view.status and result.view.status.data}
-    if len(data) > 1:
-        lines.append(
-            f"these runs are of different data, {', '.join(sorted(data))}: their accuracies say nothing of each other"
-        )
+    if coming := sum(not result.view.ended for result in comparison.results):
+        lines.append(f"not there yet: {coming} of {len(comparison.results)} runs")
+    return lines + cautions(comparison)
+
+
+def cautions(comparison: Comparison) -> list[str]:
+    """Why the numbers may say less than they seem to."""
+    lines = []
+    if comparison.missing:
+        count, labels = len(comparison.missing), ", ".join(dict.fromkeys(label for label, _ in comparison.missing))
+        lines.append(f"{count} run{'s' * (count > 1)} cannot be read any more ({labels}): run the sweep again")
+    if len(comparison.data) > 1:
+        data = ", ".join(sorted(comparison.data))
+        lines.append(f"these runs are of different data, {data}: their accuracies say nothing of each other")
     if len(comparison.seeds or {result.seed for result in comparison.results}) == 1:
         lines.append("one seed tells nothing of chance: train three or more before a difference is believed")
     return lines

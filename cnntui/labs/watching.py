@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import inf, isfinite
@@ -12,8 +13,10 @@ from cnntui.core.analysis import analyse
 from cnntui.core.network import Network
 from cnntui.labs.classes import class_name, order, sentence
 from cnntui.labs.curves import walked
+from cnntui.labs.plain import percent
 from cnntui.runs.events import Answer, Classes, Misread, Notice
-from cnntui.runs.reader import Points, RunView
+from cnntui.runs.listing import name_of, row, run_directories
+from cnntui.runs.reader import Points, RunView, UnreadableRunError
 from cnntui.runs.spec import Settings, Spec
 
 LOSS, ACCURACY, RATE, MAPS, FILTERS, CLASSES, CONFUSION, MISREAD, DATA = range(1, 10)
@@ -30,6 +33,7 @@ PANELS = {
 }
 SMOOTHING = (0.0, 0.6, 0.9)
 MOST_OTHERS = 5
+MOST_OFFERED = 30
 LETTERS = "abcde"
 PATIENCE_SECONDS = 10.0  # with a trainer that was asked for something
 
@@ -377,8 +381,19 @@ def _short(name: str, value: object) -> str:
     return SHORT.get(name, "{}").format(text)
 
 
-def toggled(chosen: Collection[str], name: str) -> tuple[str, ...]:
-    """Another run among those that are drawn, or one of them no longer; at most MOST_OTHERS."""
+def toggled(chosen: Collection[str], name: str, most: int = MOST_OTHERS) -> tuple[str, ...]:
+    """Another run among those that are chosen, or one of them no longer; at most so many."""
     if name in chosen:
         return tuple(run for run in chosen if run != name)
-    return (*chosen, name)[:MOST_OTHERS]
+    return (*chosen, name)[:most]
+
+
+def offered(most: int = MOST_OFFERED) -> list[tuple[str, str, Path]]:
+    """Name, what to say of it, and directory of the newest runs."""
+    runs = []
+    for directory in run_directories(waiting=False)[:most]:
+        with suppress(UnreadableRunError):  # removed meanwhile
+            found = row(directory)
+            accuracy = percent(found.test_accuracy) if found.test_accuracy is not None else ""
+            runs.append((name_of(directory), f"{found.label} {accuracy}", directory))
+    return runs

@@ -21,3 +21,15 @@ class Wish:
     weights: Path | None = None
     shape: Shape | None = None
     picture: str | None = None
+
+
+@dataclass(frozen=True)
+class Picked:
+    """What somebody wants to compare: a sweep's directory, or some runs'; neither: the sweep that was run last.
+
+    `run` is the one to begin with.
+    """
+
+    sweep: Path | None = None
+    runs: tuple[Path, ...] = ()
+    run: Path | None = None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cnntui.labs.build import BuildState
     from cnntui.labs.convolve import ConvolveState
     from cnntui.labs.lesson import Lesson
-    from cnntui.labs.wish import Wish
+    from cnntui.labs.wish import Picked, Wish
     from cnntui.runs.spec import Settings
 
 
@@ -47,6 +47,7 @@ class Opening:
     run: Path | None = None
     lesson: Lesson | None = None
     explore: Wish | None = None
+    compare: Picked | None = None
 
 
 class CnntuiApp(App[None]):
@@ -57,7 +58,7 @@ class CnntuiApp(App[None]):
     COMMANDS = App.COMMANDS | {_key_commands}
     BINDINGS: ClassVar[list[Any]] = [
         *(
-            Binding(f"{tab.name[0]},{tab.key}", f"switch_mode('{tab.mode}')", f"{tab.name} screen", show=False)
+            Binding(f"{tab.letter},{tab.key}", f"switch_mode('{tab.mode}')", f"{tab.name} screen", show=False)
             for tab in TABS
         ),
         Binding("q", "quit", "Quit"),
@@ -106,6 +107,24 @@ class CnntuiApp(App[None]):
         self.opening = replace(self.opening, explore=wish)  # for a screen that is only now made
         await self.switch_mode("explore")
         self.screen.query_one(ExploreView).want(wish)
+
+    async def attach(self, run: Path) -> None:
+        """Show the Train screen with a run."""
+        from cnntui.runs.reader import RunReader
+        from cnntui.ui.views.train import TrainView
+
+        self.opening = replace(self.opening, run=run)
+        reader = RunReader(run)
+        await self.switch_mode("train")
+        self.screen.query_one(TrainView).follow(reader)
+
+    async def compare(self, picked: Picked) -> None:
+        """Show the Compare screen with a sweep, or some runs."""
+        from cnntui.ui.views.compare import CompareView
+
+        self.opening = replace(self.opening, compare=picked)
+        await self.switch_mode("compare")
+        self.screen.query_one(CompareView).want(picked)
 
     async def play_with(self, lab: ConvolveState) -> None:
         """Show the Convolve screen with an operation, to play with."""

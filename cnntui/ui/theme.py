@@ -97,6 +97,15 @@ def heat(shade: int, colors: Palette) -> str:
     return Color.parse(colors.background).blend(towards, share).hex6
 
 
+TINT = 0.22
+
+
+@lru_cache(maxsize=64)
+def tint(color: str, colors: Palette) -> str:
+    """A ground that hints at a colour."""
+    return Color.parse(colors.background).blend(Color.parse(color), TINT).hex6
+
+
 @lru_cache(maxsize=4096)
 def ink(color: str | None, background: str | None = None, bold: bool = False, underline: bool = False) -> Style:
     """A style, made once."""

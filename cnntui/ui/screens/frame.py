@@ -28,13 +28,13 @@ class Bar(Painted):
         """One line."""
         colors = self.palette
         x = canvas.put(1, 0, "cnntui ", ink(colors.accent, bold=True))
-        for mode, name, _ in TABS:
+        for mode, name, key, letter in TABS:
             if mode == self.mode:
                 x = canvas.put(x + 1, 0, f" {name} ", ink(colors.on_accent, colors.accent, bold=True))
-            else:
-                x = canvas.put(x + 1, 0, " ")
-                x = canvas.put(x, 0, name[0], ink(colors.accent, bold=True))
-                x = canvas.put(x, 0, f"{name[1:]} ", ink(colors.text))
+                continue
+            shown, rest = (letter, name[1:]) if name.startswith(letter) else (key.upper(), f" {name}")
+            x = canvas.put(x + 2, 0, shown, ink(colors.accent, bold=True))
+            x = canvas.put(x, 0, f"{rest} ", ink(colors.text))
 
 
 class Frame(Screen[None]):

@@ -45,8 +45,9 @@ class Ticks(OptionList):
     class Done(Message):
         """What is ticked is wanted."""
 
-    def __init__(self, choices: Sequence[tuple[str, str]], ticked: Collection[str]) -> None:
+    def __init__(self, choices: Sequence[tuple[str, str]], ticked: Collection[str], most: int) -> None:
         self.choices = choices
+        self.most = most
         self.ticked = tuple(ticked)
         self._width = max((len(name) for name, _ in choices), default=0)
         super().__init__(*(Option(self._line(*choice), id=choice[0]) for choice in choices))
@@ -60,9 +61,9 @@ class Ticks(OptionList):
         if self.highlighted is None:
             return
         name, about = self.choices[self.highlighted]
-        ticked = toggled(self.ticked, name)
+        ticked = toggled(self.ticked, name, self.most)
         if ticked == self.ticked:
-            self.app.notify(f"{MOST_OTHERS} runs are as many as can be told apart", timeout=3, markup=False)
+            self.app.notify(f"{self.most} runs are as many as can be told apart", timeout=3, markup=False)
         self.ticked = ticked
         self.replace_option_prompt_at_index(self.highlighted, self._line(name, about))
 
@@ -72,7 +73,7 @@ class Ticks(OptionList):
 
 
 class ChooseSeveral(ModalScreen[tuple[str, ...] | None]):
-    """Several of many, at most MOST_OTHERS. Gives their ids in the order of the list, or None."""
+    """Several of many, at most `most`. Gives their ids in the order of the list, or None."""
 
     CSS = """
     ChooseSeveral { align: center middle; }
@@ -83,8 +84,11 @@ class ChooseSeveral(ModalScreen[tuple[str, ...] | None]):
     """
     BINDINGS = [Binding("escape", "dismiss(None)", "Close")]
 
-    def __init__(self, title: str, choices: Sequence[tuple[str, str]], chosen: Collection[str]) -> None:
+    def __init__(
+        self, title: str, choices: Sequence[tuple[str, str]], chosen: Collection[str], most: int = MOST_OTHERS
+    ) -> None:
         super().__init__()
+        self.most = most
         self.heading = title
         self.choices = choices
         self.chosen = chosen
@@ -93,7 +97,7 @@ class ChooseSeveral(ModalScreen[tuple[str, ...] | None]):
         """A heading and the list."""
         with Vertical():
             yield Label(self.heading, markup=False)
-            yield Ticks(self.choices, self.chosen)
+            yield Ticks(self.choices, self.chosen, self.most)
 
     def on_ticks_done(self, event: Ticks.Done) -> None:
         """Take what is ticked."""

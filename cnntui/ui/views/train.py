@@ -99,6 +99,7 @@ WATCHING = (
     ("m", "glyphs", "Glyphs, colours", False),
     ("v", "others", "Overlay", True),
     ("e", "explore", "Explore", True),
+    ("c", "compare", "Compare", False),
     ("n", "new", "New run", True),
     ("d", "detach", "Detach", False),
 )

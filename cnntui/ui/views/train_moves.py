@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,6 @@ from textual.widget import Widget
 
 from cnntui.core.nets import load_net, zoo
 from cnntui.core.network import Network
-from cnntui.labs.plain import percent
 from cnntui.labs.train import TrainState, again
 from cnntui.labs.watching import (
     MISREAD,
@@ -25,14 +23,16 @@ from cnntui.labs.watching import (
     Looking,
     at_odds,
     going_on,
+    offered,
     pause_or_resume,
     picture_problem,
     rate,
 )
-from cnntui.labs.wish import Wish
+from cnntui.labs.wish import Picked, Wish
 from cnntui.runs.control import send
 from cnntui.runs.launch import LaunchError, launch, resume
-from cnntui.runs.listing import name_of, row, run_directories
+from cnntui.runs.listing import name_of
+from cnntui.runs.places import SWEEP
 from cnntui.runs.reader import RunReader, RunView, UnreadableRunError
 from cnntui.runs.spec import Spec, new_spec
 from cnntui.ui.screens.dialogs import Ask, Choose
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from cnntui.ui.app import CnntuiApp
 
 SAY_SECONDS = 5.0  # in which a second s stops the run, too
-MOST_RUNS = 30  # that are offered
 SETTLE_SECONDS = 0.4  # before the maps of a layer are asked for: who leafs through the layers does not want them all
 
 
@@ -106,6 +105,15 @@ class TrainMoves(Widget):
         """The run, from the whole net down to one number."""
         if self.reader is not None:
             await cast("CnntuiApp", self.app).explore(Wish(str(self.reader.directory)))
+
+    async def action_compare(self) -> None:
+        """The run beside those that are drawn over it; else, if it is one of a sweep's, beside the others of that."""
+        if self.reader is None:
+            return
+        run, others = self.reader.directory, [other.directory for other in self.others]
+        is_swept = not others and (run.parent / SWEEP).is_file()
+        picked = Picked(sweep=run.parent, run=run) if is_swept else Picked(runs=(run, *others), run=run)
+        await cast("CnntuiApp", self.app).compare(picked)
 
     # -- before the start
 
@@ -180,19 +188,9 @@ class TrainMoves(Widget):
 
     # -- runs
 
-    def _runs(self) -> list[tuple[str, str, Path]]:
-        """Name, what to say of it, and directory of the newest runs."""
-        runs = []
-        for directory in run_directories(waiting=False)[:MOST_RUNS]:
-            with suppress(UnreadableRunError):  # removed meanwhile
-                found = row(directory)
-                accuracy = percent(found.test_accuracy) if found.test_accuracy is not None else ""
-                runs.append((name_of(directory), f"{found.label} {accuracy}", directory))
-        return runs
-
     def action_open(self) -> None:
         """Watch another run."""
-        runs = self._runs()
+        runs = offered()
         if not runs:
             self.app.notify("there is no run yet: space starts one", markup=False)
             return
@@ -206,7 +204,7 @@ class TrainMoves(Widget):
     def action_others(self) -> None:
         """Draw other runs over this one."""
         reader = self.reader
-        runs = [run for run in self._runs() if reader is not None and run[2] != reader.directory]
+        runs = [run for run in offered() if reader is not None and run[2] != reader.directory]
         if not runs:
             self.app.notify("there is no other run to draw over this one", markup=False)
             return

@@ -17,6 +17,8 @@ from cnntui.ui.theme import Palette
 from cnntui.ui.widgets.painted import Canvas
 
 SMALLEST = (16, 4)
+SIDE = "┤│"  # what plotext draws its left axis with
+FOOT = 2  # lines of the axis below, and its numbers
 
 
 @dataclass(frozen=True)
@@ -44,14 +46,36 @@ class Axes:
     most: float = float("inf")  # a share is at most 1, whatever room there is above the curve
 
 
+@dataclass(frozen=True)
+class Area:
+    """Where a chart's curves were drawn: columns and rows of cells from `x`, `y`, and which values their edges are."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    low: float
+    high: float
+
+
 def put_chart(
-    canvas: Canvas, top: int, height: int, lines: Sequence[Line], axes: Axes, colors: Palette, plain: bool
-) -> bool:
-    """Draw lines below `top`, the first ones undermost; false where there is nothing to draw or no room."""
+    canvas: Canvas,
+    top: int,
+    height: int,
+    lines: Sequence[Line],
+    axes: Axes,
+    colors: Palette,
+    plain: bool,
+    within: Sequence[float] = (),
+) -> Area | None:
+    """Draw lines below `top`, the first ones undermost; None where there is nothing to draw or no room.
+
+    The values of `within` have room, too.
+    """
     parts = [(line, part) for line in lines for part in _parts(line, axes)]
     if not parts or canvas.width < SMALLEST[0] or height < SMALLEST[1]:
-        return False
-    low, high = _range([y for _, part in parts for _, y in part], axes)
+        return None
+    low, high = _range([*(y for _, part in parts for _, y in part), *within], axes)
     plot = Plot()
     plot._set_size(canvas.width, height)
     _put_axes(plot, axes, low, high, (canvas.width, height), colors)
@@ -68,11 +92,13 @@ def put_chart(
     if axes.cursor is not None:
         plot.vline(axes.cursor, _rgb(colors.accent))
     console = Console()
-    for y, row in enumerate(Text.from_ansi(plot.build()).split("\n"), start=top):
+    rows = list(Text.from_ansi(plot.build()).split("\n"))
+    for y, row in enumerate(rows, start=top):
         x = 0
         for segment in row.render(console, end=""):
             x = canvas.put(x, y, segment.text, segment.style)
-    return True
+    side = 1 + next((x for x, glyph in enumerate(rows[0].plain) if glyph in SIDE), -1)
+    return Area(side, top, canvas.width - side, height - FOOT, low, high)
 
 
 def _put_axes(plot: Plot, axes: Axes, low: float, high: float, size: tuple[int, int], colors: Palette) -> None:

@@ -1,0 +1,225 @@
+"""A comparison in words, as the screen shows it: pieces of text, each with a tone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from difflib import SequenceMatcher
+from string import ascii_letters
+from textwrap import wrap
+
+from cnntui.core.notation import network_text
+from cnntui.labs.classes import whole_percent
+from cnntui.labs.compare import CompareState
+from cnntui.labs.comparison import Comparison, Group, spec_differences
+from cnntui.labs.plain import duration, percent
+from cnntui.labs.results import cautions, points
+from cnntui.labs.statistics import Difference
+from cnntui.runs.reader import RunView
+from cnntui.runs.spec import Spec
+
+# Tones: text, bold, dim, accent, error; more and less are of what one has and the other has not; group is its colour.
+Piece = tuple[str, str]
+Line = list[Piece]
+
+BETTER, WORSE = "▲", "▼"
+SAME_LINES = 2  # layers that are the same are written out, if there are no more of them on end
+NAME = 14  # columns of what differs
+
+
+def letter(index: int) -> str:
+    """What stands for a group at its curve."""
+    return ascii_letters[index % len(ascii_letters)]
+
+
+# -- one run, one group
+
+
+def state_words(view: RunView) -> Piece:
+    """How a run stands: a mark and a word."""
+    if view.trained:
+        return "✓ trained", "text"
+    if view.ended:
+        return f"✗ {view.label}", "error"
+    if view.state == "waiting":
+        return "· waiting", "dim"
+    if view.alive in ("stalled", "stale"):
+        return f"✗ {view.alive}", "error"
+    return f"… {view.state} {whole_percent(view.progress)}", "accent"
+
+
+def runs_words(group: Group) -> Line:
+    """3/3; and how many have failed, are going, are to come."""
+    waiting = group.count("waiting")
+    going = sum(not result.view.ended for result in group.results) - waiting
+    counts = (
+        ("✗", len(group.failed), "failed", "error"),
+        ("…", going, "going", "accent"),
+        ("·", waiting, "waiting", "dim"),
+    )
+    line = [(f"{len(group.accuracies)}/{len(group.results)}", "text")]
+    return line + [(f" {mark} {count} {what}", tone) for mark, count, what, tone in counts if count]
+
+
+def interval_words(found: Difference | None, short: bool = False) -> Piece:
+    """+0.42 [+0.10, +0.74] ▲; without the interval where there is little room. A mark where zero lies outside of it."""
+    if found is None:
+        return "", "dim"
+    mark = (f" {BETTER}" if found.value > 0 else f" {WORSE}") if found.is_clear else "  "
+    tone = ("more" if found.value > 0 else "less") if found.is_clear else "text"
+    if found.low is None or found.high is None:
+        return f"{points(found.value)}{mark}", tone
+    between = "" if short else f" [{points(found.low)}, {points(found.high)}]"
+    return f"{points(found.value)}{between}{mark}", tone
+
+
+# -- above and below the table
+
+
+def heading(comparison: Comparison) -> Line:
+    """What is compared."""
+    return [(comparison.title, "accent"), (f"  {comparison.about}", "dim")]
+
+
+def standing(comparison: Comparison) -> tuple[Line, float | None]:
+    """How many runs there are and how they stand; and how much of all of them is done, 0 to 1, None when all is over."""
+    results, groups = comparison.results, len(comparison.groups)
+    trained = sum(result.view.trained for result in results)
+    waiting = sum(result.view.state == "waiting" for result in results)
+    going = sum(not result.view.ended for result in results) - waiting
+    many = f"{groups:,} configuration{'s' * (groups > 1)}"
+    seeds = f" × {len(comparison.seeds)} seed{'s' * (len(comparison.seeds) > 1)}" if comparison.seeds else ""
+    line = [(f"{many}{seeds} on {', '.join(comparison.data)}   ", "text")]
+    line += [(f"{len(results):,} run{'s' * (len(results) > 1)}: {trained:,} trained", "bold")]
+    failed = len(comparison.failed)
+    for mark, count, what, tone in (
+        ("✗", failed, "failed", "error"),
+        ("…", going, "going", "accent"),
+        ("·", waiting, "waiting", "dim"),
+    ):
+        line += [(f"  {mark} {count:,} {what}", tone)] if count else []
+    if comparison.over:
+        return line, None
+    done = sum(1.0 if result.view.ended else result.view.progress for result in results)
+    return line, done / max(1, len(results))
+
+
+def told(comparison: Comparison) -> list[Line]:
+    """What must be known to read the table: what failed, what is missing, what cannot be compared."""
+    lines: list[Line] = []
+    failed = comparison.failed
+    if len(failed) == 1:
+        group, result = failed[0]
+        lines.append([(f"✗ {group.label}, seed {result.seed}, is in no mean: {result.why}", "error")])
+    elif failed:
+        whose = Counter(group.label for group, _ in failed)
+        which = ", ".join(f"{label} ({count})" if count > 1 else label for label, count in whose.items())
+        lines.append([(f"✗ {len(failed)} runs failed, and are in no mean: {which}", "error")])
+    return lines + [[(f"! {text}", "more")] for text in cautions(comparison)]
+
+
+# -- the selected group
+
+
+def account(state: CompareState, width: int) -> list[Line]:
+    """The selected group: what it has otherwise than the baseline, its runs, and why those that failed did."""
+    comparison, group = state.comparison, state.group
+    reference = comparison.reference
+    head: Line = [(f"{letter(state.selected)} ", "group"), (group.label, "bold")]
+    if group is reference:
+        lines = [[*head, ("  the baseline", "dim")], *_facts(group)]
+    else:
+        lines = [[*head, (f"  beside {reference.label}", "dim")], *_differences(comparison, group)]
+    return [*lines, [], *_runs(state), *_why(group, width)]
+
+
+def _facts(group: Group) -> Iterator[Line]:
+    """What is trained."""
+    spec = group.spec
+    yield _setting("parameters", f"{group.params:,}")
+    yield _setting("trained with", f"{spec.optimizer}, lr {spec.lr:g}, {spec.schedule}")
+    yield _setting("for", f"{spec.epochs} epoch{'s' * (spec.epochs > 1)} of {group.data}, batches of {spec.batch_size}")
+    for place, text in enumerate(network_text(spec.network)):
+        yield _setting("layers" if not place else "", text)
+
+
+def _setting(name: str, value: str) -> Line:
+    return [(f"  {name:<{NAME}} ", "dim"), (value, "text")]
+
+
+def _differences(comparison: Comparison, group: Group) -> Iterator[Line]:
+    """Variables of the sweep, parameters, settings, layers."""
+    reference = comparison.reference
+    before, after = comparison.base | reference.changes, comparison.base | group.changes
+    named = [name for name in comparison.variables if before.get(name) != after.get(name)]
+    for name in named:
+        yield _change(name.replace("_", " "), before.get(name, ""), after.get(name, ""))
+    if group.params != reference.params:
+        times = f"  × {group.params / reference.params:.3g}" if reference.params else ""
+        yield [*_change("parameters", f"{reference.params:,}", f"{group.params:,}"), (times, "dim")]
+    for name, ours, theirs in spec_differences(reference.spec, group.spec):
+        if name.replace(" ", "_") not in named:
+            yield _change(name, ours, theirs)
+    layers = list(layer_lines(reference.spec, group.spec))
+    for place, line in enumerate(layers):
+        yield [(f"  {'layers' if not place else '':<{NAME}} ", "dim"), *line]
+    if not named and group.params == reference.params and not layers:
+        yield [("  the layers are the same", "dim")]
+
+
+def _change(name: str, before: str, after: str) -> Line:
+    return [(f"  {name:<{NAME}} ", "dim"), (before, "less"), (" → ", "dim"), (after, "more")]
+
+
+def layer_lines(spec: Spec, other: Spec) -> Iterator[Line]:
+    """Which layers only one of them has: − what the first has, + what the other has; nothing where all are the same."""
+    ours, theirs = _written(spec), _written(other)
+    if ours == theirs:
+        return
+    for kind, i1, i2, j1, j2 in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
+        if kind == "equal":
+            if i2 - i1 > SAME_LINES:
+                yield [(f"  {i2 - i1} lines the same", "dim")]
+            else:
+                yield from ([(f"  {text}", "dim")] for text in ours[i1:i2])
+            continue
+        yield from ([(f"− {text}", "less")] for text in ours[i1:i2])
+        yield from ([(f"+ {text}", "more")] for text in theirs[j1:j2])
+
+
+def _written(spec: Spec) -> list[str]:
+    """The layers, and the blocks that they name."""
+    blocks = (f"@{name}({', '.join(args)}): {'; '.join(layers)}" for name, (args, layers) in spec.blocks.items())
+    return [*spec.layers, *blocks]
+
+
+def _runs(state: CompareState) -> Iterator[Line]:
+    """Seed, state, accuracy, time, device of each run; the one that is looked at is marked."""
+    yield [(f"  {'seed':>4}  {'':<14} {'accuracy':>9} {'time':>8}  device", "dim")]
+    for result in state.group.results:
+        chosen = result is state.result
+        words, tone = state_words(result.view)
+        accuracy = percent(result.so_far) if result.so_far is not None else "–"
+        yield [
+            ("▸ " if chosen else "  ", "accent"),
+            (f"{result.seed:>4}  ", "accent" if chosen else "text"),
+            (f"{words:<14.14} ", tone),
+            (f"{accuracy:>9} ", "dim" if result.accuracy is None else "text"),
+            (f"{_time(result.view):>8}  ", "text"),
+            ((result.view.status.device if result.view.status else None) or "", "dim"),
+        ]
+
+
+def _time(view: RunView) -> str:
+    """From the start of the last attempt to its last test, as its log tells."""
+    return duration(view.tests[-1].t) if view.tests else ""
+
+
+def _why(group: Group, width: int) -> Iterator[Line]:
+    """How each run that failed ended, and where it told more."""
+    for result in group.failed:
+        yield []
+        for text in wrap(f"✗ seed {result.seed} {result.why}", max(10, width)):
+            yield [(text, "error")]
+        for text in wrap(f"its log: {result.view.directory}/stderr.log", max(10, width)):
+            yield [(text, "dim")]

@@ -1,0 +1,47 @@
+"""Above and below the table: what is compared, how far it is, and what must be known to read it."""
+
+from __future__ import annotations
+
+from cnntui.labs.classes import whole_percent
+from cnntui.labs.compare import CompareState
+from cnntui.labs.compare_words import heading, standing, told
+from cnntui.ui.theme import ink
+from cnntui.ui.widgets.compare_words import put_line, put_lines
+from cnntui.ui.widgets.painted import Canvas, PaintedState
+
+LEAST_BAR = 10
+
+
+class CompareHead(PaintedState[CompareState | None]):
+    """Two lines: the sweep, or the runs; how many there are and how far they are."""
+
+    DEFAULT_CSS = "CompareHead { height: 2; margin: 0 1; }"
+
+    def paint(self, canvas: Canvas) -> None:
+        """The bar of progress goes as soon as all is over."""
+        if self.state is None:
+            return
+        colors = self.palette
+        put_line(canvas, 0, 0, heading(self.state.comparison), colors)
+        line, done = standing(self.state.comparison)
+        x = put_line(canvas, 0, 1, line, colors) + 2
+        if done is None:
+            return
+        after = f" {whole_percent(done)}"
+        room = min(40, canvas.width - x - len(after))
+        if room >= LEAST_BAR:
+            full = round(done * room)
+            x = canvas.put(x, 1, "━" * full, ink(colors.accent))
+            x = canvas.put(x, 1, "─" * (room - full), ink(colors.dim))
+            canvas.put(x, 1, after, ink(colors.text))
+
+
+class CompareNotes(PaintedState[CompareState | None]):
+    """What failed, what is missing, what cannot be compared; as tall as the view makes it."""
+
+    DEFAULT_CSS = "CompareNotes { height: 0; margin: 0 1; }"
+
+    def paint(self, canvas: Canvas) -> None:
+        """A line each."""
+        if self.state is not None:
+            put_lines(canvas, 0, told(self.state.comparison), self.palette)

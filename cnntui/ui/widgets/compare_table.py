@@ -1,0 +1,245 @@
+"""The table of a comparison: a row a configuration, with its seeds, its mean, its difference to the baseline, and a bar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.style import Style
+from textual import events
+from textual.message import Message
+
+from cnntui.labs.compare import CompareState
+from cnntui.labs.compare_words import Line, interval_words, letter, runs_words
+from cnntui.labs.comparison import Comparison, Group
+from cnntui.labs.results import LEVEL, mean_text, rounded, scale
+from cnntui.ui.theme import Palette, ink
+from cnntui.ui.widgets.compare_words import color_of, put_line
+from cnntui.ui.widgets.painted import Canvas, PaintedState
+
+HEAD = 4  # columns of what is selected, and of the letter
+GAP = 2
+LABEL, SHORT_LABEL = 30, 10  # columns of what a configuration is called, at most and at least
+LEAST_BAR, MOST_BAR = 16, 60
+EIGHTHS = " ▏▎▍▌▋▊▉"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """How wide each part is; 0: it is left out. `short`: the differences without their intervals."""
+
+    label: int
+    params: int
+    runs: int
+    mean: int
+    change: int
+    bar: int
+    short: bool
+
+
+class CompareTable(PaintedState[CompareState | None]):
+    """Draws the rows about the selected one; a click asks for another."""
+
+    DEFAULT_CSS = "CompareTable { height: 4; margin: 0 1; }"
+
+    class Clicked(Message):
+        """A row was clicked."""
+
+        def __init__(self, index: int) -> None:
+            super().__init__()
+            self.index = index
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.plain = False
+        self._first = 0
+        self._scale = 0.0, 1.0  # where the bars begin and end
+
+    def _visible(self, state: CompareState, room: int) -> list[int]:
+        """The groups that are shown: those that were, moved just so far that the selected one is among them."""
+        at = state.order.index(state.selected)
+        first = max(at - room + 1, min(self._first, at))
+        self._first = max(0, min(first, len(state.order) - room))
+        return state.order[self._first : self._first + room]
+
+    def paint(self, canvas: Canvas) -> None:
+        """The heading, then the rows."""
+        state, colors = self.state, self.palette
+        if state is None:
+            return
+        rows = self._visible(state, max(1, canvas.height - 1))
+        columns = laid_out(state, rows, canvas.width)
+        self._scale = scale(state.comparison)
+        self._put_heading(canvas, state, columns, colors)
+        for y, index in enumerate(rows, start=1):
+            self._put_row(canvas, y, state, index, columns, colors)
+
+    def _put_heading(self, canvas: Canvas, state: CompareState, columns: Columns, colors: Palette) -> None:
+        dim, count = ink(colors.dim), len(state.order)
+        room = canvas.height - 1
+        where = "" if room >= count else f" {self._first + 1}–{self._first + room} of {count}"
+        title = (
+            "best first" if state.best_first else "configuration" if columns.label >= len("configuration") else "what"
+        )
+        title += where
+        x = canvas.put(HEAD, 0, f"{title:<{columns.label}.{columns.label}}", dim)
+        for text, width in (("parameters", columns.params), ("trained", -columns.runs), ("accuracy", columns.mean)):
+            if width:
+                side = "<" if width < 0 else ">"
+                x = canvas.put(x, 0, f"{'':{GAP}}{text[: abs(width)]:{side}{abs(width)}}", dim)
+        if columns.change:
+            name = f"beside {letter(state.comparison.baseline)}" + ("" if columns.short else f", {LEVEL} interval")
+            x = canvas.put(x, 0, f"{'':{GAP}}{name[: columns.change]:<{columns.change}}", dim)
+        if columns.bar:
+            low, high = (f"{rounded(share).removesuffix('.00')} %" for share in self._scale)
+            x = canvas.put(x + GAP, 0, low, dim)
+            end = x - len(low) + columns.bar
+            canvas.put(end - len(high), 0, high, dim)
+            if end - len(high) - x > len(BAR_WORDS) + 2:
+                canvas.put(x + 1 + (end - len(high) - x - len(BAR_WORDS)) // 2, 0, BAR_WORDS, dim)
+
+    def _put_row(
+        self, canvas: Canvas, y: int, state: CompareState, index: int, columns: Columns, colors: Palette
+    ) -> None:
+        comparison, group = state.comparison, state.comparison.groups[index]
+        chosen, is_baseline = index == state.selected, index == comparison.baseline
+        if chosen:
+            ground = ink(None, self.app.current_theme.panel)
+            for x in range(canvas.width):
+                glyph, style = canvas.rows[y][x]
+                canvas.rows[y][x] = (glyph, style + ground)
+            part = Canvas(canvas.width, 1, canvas.base + ground)
+        else:
+            part = Canvas(canvas.width, 1, canvas.base)
+        color = color_of(index, colors)
+        part.put(0, 0, "▸" if chosen else " ", ink(colors.accent, bold=True))
+        out = index in state.left_out
+        part.put(2, 0, "○" if out else letter(index), ink(colors.dim if out else color, bold=True))
+        name = group.label if len(group.label) <= columns.label else f"{group.label[: columns.label - 1]}…"
+        x = part.put(HEAD, 0, f"{name:<{columns.label}}", ink(colors.accent if chosen else colors.text, bold=chosen))
+        if columns.params:
+            x = part.put(x, 0, f"{'':{GAP}}{group.params:>{columns.params},}", ink(colors.dim))
+        put_line(part, x + GAP, 0, runs_words(group), colors, color, columns.runs)
+        x += GAP + columns.runs
+        if columns.mean:
+            x = part.put(x + GAP, 0, f"{_mean(group):>{columns.mean}}", ink(colors.text, bold=True))
+        if columns.change:
+            change = (
+                [("baseline", "bold")] if is_baseline else [interval_words(comparison.difference(group), columns.short)]
+            )
+            put_line(part, x + GAP, 0, _aligned(change, columns.change), colors, color, columns.change)
+            x += GAP + columns.change
+        if columns.bar:
+            put_bar(part, x + GAP, columns.bar, comparison, group, self._scale, color, colors, self.plain)
+        canvas.rows[y] = part.rows[0]
+
+    def on_click(self, event: events.Click) -> None:
+        """Ask for the row under the mouse."""
+        event.stop()
+        place = self._first + event.y - 1
+        if self.state is not None and event.y > 0 and place < len(self.state.order):
+            self.post_message(self.Clicked(self.state.order[place]))
+
+
+BAR_WORDS = "mean ├ ± sd ┤ • seed"
+
+
+def _aligned(change: Line, width: int) -> Line:
+    """Differences stand with their points one under the other."""
+    (text, tone), *_ = change
+    value, space, rest = text.partition(" ")
+    return [(f"{value:>6}{space}{rest}", tone)] if value and value[0] in "+−0" else [(text, tone)]
+
+
+def _mean(group: Group) -> str:
+    """Numbers with and without a deviation stand one under the other."""
+    if group.summary is None:
+        return f"{'–':>5}" + " " * len(" ± 0.00 %")
+    text = mean_text(group.summary)
+    return text if group.summary.sd is not None else text.removesuffix(" %") + " " * len(" ± 0.00") + " %"
+
+
+def laid_out(state: CompareState, rows: list[int], width: int) -> Columns:
+    """What there is room for: bars go first, then the intervals, then parameters, then the differences."""
+    comparison = state.comparison
+    groups = [comparison.groups[i] for i in rows]
+    label = min(LABEL, max(len("configuration"), *(len(group.label) for group in comparison.groups)))
+    params = max(len("parameters"), *(len(f"{group.params:,}") for group in groups))
+    runs = max(len("trained"), *(sum(len(text) for text, _ in runs_words(group)) for group in groups))
+    mean = max(len("accuracy"), *(len(_mean(group)) for group in groups))
+    changes = {
+        short: max(
+            len(f"beside a, {LEVEL} interval") if not short else len("baseline"),
+            *(
+                len(_aligned([interval_words(comparison.difference(group), short)], 0)[0][0])
+                for group in groups
+                if group is not comparison.reference
+            ),
+            0,
+        )
+        for short in (False, True)
+    }
+    alone = len(comparison.groups) == 1
+    full, short = (0, 0) if alone else (GAP + changes[False], GAP + changes[True])
+    spare = width - HEAD - label - GAP - runs - GAP - mean
+    bar = spare - GAP - params - full - GAP
+    if bar >= LEAST_BAR:
+        return Columns(label, params, runs, mean, max(0, full - GAP), min(MOST_BAR, bar), False)
+    for change, with_params, is_short in (
+        (full, True, False),
+        (full, False, False),
+        (short, True, True),
+        (short, False, True),
+    ):
+        left = spare - change - (GAP + params if with_params else 0)
+        least = SHORT_LABEL - label
+        if left >= min(0, least):
+            return Columns(
+                label + min(0, left), params if with_params else 0, runs, mean, max(0, change - GAP), 0, is_short
+            )
+    left = spare + label - SHORT_LABEL
+    return Columns(SHORT_LABEL, 0, runs if left >= 0 else 4, mean, 0, 0, True)
+
+
+def put_bar(
+    canvas: Canvas,
+    x: int,
+    room: int,
+    comparison: Comparison,
+    group: Group,
+    scale: tuple[float, float],
+    color: str,
+    colors: Palette,
+    plain: bool,
+) -> None:
+    """To the mean, with ± the deviation, a dot a seed, and where the baseline's mean is."""
+    found = group.summary
+    if found is None:
+        canvas.put(x, 0, "nothing trained" + ("" if group.failed else " yet"), ink(colors.dim))
+        return
+    low, high = scale
+
+    def place(share: float) -> float:
+        return max(0.0, min(1.0, (share - low) / (high - low))) * room
+
+    full = place(found.mean)
+    on, off = ink(colors.background, color), ink(colors.text)
+
+    def mark(at: float, glyph: str, style: Style | None = None) -> None:
+        column = min(room - 1, int(at))
+        canvas.put(x + column, 0, glyph, (on if column < int(full) and not plain else style or off))
+
+    canvas.put(x, 0, ("#" if plain else "█") * int(full), ink(color))
+    if not plain and int(full) < room:
+        canvas.put(x + int(full), 0, EIGHTHS[int(full % 1 * 8)], ink(color))
+    reference = comparison.reference.summary
+    if reference is not None and reference is not found:
+        mark(place(reference.mean), "|" if plain else "│", ink(colors.dim))
+    if found.sd is not None:
+        first, last = place(found.mean - found.sd), place(found.mean + found.sd)
+        for column in range(int(first), min(room - 1, int(last)) + 1):
+            mark(column, "-" if plain else "─")
+        if int(last) > int(first):
+            mark(first, "├")
+            mark(last, "┤")
+        for accuracy in group.accuracies:
+            mark(place(accuracy), "o" if plain else "•")
