@@ -22,11 +22,12 @@ from cnntui.runs.spec import DATA_SETS, Spec
 from cnntui.runs.sweeps.timings import Question, Timing, Timings
 from cnntui.training.__main__ import fits_in_memory
 from cnntui.training.answers import RefusedError, serve
+from cnntui.training.course import TrainingError
 from cnntui.training.data import DataError, DataSet, load
 from cnntui.training.desk import Desk
 from cnntui.training.devices import DeviceError, pick
 from cnntui.training.examine import MOST_TEST_BATCH, examine
-from cnntui.training.loop import Trainer, TrainingError
+from cnntui.training.loop import Trainer
 from cnntui.training.model import build
 from cnntui.training.optimizers import set_lr
 
