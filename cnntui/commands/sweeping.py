@@ -162,6 +162,7 @@ def run(
     detach: bool,
 ) -> int:
     """Train what is not trained yet, and show what came of it; returns the exit status."""
+    from cnntui.labs.wish import Picked
     from cnntui.runs.places import SWEEP
     from cnntui.runs.sweeps.conductor import conduct, conducting
     from cnntui.runs.sweeps.directory import prepare
@@ -191,7 +192,7 @@ def run(
         click.echo(home)
         return 0
     if interactive:
-        open_app("compare", compare=home)
+        open_app("compare", compare=Picked(sweep=home))
         return 0
     follow_plainly(comparing, home, quiet)
     show(comparing, form)
@@ -340,6 +341,7 @@ def compare(what: tuple[str, ...], form: str, as_json: bool) -> None:
     from click.core import ParameterSource
 
     from cnntui.labs.comparison import Comparing
+    from cnntui.labs.wish import Picked
     from cnntui.runs.sweeps.directory import find_sweep
 
     context = click.get_current_context()
@@ -347,7 +349,7 @@ def compare(what: tuple[str, ...], form: str, as_json: bool) -> None:
     home = find_sweep(what[0]) if len(what) == 1 else None
     runs = () if home else tuple(the_run(name) for name in what)
     if has_terminal() and form == "table" and context.get_parameter_source("form") is ParameterSource.DEFAULT:
-        open_app("compare", compare=home or runs)
+        open_app("compare", compare=Picked(sweep=home, runs=runs))
         return
     if not what:
         fail("compare what? a sweep, or two runs and more: cnntui runs lists them")
