@@ -280,6 +280,18 @@ def test_a_gpu_that_is_asked_for_by_its_number_stays_it_and_one_that_is_too_smal
     assert slot_for("auto", 200 * GIB, 4, machine, promised={"GPU-a": 4 * GIB}) is None
 
 
+def test_several_ranks_have_a_gpu_each() -> None:
+    gpus = tuple(Gpu(f"GPU-{name}", free * GIB, 24 * GIB) for name, free in (("a", 10), ("b", 22), ("c", 2)))
+    machine = Machine(16, 64 * GIB, gpus)
+    pair = slot_for("cuda", 4 * GIB, 8, machine, ranks=2)
+    assert pair is not None
+    assert pair.place == pair.environment["CUDA_VISIBLE_DEVICES"] == "GPU-b,GPU-a"
+    assert slot_for("cuda", 4 * GIB, 8, machine, ranks=3) is None, "until the third has room"
+    none = slot_for("cuda", 4 * GIB, 8, machine, ranks=4)
+    assert none is not None, "its trainer says that there are not so many"
+    assert none.place == "cpu"
+
+
 class NVMLError(Exception):
     pass
 
