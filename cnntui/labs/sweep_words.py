@@ -38,19 +38,16 @@ def _time(cost: Cost) -> str:
 
 def _slots(cost: Cost) -> list[str]:
     """What they gain in learning, and in all: starting takes one core, and a slot more starts beside the others."""
-    together = f"{cost.slots} slots: {cost.together:,.0f} images/s together"
-    lines = [f"{together}, one alone {cost.alone:,.0f}: {cost.gain:.2f} times as fast"]
-    quicker = cost.seconds_alone / cost.seconds if cost.seconds else 1.0
-    others = {slots: speed for slots, speed in cost.speeds.items() if slots not in (1, cost.slots)}
-    lines += [f"{slots} slots: {speed:,.0f} images/s together" for slots, speed in others.items()]
-    if cost.enough == cost.slots:
-        return lines
-    enough = f"{cost.enough} slot{'s' * (cost.enough > 1)}"
-    if quicker >= PAYS:
-        lines.append(
-            f"learning gains little beyond {enough}, but runs start beside each other: "
-            f"about {duration(cost.seconds)}, with one slot {duration(cost.seconds_alone)}"
-        )
-    else:
-        lines.append(f"more slots do not pay here: {enough} would do")
+    lines = [
+        f"{slots} slots: {speed:,.0f} images/s together, one alone {cost.alone:,.0f}: "
+        f"{speed / cost.alone:.2f} times as fast"
+        for slots, speed in cost.speeds.items()
+        if slots > 1
+    ]
+    if cost.enough < cost.slots:
+        enough = f"{cost.enough} slot{'s' * (cost.enough > 1)}"
+        lines.append(f"more slots do not pay here: {enough} would do, in about {duration(cost.times[cost.enough])}")
+    elif cost.gain < PAYS:
+        alone = duration(cost.times[1])
+        lines.append(f"they learn hardly faster, but start beside each other: with one slot it is about {alone}")
     return lines

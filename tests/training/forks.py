@@ -8,9 +8,10 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
+import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,7 +22,8 @@ import psutil
 from cnntui.runs import supervisor
 from cnntui.runs.launch import create
 from cnntui.runs.reader import RunReader
-from cnntui.runs.spec import Spec, lock_of
+from cnntui.runs.spec import Spec, Status, age, liveness, lock_of, read_json
+from cnntui.runs.sweeps.turns import Turns
 
 Prepare = Callable[[], object]
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -75,11 +77,30 @@ def _supervise(directory: Path, attempt: int, prepare: Prepare) -> None:
     sys.exit(supervisor.supervise(directory, attempt))
 
 
+def _begin(directory: Path, attempt: int, _environment: Mapping[str, str]) -> None:
+    """As `cnntui.runs.launch.start`, in a process that may fork."""
+    lock_of(directory, attempt).touch(exist_ok=False)
+    if child := os.fork():
+        os.waitpid(child, 0)
+        return
+    try:
+        if not os.fork():
+            _supervise(directory, attempt, nothing)
+    finally:
+        os._exit(0)
+
+
+def _conduct(directory: Path, turn: int, slots: int) -> None:
+    os.setsid()
+    Turns(directory, turn, slots, start=_begin).conduct()
+
+
 class Forks:
-    """Starts runs and attempts at them."""
+    """Starts runs and attempts at them, and conductors."""
 
     def __init__(self) -> None:
         self._started: list[Any] = []
+        self._sweeps: list[Path] = []
 
     def launch(self, spec: Spec, prepare: Prepare = nothing) -> RunReader:
         """As `cnntui.runs.launch.launch`, with `prepare` called in the trainer's process before anything else."""
@@ -94,6 +115,14 @@ class Forks:
         process.start()
         self._started.append(process)
 
+    def conduct(self, sweep: Path, turn: int, slots: int) -> psutil.Process:
+        """The conductor of a sweep: its trainers outlive it."""
+        process = CONTEXT.Process(target=_conduct, args=(sweep, turn, slots))
+        process.start()
+        self._started.append(process)
+        self._sweeps.append(sweep)
+        return psutil.Process(process.pid)
+
     def close(self) -> None:
         """Nothing trains on."""
         for process in self._started:
@@ -101,6 +130,10 @@ class Forks:
                 for each in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
                     each.kill()
             process.join()
+        for path in (path for sweep in self._sweeps for path in sweep.glob("*/status.json")):
+            status = read_json(path, Status)
+            if status is not None and liveness(status, age(path)) in ("alive", "stalled"):
+                os.kill(status.pid, signal.SIGKILL)
 
 
 @contextmanager

@@ -64,20 +64,19 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a sweep on `slots` slots. `seconds`: until all of it is trained; `seconds_alone`: with one slot.
+    """Of a sweep on `slots` slots, never more than there are runs to do.
 
-    `start_seconds`, of each run: before its first step. `speeds`: images/s of the baseline, all slots together, by how many
-    were at work at once. `need`: bytes of a GPU for a run, None where none is used. `measured`: how many configurations
-    were, of those that are to do.
+    By how many slots were at work at once, where that was measured: `speeds`, images/s of the baseline in all of them
+    together, and `times`, seconds until all is trained. `start_seconds`, of each run: before its first step. `need`: bytes
+    of a GPU for a run, None where none is used. `measured`: how many configurations were, of those that are to do.
     """
 
     configurations: tuple[Estimate, ...]
     slots: int
     device: str = ""
-    seconds: float = 0.0
-    seconds_alone: float = 0.0
     start_seconds: float = 0.0
     speeds: Mapping[int, float] = field(default_factory=dict)
+    times: Mapping[int, float] = field(default_factory=dict)
     need: int | None = None
     measured: int = 0
 
@@ -103,6 +102,11 @@ class Cost:
         return min(params), max(params)
 
     @property
+    def seconds(self) -> float:
+        """Until all of it is trained."""
+        return self.times.get(self.slots, 0.0)
+
+    @property
     def alone(self) -> float:
         """Images/s of the baseline with one slot; 0 where nothing was measured."""
         return self.speeds.get(1, 0.0)
@@ -119,9 +123,9 @@ class Cost:
 
     @property
     def enough(self) -> int:
-        """The least number of slots that learns nearly as fast as the best one: more are not worth it."""
-        best = max(self.speeds.values(), default=0.0)
-        return min((slots for slots, speed in self.speeds.items() if speed * PAYS > best), default=self.slots)
+        """The least number of slots that is done nearly as soon as the best one: more are not worth it."""
+        best = min(self.times.values(), default=0.0)
+        return min((slots for slots, seconds in self.times.items() if seconds < PAYS * best), default=self.slots)
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,21 @@ class _Job:
     configuration: int
     left: float = 1.0
     going: bool = False
+
+
+@dataclass(frozen=True)
+class _Pace:
+    """So many slots at work: seconds until a first step, images/s of the baseline in all, and in one that has no company."""
+
+    start_seconds: float
+    speed: float
+    own: float
+    slots: int = 1
+
+    @property
+    def slower(self) -> float:
+        """How many times as long what a slot does takes now; below 1 where one slot alone has more threads."""
+        return self.own * self.slots / self.speed if self.speed else 1.0
 
 
 def estimate(what: Plan | Path, slots: int | None = None) -> Cost:
@@ -153,54 +172,45 @@ def estimate(what: Plan | Path, slots: int | None = None) -> Cost:
 
     machine, device = this_machine(), specs[baseline].device
     gpu = on_gpu(device, machine)
-    count = slots or default_slots(device, machine, len(jobs))
+    count = min(slots or default_slots(device, machine, len(jobs)), len(jobs))
     first = slot_for(device, 0, count, machine) or Slot()
-    whole = threads(machine.cores, 1)
-    timings = time_trainings([specs[index] for index in chosen], first.environment, 0 if gpu else whole, where)
+    others = 0 if gpu else threads(machine.cores, 1)
+    timings = time_trainings([specs[index] for index in chosen], first.environment, others, where)
     timing = dict(zip(chosen, timings.timings, strict=True))
     need = max(one.memory for one in timing.values()) if gpu else None
     if need and slots is None:
         count = max(1, min(count, sum(fitting(card.free, need) for card in machine.gpus)))
 
-    own = timing[baseline]
-    speeds = {1: timings.alone}
-    start, slower = timings.start_seconds, 1.0
-    if count > 1 and not own.problem:
-        start, speeds[count] = _together(specs[baseline], count, machine, need, where)
-        slower = max(1.0, own.images_per_second * count / speeds[count])
-        if slower > CROWDED and count > 3:
-            _, speeds[count // 2] = _together(specs[baseline], count // 2, machine, need, where)
+    rows, once, epoch = _filled_in(rows, specs, alike, timing)
+    own = timing[baseline].images_per_second
+    paces = {1: _Pace(timings.start_seconds, timings.alone or own, own)}
+    if count > 1 and own:
+        paces[count] = _together(specs[baseline], count, machine, need, where, own)
+        if paces[count].slower > CROWDED and count > 3:
+            paces[count // 2] = _together(specs[baseline], count // 2, machine, need, where, own)
+    pace = paces.get(count, paces[1])
 
-    rows, fixed, each = _filled_in(rows, specs, alike, timing)
-    epochs = [spec.epochs for spec in specs]
-
-    def seconds_of(job: _Job, start: float, slower: float) -> float:
+    def seconds(job: _Job, pace: _Pace) -> float:
         at = job.configuration
+        begin = 0.0 if job.going else pace.start_seconds + HANDOVER_SECONDS
         if rows[at].problem:
-            return start
-        begin = 0.0 if job.going else start + HANDOVER_SECONDS
-        return begin + slower * (fixed[at] + job.left * epochs[at] * each[at])
+            return begin
+        return begin + pace.slower * (once[at] + job.left * specs[at].epochs * epoch[at])
 
-    def whole_of(index: int) -> float:
-        return seconds_of(_Job(index), start, slower)
-
-    rows = tuple(
-        replace(
-            row,
-            seconds=whole_of(index),
-            seconds_left=sum(seconds_of(job, start, slower) for job in jobs if job.configuration == index),
-        )
-        for index, row in enumerate(rows)
-    )
-    quicker = own.images_per_second / timings.alone if timings.alone and own.images_per_second else 1.0
     return Cost(
-        rows,
+        tuple(
+            replace(
+                row,
+                seconds=seconds(_Job(index), pace),
+                seconds_left=sum(seconds(job, pace) for job in jobs if job.configuration == index),
+            )
+            for index, row in enumerate(rows)
+        ),
         count,
         timings.device,
-        seconds=makespan([seconds_of(job, start, slower) for job in jobs], count),
-        seconds_alone=sum(seconds_of(job, timings.start_seconds, quicker) for job in jobs),
-        start_seconds=start,
-        speeds=speeds,
+        start_seconds=pace.start_seconds,
+        speeds={slots: pace.speed for slots, pace in sorted(paces.items())},
+        times={slots: makespan([seconds(job, pace) for job in jobs], slots) for slots, pace in sorted(paces.items())},
         need=need,
         measured=sum(rows[index].measured for index in todo),
     )
@@ -282,14 +292,14 @@ def _chosen(
     return [baseline, *(index for index in by_work if index != baseline)]
 
 
-def _together(spec: Spec, count: int, machine: Machine, need: int | None, where: Path | None) -> tuple[float, float]:
-    """So many trainings of the baseline at once: seconds until the first step of each, and images/s of them all."""
-    environments = [slot.environment for slot in _places(spec, count, machine, need)]
+def _together(spec: Spec, slots: int, machine: Machine, need: int | None, where: Path | None, own: float) -> _Pace:
+    """So many trainings of the baseline at once."""
+    environments = [slot.environment for slot in _places(spec, slots, machine, need)]
     answers = time_together(spec, environments, where)
-    speed = sum(answer.timings[0].images_per_second for answer in answers)
     if problem := next((answer.timings[0].problem for answer in answers if answer.timings[0].problem), ""):
-        raise SweepError(f"{count} slots: {problem}: take fewer")
-    return sum(answer.start_seconds for answer in answers) / count, speed
+        raise SweepError(f"{slots} slots: {problem}: take fewer")
+    start = sum(answer.start_seconds for answer in answers) / slots
+    return _Pace(start, sum(answer.timings[0].images_per_second for answer in answers), own, slots)
 
 
 def _places(spec: Spec, count: int, machine: Machine, need: int | None) -> Iterator[Slot]:

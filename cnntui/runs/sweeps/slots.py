@@ -46,7 +46,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Slot:
-    """Room for one run: `place` is CPU or a GPU's name, `environment` what its trainer is to have."""
+    """Room for one run: `place` is CPU or the names of GPUs with commas, `environment` what its trainer is to have."""
 
     place: str = CPU
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -84,6 +84,7 @@ def slot_for(
     machine: Machine,
     taken: Mapping[str, int] | None = None,
     promised: Mapping[str, int] | None = None,
+    ranks: int = 1,
 ) -> Slot | None:
     """Room for one more run, on the GPU that has most; None while there is none.
 
@@ -94,6 +95,7 @@ def slot_for(
         machine: as it is now.
         taken: how many runs are at each place.
         promised: bytes of each place that runs will take, and have not yet.
+        ranks: how many processes train it, each on a GPU of its own.
     """
     taken, promised = taken or {}, promised or {}
     environment = {"OMP_NUM_THREADS": str(threads(machine.cores, slots))}
@@ -101,14 +103,25 @@ def slot_for(
         return Slot(CPU, environment)
     number = device.partition(":")[2]
     gpus = machine.gpus[int(number) : int(number) + 1] if number else machine.gpus
-    room = [(gpu.free - promised.get(gpu.name, 0), gpu) for gpu in gpus if taken.get(gpu.name, 0) < MOST_PER_GPU]
-    room = [(free, gpu) for free, gpu in room if fitting(free, min(need, int(gpu.total * SHARE * SHARE)))]
-    if not room:
-        return None if gpus else Slot(CPU, environment)  # the trainer says that there is no such device
-    _, best = max(room, key=lambda pair: pair[0])
+    free = {
+        gpu.name: left
+        for gpu in gpus
+        if taken.get(gpu.name, 0) < MOST_PER_GPU
+        and fitting(left := gpu.free - promised.get(gpu.name, 0), min(need, int(gpu.total * SHARE * SHARE)))
+    }
+    if len(gpus) < ranks:
+        return Slot(CPU, environment)  # the trainer says that there are not so many
+    if len(free) < ranks:
+        return None
+    best = ",".join(sorted(free, key=lambda name: -free[name])[:ranks])
     if not number:  # one that is asked for by its number keeps it
-        environment["CUDA_VISIBLE_DEVICES"] = best.name
-    return Slot(best.name, environment)
+        environment["CUDA_VISIBLE_DEVICES"] = best
+    return Slot(best, environment)
+
+
+def ranks_of(spec: Spec) -> int:
+    """How many processes train a run: so many slots it takes."""
+    return int(getattr(spec, "ranks", 1))
 
 
 def threads(cores: int, slots: int) -> int:

@@ -27,7 +27,7 @@ from cnntui.runs.spec import last_attempt, process_facts, read_json
 from cnntui.runs.sweeps.conductor import CONDUCTOR, Conducting, last_turn, occupies, stop_of
 from cnntui.runs.sweeps.directory import read_sweep
 from cnntui.runs.sweeps.plan import SweepError
-from cnntui.runs.sweeps.slots import careful_need, default_slots, slot_for, this_machine
+from cnntui.runs.sweeps.slots import careful_need, default_slots, ranks_of, slot_for, this_machine
 
 POLL_SECONDS = 0.25
 TELL_SECONDS = 1.0
@@ -42,12 +42,17 @@ Start = Callable[[Path, int, Mapping[str, str]], None]
 
 @dataclass
 class Going:
-    """A run that has a slot at `place`: `told`, why it was told to end; `promised` bytes it has not yet taken."""
+    """A run that has slots at `place`, one a rank: `told`, why it was told to end; `promised` bytes it has not yet taken."""
 
     reader: RunReader
     place: str
     promised: int = 0
     told: str = ""
+
+    @property
+    def slots(self) -> int:
+        """How many it has."""
+        return ranks_of(self.reader.spec)
 
 
 class Turns:
@@ -190,12 +195,17 @@ class Turns:
 
     def fill(self) -> None:
         """Start what has room."""
-        while self.waiting and len(self.going) < self.slots and time.monotonic() >= self.not_before:
+        while self.waiting and self.free_slots > 0 and time.monotonic() >= self.not_before:
             run, attempt = self.waiting.popleft()
             if last_attempt(run) != attempt:  # somebody has begun it by hand
                 self.sort(run)
             elif not self.begin(run, attempt + 1):
                 return
+
+    @property
+    def free_slots(self) -> int:
+        """How many no run has."""
+        return self.slots - sum(going.slots for going in self.going.values())
 
     def begin(self, run: Path, attempt: int) -> bool:
         """Start an attempt, if there is room for it; false when nothing more is to be started for the moment."""
@@ -205,12 +215,17 @@ class Turns:
             self.failed[run] = str(error)
             self.log(str(error))
             return True
-        need = self.need or careful_need(reader.spec)
+        need, ranks = self.need or careful_need(reader.spec), ranks_of(reader.spec)
+        if ranks > self.free_slots and self.going:  # one of more ranks than there are slots has them all
+            self.waiting.appendleft((run, attempt - 1))
+            return False
         promised: Counter[str] = Counter()
+        taken: Counter[str] = Counter()
         for going in self.going.values():
-            promised[going.place] += going.promised
-        taken = Counter(going.place for going in self.going.values())
-        slot = slot_for(reader.spec.device, need, self.slots, this_machine(), taken, promised)
+            for place in going.place.split(","):
+                promised[place] += going.promised
+                taken[place] += 1
+        slot = slot_for(reader.spec.device, need, self.slots, this_machine(), taken, promised, ranks)
         if slot is None:
             self.waiting.appendleft((run, attempt - 1))
             self.wait(ROOM_SECONDS, f"waits for {need / 2**30:.1f} GiB of free memory on a GPU")
