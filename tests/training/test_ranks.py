@@ -235,10 +235,9 @@ def final_tensors(run: Path) -> dict[str, np.ndarray]:
 def test_lost_ranks_and_preemption_leave_no_trace_in_the_weights(temporary: Path) -> None:
     """Killed, restarted by itself, paused, told to end, resumed: to the last bit a run that nothing happened to.
 
-    That other run lost a rank at each of its first attempts, before there was anything to keep; it was given up, and resumed.
+    That other run lost a rank at each of its first attempts, before there was anything to keep; it was resumed by hand.
     """
-    settings: dict[str, object] = {"epochs": 40, "augment": "shift"}
-    run = launch(spec(**settings))
+    run = launch(spec(epochs=40, augment="shift"))
     reader = RunReader(run)
     view = wait(reader, attempt_steps(1))
     rank_one(view).kill()
@@ -274,7 +273,7 @@ def test_lost_ranks_and_preemption_leave_no_trace_in_the_weights(temporary: Path
     assert in_ranks(2, main, run, 3) == [0, 0]
     assert reader.poll().trained
 
-    other = given_up(spec(**settings), '{"rank": 1, "code": null, "signal": "SIGKILL"}')
+    other = given_up(spec(epochs=40, augment="shift"), '{"rank": 1, "code": null, "signal": "SIGKILL"}')
     view = RunReader(other).poll()
     assert (view.state, view.message) == ("crashed", "rank 1 was killed by SIGKILL")
     assert resume(other) == supervisor.MOST_RESTARTS + 2
@@ -330,7 +329,7 @@ def recorded(run: Path) -> list[Row]:
         rows.append((course.step, course.lr, hashlib.sha256(weights).hexdigest()))
         return real(course, *given)
 
-    Course.account = account  # type: ignore[method-assign]
+    Course.account = account  # type: ignore[method-assign, assignment]
     assert main(run, 1) == 0
     return rows
 
@@ -397,13 +396,20 @@ def slurm(rank: int) -> dict[str, str]:
 
 def as_srun(port: int) -> list[subprocess.Popen[str]]:
     """The tasks that srun would start."""
-    command = [sys.executable, "-m", "cnntui", *COMMAND, "--epochs", "60"]
+    command = [sys.executable, "-m", "cnntui", *COMMAND, "--epochs", "40"]
     return [
         subprocess.Popen(
             command, env={**os.environ, **slurm(rank), "MASTER_PORT": str(port)}, stdout=subprocess.PIPE, text=True
         )
         for rank in range(2)
     ]
+
+
+def ended_well(tasks: list[subprocess.Popen[str]]) -> list[str]:
+    """What they printed."""
+    said = [task.communicate(timeout=120)[0] for task in tasks]
+    assert [task.returncode for task in tasks] == [0, 0], said
+    return said
 
 
 def test_a_job_that_is_requeued_goes_on_from_its_checkpoint() -> None:
@@ -416,23 +422,20 @@ def test_a_job_that_is_requeued_goes_on_from_its_checkpoint() -> None:
     wait(reader, attempt_steps(1))
     for task in first:
         task.send_signal(signal.SIGUSR1)
-    said = [task.communicate(timeout=60)[0] for task in first]
-    assert [task.returncode for task in first] == [0, 0], said
+    said = ended_well(first)
     view = reader.poll()
     assert view.label == "stopped"
     assert said[1] == ""
     step = view.status.step  # type: ignore[union-attr]
     assert 0 < step < view.status.steps  # type: ignore[union-attr, operator]
 
-    again = as_srun(free_port())
-    assert [task.wait(120) for task in again] == [0, 0]
+    said = ended_well(as_srun(free_port()))
+    assert said[0].splitlines()[-1].startswith("test accuracy ")
     assert reader.poll().trained
     (back,) = [event for event in EventReader(run).poll(1 << 30) if isinstance(event, events.Resume)]
     assert (back.attempt, back.step) == (2, step)
 
-    once_more = as_srun(free_port())
-    assert "job-4711.0 was trained to its end" in once_more[0].communicate(timeout=60)[0]
-    assert [task.wait(60) for task in once_more] == [0, 0]
+    assert ended_well(as_srun(free_port())) == ["job-4711.0 was trained to its end\n", ""]
     assert last_attempt(run) == 2
 
 
