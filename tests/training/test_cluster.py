@@ -108,7 +108,7 @@ def test_submitits_local_executor_trains_a_sweep_as_by_hand() -> None:
 
 
 def test_a_job_that_is_preempted_loses_its_node_or_is_ended_by_slurm_goes_on_from_its_checkpoint(slurm: Slurm) -> None:
-    directory = a_sweep("epochs = 20")
+    directory = a_sweep("epochs = 20", "[vary]\nepochs = [20, 1]")
     first, second = runs_of(directory)
     asked = parse_options("partition=gpu,gres=gpu:a100:1,time=1:30:00,parallel=1,nodelist=a1,a2,exclusive")
     told = submit(directory, asked)
