@@ -12,7 +12,7 @@ from cnntui.core.shading import glyphs
 from cnntui.labs.classes import class_name
 from cnntui.runs.events import from_number
 from cnntui.runs.listing import name_of
-from cnntui.runs.reader import Alive, RunReader, RunView
+from cnntui.runs.reader import RunReader, RunView
 
 POLL_SECONDS = 0.25
 LINE_SECONDS = 5.0
@@ -127,7 +127,7 @@ def follow(reader: RunReader, sleep: Callable[[float], None] = time.sleep) -> It
     view = reader.poll()
     yield view, header(view)
     noticed, tested, told, phase, since = (0, 0), (0, 0), False, "", time.monotonic()
-    alive: Alive = "alive"
+    alive: str = "alive"
     while True:
         for notice in view.notices:
             if (notice.attempt, notice.seq) > noticed:
