@@ -119,11 +119,22 @@ def the_net(net: str, shape: str | None) -> NetFile:
         fail(error)
 
 
-def the_run(name: str) -> Path:
-    """The directory of RUN."""
+def _root(_context: click.Context, _option: click.Parameter, root: Path | None) -> Path | None:
+    if root is not None and not root.is_dir():
+        fail(f"{root} is no directory")
+    return root.absolute() if root else None
+
+
+root_option = click.option(
+    "--root", type=click.Path(path_type=Path), callback=_root, help="Another directory of runs, of a cluster for one."
+)
+
+
+def the_run(name: str, root: Path | None = None) -> Path:
+    """The directory of RUN; `root`: where the runs are, if elsewhere."""
     from cnntui.runs.listing import RunError, find_run
 
     try:
-        return find_run(name)
+        return find_run(name, root)
     except RunError as error:
         fail(error)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cnntui.commands.common import fail, has_terminal, open_app, the_run
+from cnntui.commands.common import fail, has_terminal, open_app, root_option, the_run
 from cnntui.commands.training import NO_MAPS, follow_plainly
 
 if TYPE_CHECKING:
@@ -25,11 +25,10 @@ def glance(directory: Path) -> RunView:
         fail(error)
 
 
-def steer(run: str, command: str, **values: float | str) -> None:
+def steer(directory: Path, command: str, **values: float | str) -> None:
     """Leave a command for a run that is still going, and print what its trainer says to it."""
     from cnntui.runs.control import answer_to, send
 
-    directory = the_run(run)
     view = glance(directory)
     if view.ended:
         fail(f"{view.spec.run} has ended ({view.label}): nobody is there to {command} it")
@@ -49,9 +48,10 @@ def steer(run: str, command: str, **values: float | str) -> None:
 
 @click.command()
 @click.argument("run")
-def pause(run: str) -> None:
+@root_option
+def pause(run: str, root: Path | None) -> None:
     """Pause RUN after its present step."""
-    steer(run, "pause")
+    steer(the_run(run, root), "pause")
 
 
 @click.command()
@@ -59,14 +59,19 @@ def pause(run: str) -> None:
 @click.option("--plain", is_flag=True, help="Print lines, open no screen.")
 @NO_MAPS
 @click.option("--detach", is_flag=True, help="Of a run that has ended: let it go on, print its directory, and return.")
-def resume(run: str, plain: bool, no_maps: bool, detach: bool) -> None:
-    """Let RUN go on: a paused one, or one that has ended before its last step, from its newest checkpoint."""
+@root_option
+def resume(run: str, plain: bool, no_maps: bool, detach: bool, root: Path | None) -> None:
+    """Let RUN go on: a paused one, or one that has ended before its last step, from its newest checkpoint.
+
+    One on another host that has been silent for a minute is taken over.
+    """
     from cnntui.runs.launch import LaunchError
     from cnntui.runs.launch import resume as go_on
 
-    directory = the_run(run)
-    if not glance(directory).ended:
-        steer(str(directory), "resume")
+    directory = the_run(run, root)
+    view = glance(directory)
+    if not view.ended and view.alive != "stale":
+        steer(directory, "resume")
         return
     try:
         go_on(directory)
@@ -82,25 +87,28 @@ def resume(run: str, plain: bool, no_maps: bool, detach: bool) -> None:
 
 @click.command()
 @click.argument("run")
-def stop(run: str) -> None:
+@root_option
+def stop(run: str, root: Path | None) -> None:
     """Stop RUN after a checkpoint."""
-    steer(run, "stop")
+    steer(the_run(run, root), "stop")
 
 
 @click.command()
 @click.argument("run")
-def checkpoint(run: str) -> None:
+@root_option
+def checkpoint(run: str, root: Path | None) -> None:
     """Let RUN write a checkpoint after its present step."""
-    steer(run, "checkpoint")
+    steer(the_run(run, root), "checkpoint")
 
 
 @click.command(name="set")
 @click.argument("run")
 @click.argument("setting", metavar="lr=VALUE|layer=NAME|picture=N")
-def set_(run: str, setting: str) -> None:
+@root_option
+def set_(run: str, setting: str, root: Path | None) -> None:
     """Change the learning rate of RUN while it trains, or which layer and test picture it shows."""
     name, _, text = setting.partition("=")
-    steer(run, "set", **{name: setting_value(name, text, setting)})
+    steer(the_run(run, root), "set", **{name: setting_value(name, text, setting)})
 
 
 def setting_value(name: str, text: str, setting: str) -> float | str:

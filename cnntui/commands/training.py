@@ -17,6 +17,7 @@ from cnntui.commands.common import (
     open_app,
     pipe_broke,
     print_json,
+    root_option,
     still_going,
     the_net,
     the_run,
@@ -227,15 +228,13 @@ def _follow(directory: Path, own: bool, with_maps: bool) -> int:
 
 
 @click.command()
-@click.option("--root", type=click.Path(path_type=Path), help="Another directory of runs.")
+@root_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def runs(root: Path | None, as_json: bool) -> None:
     """The runs, newest first."""
     from cnntui.labs.plain import percent
     from cnntui.runs.listing import row, run_directories
 
-    if root is not None and not root.is_dir():
-        fail(f"{root} is no directory")
     rows = [row(directory) for directory in run_directories(root)]
     if as_json:
         print_json(rows)
@@ -252,9 +251,10 @@ def runs(root: Path | None, as_json: bool) -> None:
 @click.argument("run")
 @click.option("--plain", is_flag=True, help="Print lines, open no screen.")
 @NO_MAPS
-def attach(run: str, plain: bool, no_maps: bool) -> None:
+@root_option
+def attach(run: str, plain: bool, no_maps: bool, root: Path | None) -> None:
     """Watch RUN: a directory, a name, the beginning of one, or last."""
-    directory = the_run(run)
+    directory = the_run(run, root)
     from cnntui.runs.reader import RunReader, UnreadableRunError
 
     try:

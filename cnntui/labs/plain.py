@@ -75,6 +75,19 @@ def ending(view: RunView) -> str:
     return f"{view.label}: {view.message or 'no reason given'} ({test}{count})"
 
 
+def presence(view: RunView) -> str:
+    """Whether its process is there, in one line."""
+    host = view.status.host if view.status else "its host"
+    if view.alive == "stale":
+        return (
+            f"stale: nothing was heard from {host} for a minute. It may revive; "
+            f"cnntui resume {name_of(view.directory)} goes on here, from the last checkpoint"
+        )
+    if view.alive == "stalled":
+        return "stalled: its process was stopped by a signal"
+    return f"heard of again, from {host}"
+
+
 def maps(view: RunView, picture: int = 7, width: int = WIDTH, most: int = MOST_LAYERS) -> Iterator[str]:
     """The probe picture of one class, and the feature maps of some layers, from the first to the last, as ASCII."""
     probe = view.probe
@@ -122,6 +135,7 @@ def follow(reader: RunReader, sleep: Callable[[float], None] = time.sleep) -> It
     view = reader.poll()
     yield view, header(view)
     noticed, tested, told, phase, since = (0, 0), (0, 0), False, "", time.monotonic()
+    alive: str = "alive"
     while True:
         for notice in view.notices:
             if (notice.attempt, notice.seq) > noticed:
@@ -143,11 +157,14 @@ def follow(reader: RunReader, sleep: Callable[[float], None] = time.sleep) -> It
         if view.over:
             yield view, ending(view)
             return
+        if view.alive != alive and not view.ended:
+            alive = view.alive
+            yield view, presence(view)
         now_phase = view.status.phase if view.status else "starting"
         if now_phase != phase and now_phase not in ("training", "evaluating", ""):
             yield view, f"{now_phase} ..."
         phase = now_phase
-        if phase == "training" and not view.ended and time.monotonic() - since >= LINE_SECONDS:
+        if phase == "training" and alive == "alive" and not view.ended and time.monotonic() - since >= LINE_SECONDS:
             since = time.monotonic()
             yield view, progress(view)
         sleep(POLL_SECONDS)

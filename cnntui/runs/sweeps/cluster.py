@@ -204,7 +204,7 @@ def submit(directory: Path, options: Mapping[str, str], executor: Any = None) ->
         executor.update_parameters(
             **{
                 **parameters,
-                **_for_ranks(parameters, ranks),
+                **needs_of(ranks, parameters),
                 "job_name": parameters.get("job_name", sweep.name),
                 "additional_parameters": {"requeue": True},  # of whose node failed, too, whatever the cluster's habit
             }
@@ -254,8 +254,8 @@ def _ranks(spec: Spec) -> int:
     return ranks
 
 
-def _for_ranks(parameters: Mapping[str, Any], ranks: int) -> dict[str, Any]:
-    """What several ranks need, where it is not asked for otherwise: a CPU each, and a GPU each where GPUs are wanted."""
+def needs_of(ranks: int, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What several ranks on one node ask for: a CPU each, and a GPU each where GPUs are asked for."""
     if ranks == 1:
         return {}
     needs: dict[str, Any] = {"cpus_per_task": max(ranks, parameters.get("cpus_per_task", 1))}
