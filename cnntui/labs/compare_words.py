@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from string import ascii_letters
 from textwrap import wrap
@@ -11,7 +11,7 @@ from textwrap import wrap
 from cnntui.core.notation import network_text
 from cnntui.labs.classes import whole_percent
 from cnntui.labs.compare import CompareState
-from cnntui.labs.comparison import Comparison, Group, spec_differences
+from cnntui.labs.comparison import Comparison, Group, Result, spec_differences
 from cnntui.labs.plain import duration, percent
 from cnntui.labs.results import cautions, points
 from cnntui.labs.statistics import Difference
@@ -48,17 +48,13 @@ def state_words(view: RunView) -> Piece:
     return f"… {view.state} {whole_percent(view.progress)}", "accent"
 
 
-def runs_words(group: Group) -> Line:
-    """3/3; and how many have failed, are going, are to come."""
-    waiting = group.count("waiting")
-    going = sum(not result.view.ended for result in group.results) - waiting
-    counts = (
-        ("✗", len(group.failed), "failed", "error"),
-        ("…", going, "going", "accent"),
-        ("·", waiting, "waiting", "dim"),
-    )
+def runs_words(group: Group, short: bool = False) -> Line:
+    """3/3; and how many have failed, are going, are to come: with a mark and a word, or the mark alone."""
     line = [(f"{len(group.accuracies)}/{len(group.results)}", "text")]
-    return line + [(f" {mark} {count} {what}", tone) for mark, count, what, tone in counts if count]
+    return line + [
+        (f" {mark} {count}" if short else f" {mark} {count} {what}", tone)
+        for mark, count, what, tone in _not_trained(group.results)
+    ]
 
 
 def interval_words(found: Difference | None, short: bool = False) -> Piece:
@@ -78,30 +74,36 @@ def interval_words(found: Difference | None, short: bool = False) -> Piece:
 
 def heading(comparison: Comparison) -> Line:
     """What is compared."""
-    return [(comparison.title, "accent"), (f"  {comparison.about}", "dim")]
+    groups, seeds = len(comparison.groups), len(comparison.seeds)
+    many = f"{groups:,} configuration{'s' * (groups > 1)}"
+    times = f" × {seeds} seed{'s' * (seeds > 1)}" if seeds else ""
+    facts = f"  {many}{times} on {', '.join(comparison.data)}"
+    return [(comparison.title, "accent"), (facts, "text"), (f"   {comparison.about}", "dim")]
 
 
 def standing(comparison: Comparison) -> tuple[Line, float | None]:
     """How many runs there are and how they stand; and how much of all of them is done, 0 to 1, None when all is over."""
-    results, groups = comparison.results, len(comparison.groups)
+    results = comparison.results
     trained = sum(result.view.trained for result in results)
-    waiting = sum(result.view.state == "waiting" for result in results)
-    going = sum(not result.view.ended for result in results) - waiting
-    many = f"{groups:,} configuration{'s' * (groups > 1)}"
-    seeds = f" × {len(comparison.seeds)} seed{'s' * (len(comparison.seeds) > 1)}" if comparison.seeds else ""
-    line = [(f"{many}{seeds} on {', '.join(comparison.data)}   ", "text")]
-    line += [(f"{len(results):,} run{'s' * (len(results) > 1)}: {trained:,} trained", "bold")]
-    failed = len(comparison.failed)
-    for mark, count, what, tone in (
-        ("✗", failed, "failed", "error"),
-        ("…", going, "going", "accent"),
-        ("·", waiting, "waiting", "dim"),
-    ):
-        line += [(f"  {mark} {count:,} {what}", tone)] if count else []
+    line = [(f"{len(results):,} run{'s' * (len(results) > 1)}: {trained:,} trained", "bold")]
+    line += [(f"  {mark} {count:,} {what}", tone) for mark, count, what, tone in _not_trained(results)]
     if comparison.over:
         return line, None
     done = sum(1.0 if result.view.ended else result.view.progress for result in results)
     return line, done / max(1, len(results))
+
+
+def _not_trained(results: Sequence[Result]) -> Iterator[tuple[str, int, str, str]]:
+    """Mark, how many, a word, its tone: of those that failed, are going, wait."""
+    waiting = sum(result.view.state == "waiting" for result in results)
+    failed = sum(result.failed for result in results)
+    going = sum(not result.view.ended for result in results) - waiting
+    if failed:
+        yield "✗", failed, "failed", "error"
+    if going:
+        yield "…", going, "going", "accent"
+    if waiting:
+        yield "·", waiting, "waiting", "dim"
 
 
 def told(comparison: Comparison) -> list[Line]:
@@ -115,7 +117,11 @@ def told(comparison: Comparison) -> list[Line]:
         whose = Counter(group.label for group, _ in failed)
         which = ", ".join(f"{label} ({count})" if count > 1 else label for label, count in whose.items())
         lines.append([(f"✗ {len(failed)} runs failed, and are in no mean: {which}", "error")])
-    return lines + [[(f"! {text}", "more")] for text in cautions(comparison)]
+    lines += [[(f"! {text}", "more")] for text in cautions(comparison)]
+    if comparison.has_findings:
+        name = comparison.reference.label
+        lines.append([(f"{BETTER} better, {WORSE} worse than {name}: zero lies outside of the interval", "dim")])
+    return lines
 
 
 # -- the selected group
@@ -208,6 +214,7 @@ def _runs(state: CompareState) -> Iterator[Line]:
             (f"{_time(result.view):>8}  ", "text"),
             ((result.view.status.device if result.view.status else None) or "", "dim"),
         ]
+    yield [(f"  {'← → another seed, ' if len(state.group.results) > 1 else ''}enter explores it, t watches it", "dim")]
 
 
 def _time(view: RunView) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from cnntui.core.analysis import analyse
-from cnntui.labs.statistics import Difference, Summary, difference, summary
+from cnntui.labs.statistics import Difference, Summary, between, summary
 from cnntui.labs.watching import difference as told_apart
 from cnntui.runs.listing import last_test, name_of
 from cnntui.runs.places import SWEEP
@@ -123,7 +123,12 @@ class Comparison:
 
     def difference(self, group: Group) -> Difference | None:
         """Of a group's mean accuracy to the baseline's, with its interval; None of the baseline itself."""
-        return None if group is self.reference else difference(group.accuracies, self.reference.accuracies)
+        return None if group is self.reference else between(group.summary, self.reference.summary)
+
+    @cached_property
+    def has_findings(self) -> bool:
+        """Whether any difference is clear."""
+        return any((found := self.difference(group)) is not None and found.is_clear for group in self.groups)
 
     @property
     def results(self) -> list[Result]:

@@ -47,7 +47,11 @@ def difference(of: Sequence[float], to: Sequence[float], confidence: float = CON
     The two are not taken in pairs: one seed starts two different nets with different weights. Source: Welch, The
     generalization of 'Student's' problem, Biometrika 34 (1947); the degrees of freedom are Satterthwaite's.
     """
-    ours, theirs = summary(of), summary(to)
+    return between(summary(of), summary(to), confidence)
+
+
+def between(ours: Summary | None, theirs: Summary | None, confidence: float = CONFIDENCE) -> Difference | None:
+    """The same, of values that are summed up already."""
     if ours is None or theirs is None:
         return None
     value = ours.mean - theirs.mean

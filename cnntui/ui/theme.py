@@ -97,13 +97,13 @@ def heat(shade: int, colors: Palette) -> str:
     return Color.parse(colors.background).blend(towards, share).hex6
 
 
-TINT = 0.22
+TINT, STRONG_TINT = 0.17, 0.36
 
 
 @lru_cache(maxsize=64)
-def tint(color: str, colors: Palette) -> str:
+def tint(color: str, colors: Palette, strong: bool = False) -> str:
     """A ground that hints at a colour."""
-    return Color.parse(colors.background).blend(Color.parse(color), TINT).hex6
+    return Color.parse(colors.background).blend(Color.parse(color), STRONG_TINT if strong else TINT).hex6
 
 
 @lru_cache(maxsize=4096)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -32,7 +33,7 @@ def design(seeds: int = 3, depths: dict[str, int] | None = None, data: str = "di
     )
 
 
-def write_swept(root: Path, states: dict[str, tuple[str, ...]] | None = None, plan: Design | None = None) -> Path:
+def write_swept(root: Path, states: Mapping[str, tuple[str, ...]] | None = None, plan: Design | None = None) -> Path:
     """The directory of a sweep under `root`; `states` are those of each configuration's seeds, else all are trained."""
     directory = prepare((plan or design()).plan(), root / "depth")
     for one in read_sweep(directory).configurations:

@@ -55,6 +55,7 @@ class CompareView(CompareMoves, Widget):
     CompareView CompareCurves { width: 7fr; }
     CompareView CompareAccount { width: 5fr; }
     CompareView.-wide CompareAccount { margin-left: 1; }
+    CompareView.-wide > Horizontal { margin: 1 1 0 1; }
     CompareView .-hidden { display: none; }
     CompareView > #empty { height: 1fr; margin: 1 2; display: none; }
     CompareView.-empty > * { display: none; }
@@ -75,7 +76,7 @@ class CompareView(CompareMoves, Widget):
         Binding("m", "metric", "Curve"),
         Binding("tab", "turn", "Other pane"),
         Binding("g", "scale", "Log scale, errors", show=False),
-        Binding("x", "leave_out", "Curve or none"),
+        Binding("x", "leave_out", "Leave out"),
         Binding("s", "sort", "Best first"),
         Binding("y", "copy", "Copy"),
         Binding("r", "pick", "Pick runs"),
@@ -97,19 +98,23 @@ class CompareView(CompareMoves, Widget):
     can_focus = True
 
     class Read(Message):
-        """How the runs stand, read by a worker; `done`: nothing is left to read now. Or why nothing can be read."""
+        """How the runs stand, read by a worker, with the curves of those that were wanted; or why they cannot be read.
+
+        `done`: nothing is left to read now.
+        """
 
         def __init__(
             self,
             comparing: Comparing | None,
             picked: Picked | None,
-            comparison: Comparison | None,
-            problem: str,
-            done: bool,
+            comparison: Comparison | None = None,
+            wanted: frozenset[Path] = frozenset(),
+            problem: str = "",
+            done: bool = False,
         ) -> None:
             super().__init__()
             self.comparing, self.picked, self.comparison = comparing, picked, comparison
-            self.problem, self.done = problem, done
+            self.wanted, self.problem, self.done = wanted, problem, done
 
     def __init__(self, picked: Picked | None = None) -> None:
         super().__init__()
@@ -169,21 +174,22 @@ class CompareView(CompareMoves, Widget):
         """Off the event loop, for there may be a thousand runs, on a slow file system: first how they stand, then curves."""
         worker, problem = get_current_worker(), ""
         comparison: Comparison | None = None
+        wanted: frozenset[Path] = frozenset()
         try:
             if comparing is None:
                 comparing = _opened(picked)
                 difference((0.0, 1.0), (0.0, 1.0))  # so that scipy is there before the table needs it
             if comparing is not None:
                 comparison = comparing.glance()
-                self.post_message(self.Read(comparing, picked, comparison, "", False))
-                while not worker.is_cancelled:
-                    comparison = comparing.poll(runs=self.wanted(comparison))
-                    if not comparing.more:
-                        break
-                    self.post_message(self.Read(comparing, picked, comparison, "", False))
+            while comparing is not None and comparison is not None and not worker.is_cancelled:
+                self.post_message(self.Read(comparing, picked, comparison, wanted))
+                wanted = self.wanted(comparison)
+                comparison = comparing.poll(runs=wanted)
+                if not comparing.more:
+                    break
         except (SweepError, UnreadableRunError) as error:
             problem = str(error)
-        self.post_message(self.Read(comparing, picked, comparison, problem, True))
+        self.post_message(self.Read(comparing, picked, comparison, wanted, problem, done=True))
 
     def wanted(self, comparison: Comparison) -> frozenset[Path]:
         """The runs whose logs are to be read."""
@@ -201,13 +207,18 @@ class CompareView(CompareMoves, Widget):
         self.comparing = event.comparing
         if event.comparison is not None:
             self._take(event.comparison)
-        elif event.problem and self.state is None:
-            self.empty(f"{event.problem}\n\n{EMPTY}")
-        elif event.problem:
-            self.app.notify(event.problem, severity="error", markup=False)
-        elif self.comparing is None:
+        if event.problem:
+            self.clock.ignore(self)
+            if self.state is None:
+                self.empty(f"{event.problem}\n\n{EMPTY}")
+            else:
+                self.app.notify(f"{event.problem}; o opens another one", severity="error", markup=False)
+        elif self.state is None:
+            self.clock.ignore(self)
             self.empty(EMPTY)
-        if event.done and (self.state is None or self.state.comparison.over):
+        elif event.done and not self.state.wanted <= event.wanted:
+            self._poll_now()  # it was looked elsewhere meanwhile
+        elif event.done and self.state.comparison.over:
             self.clock.ignore(self)
 
     def _take(self, comparison: Comparison) -> None:
@@ -265,7 +276,7 @@ class CompareView(CompareMoves, Widget):
             self.set_class(is_wide, "-wide")
             self.refresh_bindings()
         notes = min(len(told(state.comparison)), MOST_NOTES[is_wide])
-        rows = max(1, min(len(state.order), height - 2 - notes - 1 - LEAST_PANE[is_wide]))
+        rows = max(1, min(len(state.order), height - 2 - notes - 1 - is_wide - LEAST_PANE[is_wide]))
         for kind, lines in ((CompareTable, rows + 1), (CompareNotes, notes)):
             widget = self.query_one(kind)
             if widget.styles.height is None or widget.styles.height.value != lines:

@@ -10,6 +10,7 @@ from cnntui.labs.bands import ACCURACY, METRICS, SMOOTHING, TRAIN_LOSS, Band
 from cnntui.labs.compare import CompareState
 from cnntui.labs.compare_words import letter
 from cnntui.labs.curves import loss_text
+from cnntui.labs.results import rounded
 from cnntui.ui.theme import Palette, ink, tint
 from cnntui.ui.widgets.chart import Area, Axes, Line, put_chart
 from cnntui.ui.widgets.compare_words import color_of, put_title
@@ -64,8 +65,8 @@ class CompareCurves(PaintedState[CompareState | None]):
         within = [y for i in full for points in (bands[i].low, bands[i].high) for _, y in points if _shown(y, state)]
         area = put_chart(canvas, top, canvas.height - top, lines, axes, colors, self.plain, within)
         if area is not None:
-            few_colors = colors.weak is not None or self.plain
-            put_bands(canvas, area, axes, [(bands[i], color_of(i, colors)) for i in full], colors, few_colors)
+            grounds = [(bands[i], tint(color_of(i, colors), colors, i == state.selected)) for i in full]
+            put_bands(canvas, area, axes, grounds, colors, colors.weak is not None or self.plain)
 
     def _put_legend(self, canvas: Canvas, state: CompareState, bands: dict[int, Band], colors: Palette) -> int:
         """The selected group's value, then those of the others; returns the lines used."""
@@ -97,7 +98,7 @@ def title(state: CompareState) -> str:
 
 def about(state: CompareState) -> str:
     """How it is drawn."""
-    words = ["by epoch", "mean of the seeds, ground from the least to the greatest"]
+    words = ["by epoch", "mean and range of the seeds"]
     if state.logarithmic:
         words.insert(1, "log")
     if state.metric == TRAIN_LOSS:
@@ -111,9 +112,11 @@ def about(state: CompareState) -> str:
 def _value(value: float, state: CompareState) -> str:
     if not isfinite(value):
         return "not a number"
-    if state.metric == ACCURACY:
-        return f"{min(value, 99.99) if value < 100 else value:.2f}"
-    return loss_text(value)
+    if state.metric != ACCURACY:
+        return loss_text(value)
+    # What is right and what is wrong add up to 100 as they are printed.
+    right = rounded((100 - value if state.logarithmic else value) / 100)
+    return f"{100 - float(right):.2f}" if state.logarithmic else right
 
 
 def _shown(value: float, state: CompareState) -> bool:
@@ -128,12 +131,12 @@ def _lonely(band: Band) -> bool:
 def put_bands(
     canvas: Canvas, area: Area, axes: Axes, bands: list[tuple[Band, str]], colors: Palette, in_glyphs: bool
 ) -> None:
-    """Shade the chart behind its curves, to half a row; with few colours, in dots beside them."""
+    """Lay grounds behind the curves of a chart, to half a row; with few colours, dots beside them."""
     halves: list[list[str | None]] = [[None] * area.width for _ in range(2 * area.height)]
-    for band, color in bands:
+    for band, ground in bands:
         for column, reach in enumerate(_reaches(band, area, axes)):
             for half in reach:
-                halves[half][column] = color
+                halves[half][column] = ground
     for row in range(area.height):
         for column in range(area.width):
             lower, upper = halves[2 * row][column], halves[2 * row + 1][column]
@@ -142,7 +145,7 @@ def put_bands(
 
 
 def _shade(
-    canvas: Canvas, x: int, y: int, upper: str | None, lower: str | None, colors: Palette, in_glyphs: bool
+    canvas: Canvas, x: int, y: int, above: str | None, below: str | None, colors: Palette, in_glyphs: bool
 ) -> None:
     if not (0 <= x < canvas.width and 0 <= y < canvas.height):
         return
@@ -151,7 +154,6 @@ def _shade(
         if glyph in BLANK:
             canvas.rows[y][x] = ("·", canvas.base + ink(colors.dim))
         return
-    above, below = (tint(color, colors) if color else None for color in (upper, lower))
     if glyph not in BLANK:
         canvas.rows[y][x] = (glyph, style + ink(None, above or below))
     elif above == below:

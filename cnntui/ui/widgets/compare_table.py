@@ -20,13 +20,15 @@ HEAD = 4  # columns of what is selected, and of the letter
 GAP = 2
 LABEL, SHORT_LABEL = 30, 10  # columns of what a configuration is called, at most and at least
 LEAST_BAR, MOST_BAR = 16, 60
-EIGHTHS = " ▏▎▍▌▋▊▉"
+SEEN = 2  # columns from which on a deviation is drawn
+BAR_WORDS = "┃ mean ├─┤ sd • seed"
 
 
 @dataclass(frozen=True)
 class Columns:
-    """How wide each part is; 0: it is left out. `short`: the differences without their intervals."""
+    """How wide each part is; 0: it is left out. `short`: differences without intervals; `few`: marks without words."""
 
+    title: str
     label: int
     params: int
     runs: int
@@ -34,6 +36,7 @@ class Columns:
     change: int
     bar: int
     short: bool
+    few: bool
 
 
 class CompareTable(PaintedState[CompareState | None]):
@@ -67,20 +70,20 @@ class CompareTable(PaintedState[CompareState | None]):
         if state is None:
             return
         rows = self._visible(state, max(1, canvas.height - 1))
-        columns = laid_out(state, rows, canvas.width)
+        columns = laid_out(state, rows, canvas.width, self._title(state, canvas.height - 1))
         self._scale = scale(state.comparison)
         self._put_heading(canvas, state, columns, colors)
         for y, index in enumerate(rows, start=1):
             self._put_row(canvas, y, state, index, columns, colors)
 
+    def _title(self, state: CompareState, room: int) -> str:
+        """What the rows are, in which order, and which of them are seen."""
+        count = len(state.order)
+        where = f" {self._first + 1}–{min(self._first + room, count)} of {count}" if room < count else ""
+        return ("best first" if state.best_first else "configuration") + where
+
     def _put_heading(self, canvas: Canvas, state: CompareState, columns: Columns, colors: Palette) -> None:
-        dim, count = ink(colors.dim), len(state.order)
-        room = canvas.height - 1
-        where = "" if room >= count else f" {self._first + 1}–{self._first + room} of {count}"
-        title = (
-            "best first" if state.best_first else "configuration" if columns.label >= len("configuration") else "what"
-        )
-        title += where
+        dim, title = ink(colors.dim), columns.title
         x = canvas.put(HEAD, 0, f"{title:<{columns.label}.{columns.label}}", dim)
         for text, width in (("parameters", columns.params), ("trained", -columns.runs), ("accuracy", columns.mean)):
             if width:
@@ -118,7 +121,7 @@ class CompareTable(PaintedState[CompareState | None]):
         x = part.put(HEAD, 0, f"{name:<{columns.label}}", ink(colors.accent if chosen else colors.text, bold=chosen))
         if columns.params:
             x = part.put(x, 0, f"{'':{GAP}}{group.params:>{columns.params},}", ink(colors.dim))
-        put_line(part, x + GAP, 0, runs_words(group), colors, color, columns.runs)
+        put_line(part, x + GAP, 0, runs_words(group, columns.few), colors, color, columns.runs)
         x += GAP + columns.runs
         if columns.mean:
             x = part.put(x + GAP, 0, f"{_mean(group):>{columns.mean}}", ink(colors.text, bold=True))
@@ -140,9 +143,6 @@ class CompareTable(PaintedState[CompareState | None]):
             self.post_message(self.Clicked(self.state.order[place]))
 
 
-BAR_WORDS = "mean ├ ± sd ┤ • seed"
-
-
 def _aligned(change: Line, width: int) -> Line:
     """Differences stand with their points one under the other."""
     (text, tone), *_ = change
@@ -158,46 +158,43 @@ def _mean(group: Group) -> str:
     return text if group.summary.sd is not None else text.removesuffix(" %") + " " * len(" ± 0.00") + " %"
 
 
-def laid_out(state: CompareState, rows: list[int], width: int) -> Columns:
-    """What there is room for: bars go first, then the intervals, then parameters, then the differences."""
+def laid_out(state: CompareState, rows: list[int], width: int, title: str) -> Columns:
+    """What there is room for: bars go first, then words, then parameters, then intervals, at last the differences."""
     comparison = state.comparison
     groups = [comparison.groups[i] for i in rows]
-    label = min(LABEL, max(len("configuration"), *(len(group.label) for group in comparison.groups)))
+    label = min(LABEL, max(len(title), *(len(group.label) for group in comparison.groups)))
     params = max(len("parameters"), *(len(f"{group.params:,}") for group in groups))
-    runs = max(len("trained"), *(sum(len(text) for text, _ in runs_words(group)) for group in groups))
     mean = max(len("accuracy"), *(len(_mean(group)) for group in groups))
-    changes = {
-        short: max(
-            len(f"beside a, {LEVEL} interval") if not short else len("baseline"),
-            *(
-                len(_aligned([interval_words(comparison.difference(group), short)], 0)[0][0])
-                for group in groups
-                if group is not comparison.reference
-            ),
-            0,
-        )
+    runs, few = (
+        max(len("trained"), *(sum(len(text) for text, _ in runs_words(group, short)) for group in groups))
         for short in (False, True)
-    }
-    alone = len(comparison.groups) == 1
-    full, short = (0, 0) if alone else (GAP + changes[False], GAP + changes[True])
-    spare = width - HEAD - label - GAP - runs - GAP - mean
-    bar = spare - GAP - params - full - GAP
-    if bar >= LEAST_BAR:
-        return Columns(label, params, runs, mean, max(0, full - GAP), min(MOST_BAR, bar), False)
-    for change, with_params, is_short in (
-        (full, True, False),
-        (full, False, False),
-        (short, True, True),
-        (short, False, True),
+    )
+    full, brief = (_change_width(comparison, groups, short) for short in (False, True))
+    for with_params, told, change in (
+        (params, runs, full),
+        (params, few, full),
+        (0, few, full),
+        (params, few, brief),
+        (0, few, brief),
+        (0, few, 0),
     ):
-        left = spare - change - (GAP + params if with_params else 0)
-        least = SHORT_LABEL - label
-        if left >= min(0, least):
+        used = HEAD + sum(GAP + part for part in (with_params, told, mean, change) if part)
+        spare = width - used - label
+        if spare >= 0 or spare + label >= SHORT_LABEL:
+            bar = spare - GAP if spare - GAP >= LEAST_BAR else 0
+            label += min(0, spare)
             return Columns(
-                label + min(0, left), params if with_params else 0, runs, mean, max(0, change - GAP), 0, is_short
+                title, label, with_params, told, mean, change, min(MOST_BAR, bar), change == brief, told < runs
             )
-    left = spare + label - SHORT_LABEL
-    return Columns(SHORT_LABEL, 0, runs if left >= 0 else 4, mean, 0, 0, True)
+    return Columns(title, max(1, width - HEAD - GAP - few), 0, few, 0, 0, 0, True, True)
+
+
+def _change_width(comparison: Comparison, groups: list[Group], short: bool) -> int:
+    if len(comparison.groups) == 1:
+        return 0
+    changes = [interval_words(comparison.difference(group), short) for group in groups]
+    title = len("baseline" if short else f"beside a, {LEVEL} interval")
+    return max([title, *(len(_aligned([change], 0)[0][0]) for change in changes)])
 
 
 def put_bar(
@@ -221,25 +218,20 @@ def put_bar(
     def place(share: float) -> float:
         return max(0.0, min(1.0, (share - low) / (high - low))) * room
 
-    full = place(found.mean)
-    on, off = ink(colors.background, color), ink(colors.text)
+    def mark(share: float, glyph: str, style: Style) -> None:
+        canvas.put(x + min(room - 1, int(place(share))), 0, glyph, style)
 
-    def mark(at: float, glyph: str, style: Style | None = None) -> None:
-        column = min(room - 1, int(at))
-        canvas.put(x + column, 0, glyph, (on if column < int(full) and not plain else style or off))
-
-    canvas.put(x, 0, ("#" if plain else "█") * int(full), ink(color))
-    if not plain and int(full) < room:
-        canvas.put(x + int(full), 0, EIGHTHS[int(full % 1 * 8)], ink(color))
+    line, own = ink(colors.text), ink(color, bold=True)
+    full = int(place(found.mean))
+    canvas.put(x, 0, ("=" if plain else "━") * full, own)
     reference = comparison.reference.summary
     if reference is not None and reference is not found:
-        mark(place(reference.mean), "|" if plain else "│", ink(colors.dim))
-    if found.sd is not None:
-        first, last = place(found.mean - found.sd), place(found.mean + found.sd)
-        for column in range(int(first), min(room - 1, int(last)) + 1):
-            mark(column, "-" if plain else "─")
-        if int(last) > int(first):
-            mark(first, "├")
-            mark(last, "┤")
-        for accuracy in group.accuracies:
-            mark(place(accuracy), "o" if plain else "•")
+        mark(reference.mean, "|" if plain else "│", ink(colors.dim))
+    if found.sd is not None and place(found.mean + found.sd) - place(found.mean - found.sd) >= SEEN:
+        last = int(place(found.mean + found.sd))
+        canvas.put(x + full, 0, ("-" if plain else "─") * (last - full), line)
+        mark(found.mean - found.sd, "├", line)
+        mark(found.mean + found.sd, "┤", line)
+    for accuracy in group.accuracies:
+        mark(accuracy, "o" if plain else "•", line)
+    mark(found.mean, "#" if plain else "┃", own)
