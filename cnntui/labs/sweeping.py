@@ -24,11 +24,16 @@ def plan_table(plan: Plan) -> Table:
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for title, side in (("configuration", "left"), ("parameters", "right"), ("layers", "left")):
-        table.add_column(title, justify="right" if side == "right" else "left", overflow="ellipsis", no_wrap=True)
-    for number, one in enumerate(plan.configurations):
-        words = [one.label + " (baseline)" * (number == plan.baseline and one.label != "baseline"), f"{one.params:,}"]
-        table.add_row(*map(Text, [*words, "; ".join(one.written)]), style="bold" if number == plan.baseline else None)
+    names = [
+        one.label + " (baseline)" * (number == plan.baseline and one.label != "baseline")
+        for number, one in enumerate(plan.configurations)
+    ]
+    table.add_column("configuration", no_wrap=True)
+    table.add_column("parameters", justify="right", no_wrap=True)
+    table.add_column("layers")
+    for number, (name, one) in enumerate(zip(names, plan.configurations, strict=True)):
+        style = "bold" if number == plan.baseline else None
+        table.add_row(*map(Text, (name, f"{one.params:,}", "; ".join(one.written))), style=style)
     return table
 
 
