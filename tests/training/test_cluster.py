@@ -108,15 +108,21 @@ def test_submitits_local_executor_trains_a_sweep_as_by_hand() -> None:
 
 
 def test_a_job_that_is_preempted_loses_its_node_or_is_ended_by_slurm_goes_on_from_its_checkpoint(slurm: Slurm) -> None:
-    directory = a_sweep("epochs = 20", "[vary]\nepochs = [20, 1]")
+    directory = a_sweep("epochs = 30", "[vary]\nepochs = [30, 1]")
     first, second = runs_of(directory)
-    asked = parse_options("partition=gpu,gres=gpu:a100:1,time=1:30:00,parallel=1,nodelist=a1,a2,exclusive")
+    asked = parse_options(
+        "partition=gpu,gres=gpu:a100:1,time=1:30:00,parallel=1,cpus_per_task=2,nodelist=a1,a2,exclusive"
+    )
     told = submit(directory, asked)
     assert told.jobs == {first.name: "1000_0", second.name: "1000_1"}
     script = options(slurm.script("1000"))
     expected = {"partition": "gpu", "gres": "gpu:a100:1", "time": "90", "array": "0-1%1", "requeue": "", "nodes": "1"}
     expected |= {"signal": "USR2@90", "job-name": "small", "nodelist": "a1,a2", "exclusive": "", "open-mode": "append"}
     assert expected.items() <= script.items()
+    assert (
+        f" --cpus-per-task=2 {sys.executable} -P -u -m submitit.core._submit {directory / 'slurm'}\n"
+        in slurm.script("1000")
+    )
     for job, run in (("1000_0", first), ("1000_1", second)):
         pickled = JobPaths(directory / "slurm", job).submitted_pickle
         payload = DelayedSubmission.load(pickled)
@@ -144,7 +150,7 @@ def test_a_job_that_is_preempted_loses_its_node_or_is_ended_by_slurm_goes_on_fro
     assert (view.label, view.exit and view.exit.code) == ("stopped", 0)
     assert view.checkpoint is not None
     came = view.checkpoint.step
-    assert f"stopped at step {came} of 1800" in view.message
+    assert f"stopped at step {came} of 2700" in view.message
 
     wait(reader, trains(2))
     slurm.kill("1000_0")

@@ -201,14 +201,11 @@ def submit(directory: Path, options: Mapping[str, str], executor: Any = None) ->
             missing.setdefault(_ranks(view.spec), []).append(run)
     jobs: dict[str, str] = {}
     for ranks, runs in missing.items():
-        executor.update_parameters(
-            **{
-                **parameters,
-                **needs_of(ranks, parameters),
-                "job_name": parameters.get("job_name", sweep.name),
-                "additional_parameters": {"requeue": True},  # of whose node failed, too, whatever the cluster's habit
-            }
-        )
+        asked = {"job_name": sweep.name, **parameters, **needs_of(ranks, parameters)}
+        if "cpus_per_task" in asked:  # since Slurm 22.05 srun does not take it over from sbatch
+            asked["srun_args"] = [f"--cpus-per-task={asked['cpus_per_task']}"]
+        # requeue: of whose node failed, too, whatever the cluster's habit is.
+        executor.update_parameters(**asked, additional_parameters={"requeue": True})
         jobs |= _submit(executor, runs)
         if executor.name() == "slurm":
             _remember(directory, jobs)
