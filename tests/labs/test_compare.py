@@ -23,7 +23,7 @@ from cnntui.runs.places import SWEEP
 from cnntui.runs.spec import Status, lock_of, read_json
 from cnntui.runs.sweeps.directory import read_sweep
 from cnntui.runs.sweeps.plan import SweepError
-from tests.ui.swept import EPOCHS, GOING, KILLED, STEPS, TRAINED, WAITING, accuracy, design, write_swept
+from tests.ui.swept import EPOCHS, GOING, KILLED, STEPS, TRAINED, WAITING, accuracy, design, write_log, write_swept
 
 MIXED = {"depth 4": (TRAINED, TRAINED, GOING), "depth 8": (TRAINED, KILLED, WAITING)}
 
@@ -248,6 +248,17 @@ def test_a_run_that_is_over_is_not_read_again_until_it_is_resumed(tmp_path: Path
     assert not result.failed
     assert result.view.state == "training"
     assert [step for step, _ in result.view.test_accuracy] == [STEPS], "what came after the checkpoint does not count"
+
+
+def test_a_run_that_ends_counts_with_its_last_test_wherever_one_looks(tmp_path: Path) -> None:
+    directory = write_swept(tmp_path, MIXED)
+    runs = Comparing(sweep=directory)
+    going = runs.poll().groups[2].results[2]
+    assert going.so_far == accuracy("depth 4", 2, EPOCHS * 3 // 4)
+    log = going.view.directory / "events.1.jsonl"
+    log.unlink()
+    write_log(going.view.directory, "depth 4", 2)
+    assert runs.glance().groups[2].results[2].accuracy == accuracy("depth 4", 2, EPOCHS)
 
 
 def test_runs_that_vanish_are_told_and_the_rest_stands(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ class Columns:
     bar: int
     short: bool
     few: bool
+    spread: bool = False  # whether a mean has a deviation
 
 
 class CompareTable(PaintedState[CompareState | None]):
@@ -124,7 +125,7 @@ class CompareTable(PaintedState[CompareState | None]):
         put_line(part, x + GAP, 0, runs_words(group, columns.few), colors, color, columns.runs)
         x += GAP + columns.runs
         if columns.mean:
-            x = part.put(x + GAP, 0, f"{_mean(group):>{columns.mean}}", ink(colors.text, bold=True))
+            x = part.put(x + GAP, 0, f"{_mean(group, columns.spread):>{columns.mean}}", ink(colors.text, bold=True))
         if columns.change:
             change = (
                 [("baseline", "bold")] if is_baseline else [interval_words(comparison.difference(group), columns.short)]
@@ -150,12 +151,13 @@ def _aligned(change: Line, width: int) -> Line:
     return [(f"{value:>6}{space}{rest}", tone)] if value and value[0] in "+−0" else [(text, tone)]
 
 
-def _mean(group: Group) -> str:
-    """Numbers with and without a deviation stand one under the other."""
+def _mean(group: Group, spread: bool) -> str:
+    """Means with and without a deviation stand one under the other, where any has one (`spread`)."""
+    gap = " " * len(" ± 0.00") if spread else ""
     if group.summary is None:
-        return f"{'–':>5}" + " " * len(" ± 0.00 %")
+        return f"–   {gap}  "
     text = mean_text(group.summary)
-    return text if group.summary.sd is not None else text.removesuffix(" %") + " " * len(" ± 0.00") + " %"
+    return text if group.summary.sd is not None else text.removesuffix(" %") + gap + " %"
 
 
 def laid_out(state: CompareState, rows: list[int], width: int, title: str) -> Columns:
@@ -164,7 +166,8 @@ def laid_out(state: CompareState, rows: list[int], width: int, title: str) -> Co
     groups = [comparison.groups[i] for i in rows]
     label = min(LABEL, max(len(title), *(len(group.label) for group in comparison.groups)))
     params = max(len("parameters"), *(len(f"{group.params:,}") for group in groups))
-    mean = max(len("accuracy"), *(len(_mean(group)) for group in groups))
+    spread = any(group.summary is not None and group.summary.sd is not None for group in groups)
+    mean = max(len("accuracy"), *(len(_mean(group, spread)) for group in groups))
     runs, few = (
         max(len("trained"), *(sum(len(text) for text, _ in runs_words(group, short)) for group in groups))
         for short in (False, True)
