@@ -207,7 +207,7 @@ def test_intervals_are_marked_where_zero_lies_outside() -> None:
 
 
 def test_what_is_different_is_told_once_and_layers_as_lines(mixed: CompareState) -> None:
-    text = said(account(mixed.select(2), 60))
+    text = said(account(mixed.select(2).next_seed(1), 60))
     assert "depth 8  beside depth 2" in text
     assert "depth          2 → 8" in text
     assert "parameters     2,650 → 16,570  × 6.25" in text

@@ -143,6 +143,8 @@ async def test_failed_runs_are_shown_and_never_averaged_over(root: Path) -> None
         assert "1/3 ✗ 1 failed · 1 waiting  95.00" in row(view, "depth 8")
         assert "✗ depth 8, seed 1, is in no mean: crashed: killed by SIGKILL" in text(view, CompareNotes)
         await pressed(pilot, "down", "down")
+        assert "✗ seed 1 crashed: killed by SIGKILL" in text(view, CompareAccount)
+        await pressed(pilot, "right")
         account = text(view, CompareAccount)
         assert "✗ crashed" in account
         assert "· waiting" in account

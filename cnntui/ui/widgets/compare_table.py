@@ -26,7 +26,10 @@ BAR_WORDS = "┃ mean ├─┤ sd • seed"
 
 @dataclass(frozen=True)
 class Columns:
-    """How wide each part is; 0: it is left out. `short`: differences without intervals; `few`: marks without words."""
+    """How wide each part is; 0: it is left out.
+
+    `short`: differences without intervals; `few`: marks without words; `spread`: whether any mean has a deviation.
+    """
 
     title: str
     label: int
@@ -37,7 +40,7 @@ class Columns:
     bar: int
     short: bool
     few: bool
-    spread: bool = False  # whether a mean has a deviation
+    spread: bool
 
 
 class CompareTable(PaintedState[CompareState | None]):
@@ -78,13 +81,14 @@ class CompareTable(PaintedState[CompareState | None]):
             self._put_row(canvas, y, state, index, columns, colors)
 
     def _title(self, state: CompareState, room: int) -> str:
-        """What the rows are, in which order, and which of them are seen."""
+        """What the rows are, or in which order; and which of them are seen."""
         count = len(state.order)
         where = f" {self._first + 1}–{min(self._first + room, count)} of {count}" if room < count else ""
         return ("best first" if state.best_first else "configuration") + where
 
     def _put_heading(self, canvas: Canvas, state: CompareState, columns: Columns, colors: Palette) -> None:
         dim, title = ink(colors.dim), columns.title
+        title = title if len(title) <= columns.label else title.partition(" ")[2] or "config."
         x = canvas.put(HEAD, 0, f"{title:<{columns.label}.{columns.label}}", dim)
         for text, width in (("parameters", columns.params), ("trained", -columns.runs), ("accuracy", columns.mean)):
             if width:
@@ -186,10 +190,9 @@ def laid_out(state: CompareState, rows: list[int], width: int, title: str) -> Co
         if spare >= 0 or spare + label >= SHORT_LABEL:
             bar = spare - GAP if spare - GAP >= LEAST_BAR else 0
             label += min(0, spare)
-            return Columns(
-                title, label, with_params, told, mean, change, min(MOST_BAR, bar), change == brief, told < runs
-            )
-    return Columns(title, max(1, width - HEAD - GAP - few), 0, few, 0, 0, 0, True, True)
+            bar = min(MOST_BAR, bar)
+            return Columns(title, label, with_params, told, mean, change, bar, change == brief, told < runs, spread)
+    return Columns(title, max(1, width - HEAD - GAP - few), 0, few, 0, 0, 0, True, True, spread)
 
 
 def _change_width(comparison: Comparison, groups: list[Group], short: bool) -> int:
