@@ -37,7 +37,7 @@ class CompareHead(PaintedState[CompareState | None]):
 
 
 class CompareNotes(PaintedState[CompareState | None]):
-    """What failed, what is missing, what cannot be compared; where it is `roomy`, what the marks say. As tall as it is made."""
+    """What failed, what is missing, what cannot be compared; where it is `roomy`, what the marks say."""
 
     DEFAULT_CSS = "CompareNotes { height: 0; margin: 0 1; }"
 

@@ -83,7 +83,8 @@ class CompareTable(PaintedState[CompareState | None]):
     def _title(self, state: CompareState, room: int) -> str:
         """What the rows are, or in which order; and which of them are seen."""
         count = len(state.order)
-        where = f" {self._first + 1}–{min(self._first + room, count)} of {count}" if room < count else ""
+        seen = f"{self._first + 1}–{self._first + room}" if room > 1 else f"{self._first + 1}"
+        where = f" {seen} of {count}" if room < count else ""
         return ("best first" if state.best_first else "configuration") + where
 
     def _put_heading(self, canvas: Canvas, state: CompareState, columns: Columns, colors: Palette) -> None:
