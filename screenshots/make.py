@@ -62,11 +62,34 @@ def trained(net: str, data: str, epochs: int) -> Path:
     return directory
 
 
+def swept() -> Path:
+    """A finished sweep of the depths, two runs at once."""
+    import time
+
+    from cnntui.labs.comparison import Comparing
+    from cnntui.runs.launch import start
+    from cnntui.runs.sweeps.directory import prepare, read_sweep
+    from cnntui.runs.sweeps.file import load_design
+
+    directory = prepare(load_design("depth", {"epochs": 8}).plan())
+    waiting = read_sweep(directory).directories(directory)
+    runs, until = Comparing(sweep=directory), time.monotonic() + TRAIN_SECONDS
+    while not (found := runs.glance()).over and time.monotonic() < until:
+        going = sum(not result.view.ended and result.view.state != "waiting" for result in found.results)
+        for run in waiting[: 2 - going]:
+            start(run)
+            waiting.remove(run)
+        time.sleep(0.5)
+    if found.failed or not found.over:
+        raise SystemExit("the sweep for the screenshot did not end well")
+    return directory
+
+
 async def main() -> None:
     """All of them."""
     from cnntui.labs.build import open_net
     from cnntui.labs.lesson import find_lesson
-    from cnntui.labs.wish import Wish
+    from cnntui.labs.wish import Picked, Wish
     from cnntui.runs.places import data_root, has_mnist
 
     with tempfile.TemporaryDirectory() as state:
@@ -93,6 +116,9 @@ async def main() -> None:
         await shoot("explore-layer", "explore", into, explore=Wish(str(run)))
         await shoot("explore-cell", "explore", [*into, "enter"], explore=Wish(str(run)))
         await shoot("explore-80x24", "explore", ["right", "right"], (80, 24), explore=Wish(str(run)))
+        sweep = Picked(sweep=swept())
+        await shoot("compare", "compare", ["down"], compare=sweep)
+        await shoot("compare-80x24", "compare", ["down", "tab"], (80, 24), compare=sweep)
 
 
 if __name__ == "__main__":

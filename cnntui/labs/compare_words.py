@@ -117,11 +117,13 @@ def told(comparison: Comparison) -> list[Line]:
         whose = Counter(group.label for group, _ in failed)
         which = ", ".join(f"{label} ({count})" if count > 1 else label for label, count in whose.items())
         lines.append([(f"✗ {len(failed)} runs failed, and are in no mean: {which}", "error")])
-    lines += [[(f"! {text}", "more")] for text in cautions(comparison)]
-    if comparison.has_findings:
-        name = comparison.reference.label
-        lines.append([(f"{BETTER} better, {WORSE} worse than {name}: zero lies outside of the interval", "dim")])
-    return lines
+    return lines + [[(f"! {text}", "more")] for text in cautions(comparison)]
+
+
+def marks(comparison: Comparison) -> list[Line]:
+    """What the marks at the differences say, where there are any."""
+    words = f"{BETTER} better, {WORSE} worse than {comparison.reference.label}: zero lies outside of the interval"
+    return [[(words, "dim")]] if comparison.has_findings else []
 
 
 # -- the selected group
@@ -136,7 +138,8 @@ def account(state: CompareState, width: int) -> list[Line]:
         lines = [[*head, ("  the baseline", "dim")], *_facts(group)]
     else:
         lines = [[*head, (f"  beside {reference.label}", "dim")], *_differences(comparison, group)]
-    return [*lines, [], *_runs(state), *_why(group, width)]
+    failed: list[Line] = [[], *_why(state, width)] if group.failed else []
+    return [*lines, [], *_runs(state), *failed]
 
 
 def _facts(group: Group) -> Iterator[Line]:
@@ -144,7 +147,7 @@ def _facts(group: Group) -> Iterator[Line]:
     spec = group.spec
     yield _setting("parameters", f"{group.params:,}")
     yield _setting("trained with", f"{spec.optimizer}, lr {spec.lr:g}, {spec.schedule}")
-    yield _setting("for", f"{spec.epochs} epoch{'s' * (spec.epochs > 1)} of {group.data}, batches of {spec.batch_size}")
+    yield _setting("for", f"{spec.epochs} epoch{'s' * (spec.epochs > 1)}, batches of {spec.batch_size}")
     for place, text in enumerate(network_text(spec.network)):
         yield _setting("layers" if not place else "", text)
 
@@ -214,7 +217,7 @@ def _runs(state: CompareState) -> Iterator[Line]:
             (f"{_time(result.view):>8}  ", "text"),
             ((result.view.status.device if result.view.status else None) or "", "dim"),
         ]
-    yield [(f"  {'← → another seed, ' if len(state.group.results) > 1 else ''}enter explores it, t watches it", "dim")]
+    yield [(f"  {'← → seed   ' if len(state.group.results) > 1 else ''}enter explore   t watch", "dim")]
 
 
 def _time(view: RunView) -> str:
@@ -222,11 +225,10 @@ def _time(view: RunView) -> str:
     return duration(view.tests[-1].t) if view.tests else ""
 
 
-def _why(group: Group, width: int) -> Iterator[Line]:
-    """How each run that failed ended, and where it told more."""
-    for result in group.failed:
-        yield []
-        for text in wrap(f"✗ seed {result.seed} {result.why}", max(10, width)):
-            yield [(text, "error")]
-        for text in wrap(f"its log: {result.view.directory}/stderr.log", max(10, width)):
-            yield [(text, "dim")]
+def _why(state: CompareState, width: int) -> Iterator[Line]:
+    """How each run that failed ended; of the one that is looked at, where it told more."""
+    for result in state.group.failed:
+        yield from ([(text, "error")] for text in wrap(f"✗ seed {result.seed} {result.why}", max(10, width)))
+        if result is state.result:
+            where = f"its log: {result.view.directory}/stderr.log"
+            yield from ([(text, "dim")] for text in wrap(where, max(10, width), break_on_hyphens=False))

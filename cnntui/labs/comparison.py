@@ -168,7 +168,9 @@ class Comparing:
         self._readers = {run: RunReader(run) for run in runs}
         self._views: dict[Path, RunView] = {}
         self._stamps: dict[Path, int] = {}
-        self._read: dict[Path, None] = {}  # those whose logs were read, the one that was longest ago first
+        self._read: dict[
+            Path, int
+        ] = {}  # those whose logs were read, the one wanted longest ago first; and their stamps
         self._last: Comparison | None = None
         self._written = 0
         if sweep is not None:
@@ -189,7 +191,8 @@ class Comparing:
         if self.directory is not None and _stamp(self.directory / SWEEP) != self._written:
             self._take_sweep(self.directory)
         for run in self._readers:
-            if runs is None or run in runs:
+            # Once read, a log is read on: an older accuracy is not to be taken for the last one.
+            if runs is None or run in runs or run in self._read:
                 self._poll(run, seconds)
             else:
                 self._glance(run)
@@ -210,7 +213,7 @@ class Comparing:
         self.runs = self.sweep.directories(directory)
         readers = {run: self._readers.get(run) or _reader(run) for run in self.runs}
         self._readers = {run: reader for run, reader in readers.items() if reader is not None}
-        self._read = {run: None for run in self._read if run in self._readers}
+        self._read = {run: stamp for run, stamp in self._read.items() if run in self._readers}
         self._last = None
         if not self._readers:
             raise SweepError(f"none of the {len(self.runs)} runs of {directory} is there any more: run the sweep again")
@@ -222,18 +225,16 @@ class Comparing:
             self._views[run] = self._readers[run].glance()
 
     def _poll(self, run: Path, seconds: float) -> None:
-        reader = self._readers[run]
-        if run in self._read:
-            self._glance(run)  # one that is over may have been resumed
-        if run not in self._read or reader.more or not self._views[run].over:
-            self._stamps[run] = _stamp(run)
+        reader, stamp = self._readers[run], _stamp(run)
+        is_read = run in self._read and stamp == self._read[run] and self._views[run].over and not reader.more
+        if not is_read:
+            self._read[run] = self._stamps[run] = stamp
             self._views[run] = reader.poll(seconds)
-        self._read.pop(run, None)
-        self._read[run] = None
 
     def _forget(self, wanted: Collection[Path]) -> None:
-        """Keep no more curves than can be: not those that were asked for the longest time ago."""
+        """Keep no more curves than can be: not those that were wanted the longest time ago."""
         unwanted = [run for run in self._read if run not in wanted]
+        self._read = {run: self._read[run] for run in (*unwanted, *(run for run in self._read if run in wanted))}
         for run in unwanted[: max(0, len(self._read) - MOST_READ)]:
             del self._read[run]
             if (reader := _reader(run)) is not None:

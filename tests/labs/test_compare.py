@@ -23,7 +23,7 @@ from cnntui.runs.places import SWEEP
 from cnntui.runs.spec import Status, lock_of, read_json
 from cnntui.runs.sweeps.directory import read_sweep
 from cnntui.runs.sweeps.plan import SweepError
-from tests.ui.swept import EPOCHS, GOING, KILLED, STEPS, TRAINED, WAITING, accuracy, design, write_swept
+from tests.ui.swept import EPOCHS, GOING, KILLED, STEPS, TRAINED, WAITING, accuracy, design, write_log, write_swept
 
 MIXED = {"depth 4": (TRAINED, TRAINED, GOING), "depth 8": (TRAINED, KILLED, WAITING)}
 
@@ -207,14 +207,14 @@ def test_intervals_are_marked_where_zero_lies_outside() -> None:
 
 
 def test_what_is_different_is_told_once_and_layers_as_lines(mixed: CompareState) -> None:
-    text = said(account(mixed.select(2), 60))
+    text = said(account(mixed.select(2).next_seed(1), 60))
     assert "depth 8  beside depth 2" in text
     assert "depth          2 → 8" in text
     assert "parameters     2,650 → 16,570  × 6.25" in text
     assert "− ( conv 16 same; relu ) x2\n" in text
     assert "+ ( conv 16 same; relu ) x8\n" in text
     assert "✗ seed 1 crashed: killed by SIGKILL" in text
-    assert "stderr.log" in text
+    assert "/stderr.log" in text.replace("\n", ""), "of the one that is looked at"
     assert f"{accuracy('depth 8', 0, EPOCHS):.2%}".replace("%", " %") in text
     base = said(account(mixed, 60))
     assert "the baseline" in base
@@ -248,6 +248,17 @@ def test_a_run_that_is_over_is_not_read_again_until_it_is_resumed(tmp_path: Path
     assert not result.failed
     assert result.view.state == "training"
     assert [step for step, _ in result.view.test_accuracy] == [STEPS], "what came after the checkpoint does not count"
+
+
+def test_a_run_that_ends_counts_with_its_last_test_wherever_one_looks(tmp_path: Path) -> None:
+    directory = write_swept(tmp_path, MIXED)
+    runs = Comparing(sweep=directory)
+    going = runs.poll().groups[2].results[2]
+    assert going.so_far == accuracy("depth 4", 2, EPOCHS * 3 // 4)
+    log = going.view.directory / "events.1.jsonl"
+    log.unlink()
+    write_log(going.view.directory, "depth 4", 2)
+    assert runs.glance().groups[2].results[2].accuracy == accuracy("depth 4", 2, EPOCHS)
 
 
 def test_runs_that_vanish_are_told_and_the_rest_stands(tmp_path: Path) -> None:

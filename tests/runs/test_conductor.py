@@ -171,6 +171,22 @@ def test_an_earlier_request_to_stop_is_not_for_the_next_conductor(sweep: Path) -
     assert [last_attempt(run) for run in runs_of(sweep)] == [1, 1, 1]
 
 
+def test_a_run_on_another_host_is_waited_for_but_takes_no_slot(sweep: Path) -> None:
+    foreign, *others = runs_of(sweep)
+    lock_of(foreign, 1).touch()
+    status = Status(state="training", host="a-cluster-node", step=1, steps=46)
+    (foreign / "status.json").write_bytes(msgspec.json.encode(status))
+
+    def train(run: Path, attempt: int, environment: Mapping[str, str]) -> None:
+        end(run, attempt)
+        if run == others[-1]:
+            end(foreign)
+
+    Turns(sweep, 1, 1, start=train).conduct()
+    assert ended(sweep).message == ""
+    assert [last_attempt(run) for run in runs_of(sweep)] == [1, 1, 1]
+
+
 # -- runs that cannot be
 
 

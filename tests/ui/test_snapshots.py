@@ -13,11 +13,12 @@ from cnntui.core.notation import parse
 from cnntui.labs.build import open_net
 from cnntui.labs.lesson import find_lesson
 from cnntui.labs.watching import PANELS
-from cnntui.labs.wish import Wish
+from cnntui.labs.wish import Picked, Wish
 from cnntui.ui.app import CnntuiApp
 from cnntui.ui.views.convolve import ConvolveView
 from tests.ui.explored import write_explored
 from tests.ui.helpers import SIZES, make_live, write_run
+from tests.ui.swept import GOING, KILLED, TRAINED, WAITING, design, write_swept
 
 IDS = [name.split()[0] for name in PANELS.values()]
 pytestmark = pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the snapshots are of Python 3.11")
@@ -314,6 +315,50 @@ def test_explore_in_the_light(snap_compare: Any, size: str, tmp_path: Path) -> N
     app = CnntuiApp("explore", explore=Wish(str(write_explored(tmp_path))))
     app.theme = "cnntui-light"
     assert snap_compare(app, terminal_size=SIZES[size], run_before=one_by_one("right", "right"))
+
+
+COMPARED = {"depth 4": (TRAINED, TRAINED, GOING), "depth 8": (TRAINED, KILLED, WAITING)}
+
+
+@sizes
+def test_compare(snap_compare: Any, size: str, tmp_path: Path) -> None:
+    app = CnntuiApp("compare", compare=Picked(write_swept(tmp_path)))
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=one_by_one("down", "right"))
+
+
+@sizes
+def test_compare_what_goes_on(snap_compare: Any, size: str, tmp_path: Path) -> None:
+    app = CnntuiApp("compare", compare=Picked(write_swept(tmp_path, COMPARED)))
+    keys = ("down", "g", "full_stop", "comma", "comma")
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=one_by_one(*keys))
+
+
+def test_compare_what_is_different(snap_compare: Any, tmp_path: Path) -> None:
+    app = CnntuiApp("compare", compare=Picked(write_swept(tmp_path, COMPARED)))
+    assert snap_compare(app, terminal_size=(80, 24), run_before=one_by_one("down", "tab"))
+
+
+def test_compare_many(snap_compare: Any, tmp_path: Path) -> None:
+    plan = design(2, {str(depth): depth for depth in range(1, 25)})
+    app = CnntuiApp("compare", compare=Picked(write_swept(tmp_path, plan=plan)))
+    assert snap_compare(app, terminal_size=(120, 40), run_before=one_by_one(*["pagedown"] * 2, "m"))
+
+
+@sizes
+def test_compare_in_glyphs(snap_compare: Any, size: str, tmp_path: Path) -> None:
+    app = CnntuiApp("compare", compare=Picked(write_swept(tmp_path)))
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=one_by_one("down", "v"))
+
+
+def test_compare_in_the_light(snap_compare: Any, tmp_path: Path) -> None:
+    app = CnntuiApp("compare", compare=Picked(write_swept(tmp_path)))
+    app.theme = "cnntui-light"
+    assert snap_compare(app, terminal_size=(120, 40), run_before=one_by_one("down"))
+
+
+@sizes
+def test_compare_nothing(snap_compare: Any, size: str) -> None:
+    assert snap_compare(CnntuiApp("compare"), terminal_size=SIZES[size], run_before=pressing())
 
 
 def test_light(snap_compare: Any) -> None:

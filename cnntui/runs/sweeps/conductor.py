@@ -84,7 +84,8 @@ def conducting(directory: Path) -> Conducting | None:
 def conduct(directory: Path, slots: int | None = None, need: int | None = None) -> None:
     """Start a conductor: it trains what is not trained, so many runs at once. It outlives this process and its terminal.
 
-    Returns when it works. Runs that are going already, of a conductor that was killed or begun by hand, count in `slots`.
+    Returns when it works. Runs that go already, of a conductor that was killed or begun by hand, count in `slots`. With
+    another number of slots each has another number of threads, and what they add up may round otherwise.
 
     Args:
         directory: of the sweep.

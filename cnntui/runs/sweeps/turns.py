@@ -42,17 +42,21 @@ Start = Callable[[Path, int, Mapping[str, str]], None]
 
 @dataclass
 class Going:
-    """A run that has slots at `place`, one a rank: `told`, why it was told to end; `promised` bytes it has not yet taken."""
+    """A run that has slots at `place`, one a rank; none of them where another host trains it.
+
+    `told`: why it was told to end. `promised`: bytes of a GPU that it has not yet taken.
+    """
 
     reader: RunReader
     place: str
     promised: int = 0
     told: str = ""
+    elsewhere: bool = False
 
     @property
     def slots(self) -> int:
         """How many it has."""
-        return ranks_of(self.reader.spec)
+        return 0 if self.elsewhere else ranks_of(self.reader.spec)
 
 
 class Turns:
@@ -186,7 +190,8 @@ class Turns:
             return ""
         view = reader.glance()
         if view.state != "waiting" and occupies(view):
-            self.going[run] = Going(reader, self.places.get(run.name, ""))
+            elsewhere = view.status is not None and view.status.host != self.state.host
+            self.going[run] = Going(reader, self.places.get(run.name, ""), elsewhere=elsewhere)
         elif not view.trained:
             if view.ended and view.state != "finished" and not was_killed(view):
                 self.retried.add(run)

@@ -15,7 +15,6 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from cnntui.labs.compare import CURVES, DIFFERENCES, CompareState
-from cnntui.labs.compare_words import told
 from cnntui.labs.comparison import Comparing, Comparison
 from cnntui.labs.statistics import difference
 from cnntui.labs.wish import Picked
@@ -36,13 +35,16 @@ POLL_SECONDS = 2.0
 WIDE = (100, 26)  # columns and lines from which on both panes are seen
 LEAST_PANE = {True: 16, False: 9}  # lines of the panes, both of them or one, before the table has more rows
 MOST_NOTES = {True: 4, False: 2}
+SMALL = 8  # lines below which the table alone is seen
 EMPTY = """Nothing to compare yet.
 
-A sweep trains one thing in several ways, each with several seeds, and tells what made a difference:
+A sweep trains one thing in several ways, each with several seeds,
+and tells what made a difference:
+
     cnntui sweep depth
 
-  o   choose a sweep, once there is one
-  r   pick some runs: those that differ in their seed alone are taken together
+o   choose a sweep, once there is one
+r   pick runs: those that differ in the seed alone are one row
 """
 
 
@@ -133,7 +135,7 @@ class CompareView(CompareMoves, Widget):
         """The table, under it the curves beside what is different."""
         yield CompareHead(None)
         yield CompareTable()
-        yield CompareNotes(None)
+        yield CompareNotes()
         with Horizontal():
             yield CompareCurves()
             yield CompareAccount()
@@ -275,9 +277,12 @@ class CompareView(CompareMoves, Widget):
         if is_wide != self.has_class("-wide"):
             self.set_class(is_wide, "-wide")
             self.refresh_bindings()
-        notes = min(len(told(state.comparison)), MOST_NOTES[is_wide])
-        rows = max(1, min(len(state.order), height - 2 - notes - 1 - is_wide - LEAST_PANE[is_wide]))
-        for kind, lines in ((CompareTable, rows + 1), (CompareNotes, notes)):
+        head = 2 if height >= SMALL else 0
+        under = self.query_one(CompareNotes)
+        under.roomy = is_wide
+        notes = min(len(under.lines(state)), MOST_NOTES[is_wide])
+        rows = max(1, min(len(state.order), height - head - notes - 1 - is_wide - LEAST_PANE[is_wide]))
+        for kind, lines in ((CompareHead, head), (CompareTable, rows + 1), (CompareNotes, notes)):
             widget = self.query_one(kind)
             if widget.styles.height is None or widget.styles.height.value != lines:
                 widget.styles.height = lines

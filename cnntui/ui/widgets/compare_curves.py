@@ -18,9 +18,6 @@ from cnntui.ui.widgets.painted import Canvas, PaintedState
 
 FEW = 6  # groups whose bands and lines are all drawn in full colour
 LEGEND = 2  # lines of values
-SOON = "tested at the end of each epoch: not yet"
-NONE = "no curve yet: its runs wait for their turn"
-ALL_OUT = "every curve is left out: x brings one back"
 BLANK = " \N{BRAILLE PATTERN BLANK}"
 
 
@@ -41,8 +38,7 @@ class CompareCurves(PaintedState[CompareState | None]):
         put_title(canvas, title(state), about(state), colors, "tab what is different" if self.alone else "")
         bands = {i: band for i, band in state.bands.items() if band.mean}
         if not bands:
-            text = ALL_OUT if not state.drawn else NONE if state.comparison.results else SOON
-            canvas.put(1, 2, text, ink(colors.dim))
+            canvas.put(1, 2, nothing(state), ink(colors.dim))
             return
         top = 1 + self._put_legend(canvas, state, bands, colors)
         focus = [i for i in (state.comparison.baseline, state.selected) if i in bands]
@@ -96,6 +92,18 @@ def title(state: CompareState) -> str:
     return "test errors" if state.metric == ACCURACY and state.logarithmic else name
 
 
+def nothing(state: CompareState) -> str:
+    """Why there is no curve."""
+    results = [result for i in state.drawn for result in state.comparison.groups[i].results]
+    if not results:
+        return "every curve is left out: x brings one back"
+    if all(result.view.ended for result in results):
+        return "no curve: nothing was trained to its end"
+    if all(result.view.ended or result.view.state == "waiting" for result in results):
+        return "no curve yet: the runs wait for their turn"
+    return "the first steps are still to come" if state.metric == TRAIN_LOSS else "tested after each epoch: not yet"
+
+
 def about(state: CompareState) -> str:
     """How it is drawn."""
     words = ["by epoch", "mean and range of the seeds"]
@@ -105,7 +113,7 @@ def about(state: CompareState) -> str:
         words.insert(1, f"smoothed {SMOOTHING:g}")
     shown, groups = len(state.drawn), len(state.comparison.groups)
     if shown < groups - len(state.left_out):
-        words.insert(1, f"{shown} of {groups}")
+        words.insert(1, f"{shown} of {groups} drawn")
     return ", ".join(words)
 
 

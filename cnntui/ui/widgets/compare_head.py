@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cnntui.labs.classes import whole_percent
 from cnntui.labs.compare import CompareState
-from cnntui.labs.compare_words import heading, standing, told
+from cnntui.labs.compare_words import Line, heading, marks, standing, told
 from cnntui.ui.theme import ink
 from cnntui.ui.widgets.compare_words import put_line, put_lines
 from cnntui.ui.widgets.painted import Canvas, PaintedState
@@ -37,11 +37,19 @@ class CompareHead(PaintedState[CompareState | None]):
 
 
 class CompareNotes(PaintedState[CompareState | None]):
-    """What failed, what is missing, what cannot be compared; as tall as the view makes it."""
+    """What failed, what is missing, what cannot be compared; where it is `roomy`, what the marks say."""
 
     DEFAULT_CSS = "CompareNotes { height: 0; margin: 0 1; }"
 
-    def paint(self, canvas: Canvas) -> None:
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.roomy = False
+
+    def lines(self, state: CompareState) -> list[Line]:
         """A line each."""
+        return told(state.comparison) + (marks(state.comparison) if self.roomy else [])
+
+    def paint(self, canvas: Canvas) -> None:
+        """As many as there is room for."""
         if self.state is not None:
-            put_lines(canvas, 0, told(self.state.comparison), self.palette)
+            put_lines(canvas, 0, self.lines(self.state), self.palette)

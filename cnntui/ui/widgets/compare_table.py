@@ -26,7 +26,10 @@ BAR_WORDS = "┃ mean ├─┤ sd • seed"
 
 @dataclass(frozen=True)
 class Columns:
-    """How wide each part is; 0: it is left out. `short`: differences without intervals; `few`: marks without words."""
+    """How wide each part is; 0: it is left out.
+
+    `short`: differences without intervals; `few`: marks without words; `spread`: whether any mean has a deviation.
+    """
 
     title: str
     label: int
@@ -37,6 +40,7 @@ class Columns:
     bar: int
     short: bool
     few: bool
+    spread: bool
 
 
 class CompareTable(PaintedState[CompareState | None]):
@@ -77,13 +81,15 @@ class CompareTable(PaintedState[CompareState | None]):
             self._put_row(canvas, y, state, index, columns, colors)
 
     def _title(self, state: CompareState, room: int) -> str:
-        """What the rows are, in which order, and which of them are seen."""
+        """What the rows are, or in which order; and which of them are seen."""
         count = len(state.order)
-        where = f" {self._first + 1}–{min(self._first + room, count)} of {count}" if room < count else ""
+        seen = f"{self._first + 1}–{self._first + room}" if room > 1 else f"{self._first + 1}"
+        where = f" {seen} of {count}" if room < count else ""
         return ("best first" if state.best_first else "configuration") + where
 
     def _put_heading(self, canvas: Canvas, state: CompareState, columns: Columns, colors: Palette) -> None:
         dim, title = ink(colors.dim), columns.title
+        title = title if len(title) <= columns.label else title.partition(" ")[2] or "config."
         x = canvas.put(HEAD, 0, f"{title:<{columns.label}.{columns.label}}", dim)
         for text, width in (("parameters", columns.params), ("trained", -columns.runs), ("accuracy", columns.mean)):
             if width:
@@ -124,7 +130,7 @@ class CompareTable(PaintedState[CompareState | None]):
         put_line(part, x + GAP, 0, runs_words(group, columns.few), colors, color, columns.runs)
         x += GAP + columns.runs
         if columns.mean:
-            x = part.put(x + GAP, 0, f"{_mean(group):>{columns.mean}}", ink(colors.text, bold=True))
+            x = part.put(x + GAP, 0, f"{_mean(group, columns.spread):>{columns.mean}}", ink(colors.text, bold=True))
         if columns.change:
             change = (
                 [("baseline", "bold")] if is_baseline else [interval_words(comparison.difference(group), columns.short)]
@@ -150,12 +156,13 @@ def _aligned(change: Line, width: int) -> Line:
     return [(f"{value:>6}{space}{rest}", tone)] if value and value[0] in "+−0" else [(text, tone)]
 
 
-def _mean(group: Group) -> str:
-    """Numbers with and without a deviation stand one under the other."""
+def _mean(group: Group, spread: bool) -> str:
+    """Means with and without a deviation stand one under the other, where any has one (`spread`)."""
+    gap = " " * len(" ± 0.00") if spread else ""
     if group.summary is None:
-        return f"{'–':>5}" + " " * len(" ± 0.00 %")
+        return f"–   {gap}  "
     text = mean_text(group.summary)
-    return text if group.summary.sd is not None else text.removesuffix(" %") + " " * len(" ± 0.00") + " %"
+    return text if group.summary.sd is not None else text.removesuffix(" %") + gap + " %"
 
 
 def laid_out(state: CompareState, rows: list[int], width: int, title: str) -> Columns:
@@ -164,7 +171,8 @@ def laid_out(state: CompareState, rows: list[int], width: int, title: str) -> Co
     groups = [comparison.groups[i] for i in rows]
     label = min(LABEL, max(len(title), *(len(group.label) for group in comparison.groups)))
     params = max(len("parameters"), *(len(f"{group.params:,}") for group in groups))
-    mean = max(len("accuracy"), *(len(_mean(group)) for group in groups))
+    spread = any(group.summary is not None and group.summary.sd is not None for group in groups)
+    mean = max(len("accuracy"), *(len(_mean(group, spread)) for group in groups))
     runs, few = (
         max(len("trained"), *(sum(len(text) for text, _ in runs_words(group, short)) for group in groups))
         for short in (False, True)
@@ -183,10 +191,9 @@ def laid_out(state: CompareState, rows: list[int], width: int, title: str) -> Co
         if spare >= 0 or spare + label >= SHORT_LABEL:
             bar = spare - GAP if spare - GAP >= LEAST_BAR else 0
             label += min(0, spare)
-            return Columns(
-                title, label, with_params, told, mean, change, min(MOST_BAR, bar), change == brief, told < runs
-            )
-    return Columns(title, max(1, width - HEAD - GAP - few), 0, few, 0, 0, 0, True, True)
+            bar = min(MOST_BAR, bar)
+            return Columns(title, label, with_params, told, mean, change, bar, change == brief, told < runs, spread)
+    return Columns(title, max(1, width - HEAD - GAP - few), 0, few, 0, 0, 0, True, True, spread)
 
 
 def _change_width(comparison: Comparison, groups: list[Group], short: bool) -> int:
