@@ -275,11 +275,14 @@ def submit(home: Path, options: str) -> None:
 def stop(home: Path) -> None:
     """Stop what runs of a sweep, here or on a cluster."""
     from cnntui.runs.sweeps.cluster import cancel, queued
+    from cnntui.runs.sweeps.conductor import conducting
     from cnntui.runs.sweeps.conductor import stop as stop_it
 
-    if queued(home):
+    waiting = queued(home)
+    if waiting:
         cancel(home)
-    else:
+    now = conducting(home)
+    if not waiting or (now is not None and now.alive):
         stop_it(home)
     click.echo(f"{home.name} stops, each run after a checkpoint; cnntui sweep {home.name} goes on with it")
 

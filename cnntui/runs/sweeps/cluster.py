@@ -23,7 +23,7 @@ import msgspec
 from cnntui.runs.control import send
 from cnntui.runs.files import write_atomic
 from cnntui.runs.reader import RunReader, RunView, UnreadableRunError
-from cnntui.runs.spec import Spec, read_json
+from cnntui.runs.spec import read_json
 from cnntui.runs.sweeps.directory import read_sweep
 from cnntui.runs.sweeps.job import Work
 from cnntui.runs.sweeps.plan import SweepError
@@ -198,7 +198,7 @@ def submit(directory: Path, options: Mapping[str, str], executor: Any = None) ->
         elif is_going(view):
             going.append(run.name)
         else:
-            missing.setdefault(_ranks(view.spec), []).append(run)
+            missing.setdefault(view.spec.ranks, []).append(run)
     jobs: dict[str, str] = {}
     for ranks, runs in missing.items():
         asked = {"job_name": sweep.name, **parameters, **needs_of(ranks, parameters)}
@@ -244,11 +244,6 @@ def _command(name: str) -> str:
     if path is None:
         raise SweepError(f"{name} is not on the PATH: run this on a login node of the cluster")
     return path
-
-
-def _ranks(spec: Spec) -> int:
-    ranks: int = getattr(spec, "ranks", 1)
-    return ranks
 
 
 def needs_of(ranks: int, parameters: Mapping[str, Any]) -> dict[str, Any]:
