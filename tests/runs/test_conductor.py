@@ -22,11 +22,12 @@ from cnntui.runs import launch
 from cnntui.runs.spec import Exit, Status, last_attempt, lock_of, process_facts
 from cnntui.runs.sweeps import conductor, cost, slots, turns
 from cnntui.runs.sweeps.conductor import CONDUCTOR, Conducting, conduct, conducting, stop, stop_of
-from cnntui.runs.sweeps.cost import estimate, makespan
+from cnntui.runs.sweeps.cost import estimate
 from cnntui.runs.sweeps.directory import prepare, read_sweep
 from cnntui.runs.sweeps.plan import Choices, Design, Plan, SweepError, Value
 from cnntui.runs.sweeps.slots import Gpu, Machine, default_slots, fitting, slot_for, this_machine, threads
 from cnntui.runs.sweeps.timings import Timing, Timings
+from cnntui.runs.sweeps.todo import makespan
 from cnntui.runs.sweeps.turns import Turns
 
 GIB = 1 << 30
