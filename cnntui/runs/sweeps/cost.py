@@ -16,6 +16,7 @@ from cnntui.runs.sweeps.slots import (
     careful_need,
     default_slots,
     fitting,
+    ranks_of,
     slot_for,
     this_machine,
     threads,
@@ -158,7 +159,8 @@ def _measured(
     device = specs[baseline].device
     gpu = wants_gpu(device, machine)
     first = slot_for(device, 0, count, machine) or Slot()
-    others = 0 if gpu else threads(machine.cores, 1)
+    whole = threads(machine.cores, 1)  # what one slot alone has
+    others = 0 if gpu or whole == threads(machine.cores, count) else whole
     timings = time_trainings([specs[index] for index in picked], first.environment, others, where)
     timing = dict(zip(picked, timings.timings, strict=True))
     need = max(one.memory for one in timing.values()) if gpu else None
@@ -194,7 +196,10 @@ def _measured(
         timings.device,
         start_seconds=pace.start_seconds,
         speeds={slots: pace.speed for slots, pace in sorted(paces.items())},
-        times={slots: makespan([seconds(job, pace) for job in jobs], slots) for slots, pace in sorted(paces.items())},
+        times={
+            slots: makespan(((seconds(job, pace), ranks_of(specs[job.configuration])) for job in jobs), slots)
+            for slots, pace in sorted(paces.items())
+        },
         need=need,
         measured=sum(rows[index].measured for index in todo),
     )

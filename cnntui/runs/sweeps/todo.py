@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,9 +105,11 @@ def costs_like(spec: Spec) -> tuple[object, ...]:
     return (*settings, spec.data_dir, spec.input, *spec.layers, str(spec.blocks), str(spec.tables))
 
 
-def makespan(seconds: Sequence[float], slots: int) -> float:
-    """Until all jobs are done, when each begins, in their order, as soon as one of the slots is free."""
+def makespan(jobs: Iterable[tuple[float, int]], slots: int) -> float:
+    """Until all jobs are done: seconds, and how many slots each takes; begun in their order, as soon as these are free."""
     free = [0.0] * max(1, slots)
-    for each in seconds:
-        heapq.heappush(free, heapq.heappop(free) + each)
+    for seconds, width in jobs:
+        width = max(1, min(width, len(free)))
+        end = sorted(free)[width - 1] + seconds
+        free = [*sorted(free)[width:], *[end] * width]
     return max(free)
