@@ -16,6 +16,8 @@ def cost_lines(cost: Cost) -> list[str]:
         lines[0] += f"; {cost.done:,} trained, {cost.todo:,} to do"
     if not cost.todo:
         return lines
+    if cost.problem:
+        return [*lines, f"how long it takes is not known: {cost.problem}"]
     lines.append(_time(cost))
     if cost.measured < (todo := sum(one.done < one.runs for one in cost.configurations)):
         lines.append(f"measured: {cost.measured} of {todo} configurations; the others by their multiply-accumulates")

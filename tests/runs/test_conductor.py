@@ -22,11 +22,12 @@ from cnntui.runs import launch
 from cnntui.runs.spec import Exit, Status, last_attempt, lock_of, process_facts
 from cnntui.runs.sweeps import conductor, cost, slots, turns
 from cnntui.runs.sweeps.conductor import CONDUCTOR, Conducting, conduct, conducting, stop, stop_of
-from cnntui.runs.sweeps.cost import estimate, makespan
+from cnntui.runs.sweeps.cost import estimate
 from cnntui.runs.sweeps.directory import prepare, read_sweep
 from cnntui.runs.sweeps.plan import Choices, Design, Plan, SweepError, Value
 from cnntui.runs.sweeps.slots import Gpu, Machine, default_slots, fitting, slot_for, this_machine, threads
 from cnntui.runs.sweeps.timings import Timing, Timings
+from cnntui.runs.sweeps.todo import makespan
 from cnntui.runs.sweeps.turns import Turns
 
 GIB = 1 << 30
@@ -398,10 +399,15 @@ def test_what_a_gpu_has_no_room_for_waits_until_it_has(sweep: Path, monkeypatch:
 
 
 def test_jobs_begin_in_their_order_as_slots_become_free() -> None:
-    assert makespan([], 2) == 0
-    assert makespan([3, 2, 2], 1) == 7
-    assert makespan([3, 2, 2], 2) == 4
-    assert makespan([1, 1, 1, 9], 3) == 10, "the longest one began last"
+    def until_done(seconds: list[float], slots: int) -> float:
+        return makespan([(each, 1) for each in seconds], slots)
+
+    assert until_done([], 2) == 0
+    assert until_done([3, 2, 2], 1) == 7
+    assert until_done([3, 2, 2], 2) == 4
+    assert until_done([1, 1, 1, 9], 3) == 10, "the longest one began last"
+    assert makespan([(3, 1), (2, 2), (1, 1)], 2) == 6, "one of two ranks waits until both are free"
+    assert makespan([(3, 4)], 2) == 3, "of more ranks than slots: it has them all"
 
 
 @dataclass
@@ -448,7 +454,7 @@ def test_the_seconds_of_a_sweep_add_up(measured: Measured) -> None:
     # 0.8 s between two runs, 5 s to start; what comes then takes 2 / 1.6 times as long as alone.
     each = [5.8 + 1.25 * (0.5 + 2 * (10 * 0.001 * (1 + width) + 0.015)) for width in (4, 8, 16)]
     assert [one.seconds for one in found.configurations] == pytest.approx(each)
-    assert found.seconds == pytest.approx(makespan(each * 2, 2))
+    assert found.seconds == pytest.approx(makespan([(one, 1) for one in each * 2], 2))
     assert found.times == {1: pytest.approx(2 * sum(4.8 + (one - 5.8) / 1.25 for one in each)), 2: found.seconds}
     assert found.gain == pytest.approx(1.6)
     assert (found.measured, found.runs, found.todo, found.enough) == (3, 6, 6, 2)

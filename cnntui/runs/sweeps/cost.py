@@ -2,64 +2,34 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from cnntui.core.analysis import analyse
-from cnntui.runs.reader import RunReader, UnreadableRunError
-from cnntui.runs.spec import Settings, Spec, new_spec
-from cnntui.runs.sweeps.directory import read_sweep
-from cnntui.runs.sweeps.plan import PLACE, Plan, SweepError
+from cnntui.runs.spec import Spec
+from cnntui.runs.sweeps.plan import Plan, SweepError
 from cnntui.runs.sweeps.slots import (
     Machine,
     Slot,
     careful_need,
     default_slots,
     fitting,
+    ranks_of,
     slot_for,
     this_machine,
     threads,
+    wants_gpu,
 )
-from cnntui.runs.sweeps.slots import wants_gpu as on_gpu
 from cnntui.runs.sweeps.timings import Timing, time_together, time_trainings
+from cnntui.runs.sweeps.todo import Estimate, Job, costs_like, found, makespan, planned
 
 MOST_MEASURED = 12
 MOST_COMPILED = 3  # compiling takes a minute each
 HANDOVER_SECONDS = 0.8  # between two runs in a slot: the end of a process, a look at it, a supervisor
 CROWDED = 1.3  # times as long as alone: then half as many slots are measured too
 PAYS = 1.15  # times as fast
-NO_MATTER = (
-    "epochs",
-    "lr",
-    "schedule",
-    "weight_decay",
-    "label_smoothing",
-    "weights_from",
-    *PLACE,
-)  # to a step's seconds
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A configuration: `seconds` of one whole run of it in its slot, `seconds_left` of all its runs, one after the other.
-
-    `macs` of one picture. `measured`: itself, or one that takes as long; otherwise by its MACs. `memory` as Timing's.
-    """
-
-    label: str
-    params: int
-    macs: int
-    runs: int
-    done: int
-    seconds: float = 0.0
-    seconds_left: float = 0.0
-    measured: bool = False
-    memory: int = 0
-    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,6 +39,7 @@ class Cost:
     By how many slots were at work at once, where that was measured: `speeds`, images/s of the baseline in all of them
     together, and `times`, seconds until all is trained. `start_seconds`, of each run: before its first step. `need`: bytes
     of a GPU for a run, None where none is used. `measured`: how many configurations were, of those that are to do.
+    `problem`: why nothing was.
     """
 
     configurations: tuple[Estimate, ...]
@@ -79,6 +50,7 @@ class Cost:
     times: Mapping[int, float] = field(default_factory=dict)
     need: int | None = None
     measured: int = 0
+    problem: str = ""
 
     @property
     def runs(self) -> int:
@@ -129,15 +101,6 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class _Job:
-    """A run that is to do: of which configuration, what share of it is left, whether it is going already."""
-
-    configuration: int
-    left: float = 1.0
-    going: bool = False
-
-
-@dataclass(frozen=True)
 class _Pace:
     """So many slots at work: seconds until a first step, images/s of the baseline in all, and in one that has no company."""
 
@@ -160,25 +123,48 @@ def estimate(what: Plan | Path, slots: int | None = None) -> Cost:
         slots: how many runs at once; None: one a core, or on GPUs as many as fit.
 
     Raises:
-        SweepError: when there is no sweep, torch is missing, the data is not here, or nothing can be measured.
+        SweepError: when there is no sweep.
     """
-    rows, specs, jobs, baseline = _planned(what) if isinstance(what, Plan) else _found(what)
+    rows, specs, jobs, baseline = planned(what) if isinstance(what, Plan) else found(what)
     if not jobs:
         return Cost(rows, slots or 1)
-    where = what if isinstance(what, Path) else None
-    todo = sorted({job.configuration for job in jobs})
-    alike = {index: _costs_like(specs[index]) for index in range(len(rows))}
-    chosen = _chosen(todo, rows, specs, alike, baseline)
+    machine = this_machine()
+    count = min(slots or default_slots(specs[baseline].device, machine, len(jobs)), len(jobs))
+    try:
+        where = what if isinstance(what, Path) else None
+        return _measured(rows, specs, jobs, baseline, machine, count, chosen=slots is not None, where=where)
+    except SweepError as error:  # it can be trained all the same: the first run downloads the data, for one
+        return Cost(rows, count, problem=str(error))
 
-    machine, device = this_machine(), specs[baseline].device
-    gpu = on_gpu(device, machine)
-    count = min(slots or default_slots(device, machine, len(jobs)), len(jobs))
+
+def _measured(
+    rows: tuple[Estimate, ...],
+    specs: Sequence[Spec],
+    jobs: Sequence[Job],
+    baseline: int,
+    machine: Machine,
+    count: int,
+    *,
+    chosen: bool,
+    where: Path | None,
+) -> Cost:
+    """The cost, with so many slots; on GPUs fewer, unless they were chosen.
+
+    Raises:
+        SweepError: why nothing can be measured.
+    """
+    todo = sorted({job.configuration for job in jobs})
+    alike = {index: costs_like(spec) for index, spec in enumerate(specs)}
+    picked = _chosen(todo, rows, specs, alike, baseline)
+    device = specs[baseline].device
+    gpu = wants_gpu(device, machine)
     first = slot_for(device, 0, count, machine) or Slot()
-    others = 0 if gpu else threads(machine.cores, 1)
-    timings = time_trainings([specs[index] for index in chosen], first.environment, others, where)
-    timing = dict(zip(chosen, timings.timings, strict=True))
+    whole = threads(machine.cores, 1)  # what one slot alone has
+    others = 0 if gpu or whole == threads(machine.cores, count) else whole
+    timings = time_trainings([specs[index] for index in picked], first.environment, others, where)
+    timing = dict(zip(picked, timings.timings, strict=True))
     need = max(one.memory for one in timing.values()) if gpu else None
-    if need and slots is None:
+    if need and not chosen:
         count = max(1, min(count, sum(fitting(card.free, need) for card in machine.gpus)))
 
     rows, once, epoch = _filled_in(rows, specs, alike, timing)
@@ -190,7 +176,7 @@ def estimate(what: Plan | Path, slots: int | None = None) -> Cost:
             paces[count // 2] = _together(specs[baseline], count // 2, machine, need, where, own)
     pace = paces.get(count, paces[1])
 
-    def seconds(job: _Job, pace: _Pace) -> float:
+    def seconds(job: Job, pace: _Pace) -> float:
         at = job.configuration
         begin = 0.0 if job.going else pace.start_seconds + HANDOVER_SECONDS
         if rows[at].problem:
@@ -201,7 +187,7 @@ def estimate(what: Plan | Path, slots: int | None = None) -> Cost:
         tuple(
             replace(
                 row,
-                seconds=seconds(_Job(index), pace),
+                seconds=seconds(Job(index), pace),
                 seconds_left=sum(seconds(job, pace) for job in jobs if job.configuration == index),
             )
             for index, row in enumerate(rows)
@@ -210,65 +196,13 @@ def estimate(what: Plan | Path, slots: int | None = None) -> Cost:
         timings.device,
         start_seconds=pace.start_seconds,
         speeds={slots: pace.speed for slots, pace in sorted(paces.items())},
-        times={slots: makespan([seconds(job, pace) for job in jobs], slots) for slots, pace in sorted(paces.items())},
+        times={
+            slots: makespan(((seconds(job, pace), ranks_of(specs[job.configuration])) for job in jobs), slots)
+            for slots, pace in sorted(paces.items())
+        },
         need=need,
         measured=sum(rows[index].measured for index in todo),
     )
-
-
-def makespan(seconds: Sequence[float], slots: int) -> float:
-    """Until all jobs are done, when each begins, in their order, as soon as one of the slots is free."""
-    free = [0.0] * max(1, slots)
-    for each in seconds:
-        heapq.heappush(free, heapq.heappop(free) + each)
-    return max(free)
-
-
-def _planned(plan: Plan) -> tuple[tuple[Estimate, ...], list[Spec], list[_Job], int]:
-    rows = tuple(
-        Estimate(one.label, one.params, analyse(one.network).macs, len(plan.seeds), 0) for one in plan.configurations
-    )
-    specs = [new_spec(one.network, one.settings) for one in plan.configurations]
-    jobs = [_Job(index) for _ in plan.seeds for index in range(len(rows))]
-    return rows, specs, jobs, plan.baseline
-
-
-def _found(directory: Path) -> tuple[tuple[Estimate, ...], list[Spec], list[_Job], int]:
-    """What the runs of a sweep say. A configuration without any readable run is none: nobody can train it."""
-    sweep = read_sweep(directory)
-    rows: list[Estimate] = []
-    specs: list[Spec] = []
-    jobs: list[tuple[int, int, _Job]] = []
-    baseline = 0
-    for number, one in enumerate(sweep.configurations):
-        views = []
-        for turn, run in enumerate(one.runs):
-            try:
-                views.append((turn, RunReader(directory / run).glance()))
-            except UnreadableRunError:
-                continue
-        if not views:
-            continue
-        if number == sweep.baseline:
-            baseline = len(rows)
-        for turn, view in views:
-            if not view.trained:
-                going = not view.ended and view.state != "waiting"
-                jobs.append((turn, len(rows), _Job(len(rows), 1 - view.progress, going)))
-        spec = views[0][1].spec
-        done = sum(view.trained for _, view in views)
-        rows.append(Estimate(one.label, one.params, analyse(spec.network).macs, len(one.runs), done))
-        specs.append(spec)
-    if not rows:
-        raise SweepError(f"{directory} holds no run that can be read")
-    ordered = [job for _, _, job in sorted(jobs, key=lambda place: (not place[2].going, *place[:2]))]
-    return tuple(rows), specs, ordered, baseline
-
-
-def _costs_like(spec: Spec) -> tuple[object, ...]:
-    """The same for specs of which a step takes as long."""
-    settings = (getattr(spec, name) for name in Settings.__struct_fields__ if name not in NO_MATTER)
-    return (*settings, spec.data_dir, spec.input, *spec.layers, str(spec.blocks), str(spec.tables))
 
 
 def _chosen(
