@@ -133,6 +133,27 @@ def _seconds_of(log: list[events.AnyEvent]) -> dict[str, Any]:
     return {**seconds, "reached": False, "epochs": 0}
 
 
+def ranks() -> dict[str, Any]:
+    """Images/s of 2 ranks and of 1 alone, as a run measures them before its first step; small batches and large ones."""
+    import torch
+
+    if torch.cuda.device_count() == 1:
+        return {"not measured": "one CUDA device here, and two ranks need one each"}
+    found = {}
+    for batch in (64, 512):
+        settings = Settings(data="mnist" if has_mnist(data_root()) else "digits", epochs=1, batch_size=batch, ranks=2)
+        log = _run_to_its_end(settings)
+        (measured,) = [event for event in log if isinstance(event, events.Ranks)]
+        speeds = [event.images_per_second for event in log if isinstance(event, events.Train)]
+        found[f"batches of {batch}"] = {
+            "1 rank": round(measured.alone or 0),
+            "2 ranks": round(measured.together),
+            "in training": round(statistics.median(speeds)),
+            "ratio": round(measured.gain or 0, 2),
+        }
+    return found
+
+
 class Watcher:
     """A screen on a run, by default Train, in a pseudo-terminal of 120x40 whose bytes are counted."""
 

@@ -282,7 +282,8 @@ class Trainer(Course):
             alone=round(alone, 1) if alone else None,
         )
         self.desk.tell(ranks)
-        self.desk.notice(gain(ranks, self.spec.batch_size))
+        if self.desk.status.attempt == 1:  # later there is more to say: what the attempt before has ended by
+            self.desk.notice(gain(ranks, self.spec.batch_size))
 
     def speed_alone(self) -> float | None:
         """Images/s of this rank alone, as it would train by itself; None where there is no room, or compiling takes long."""

@@ -36,6 +36,7 @@ from cnntui.runs.spec import Exit, Settings, Spec, last_attempt, lock_of, new_sp
 from cnntui.training.__main__ import main
 from cnntui.training.course import Course
 from cnntui.training.data import DataSet, digits
+from cnntui.training.desk import Desk
 from cnntui.training.devices import DeviceError, check_marks
 from cnntui.training.examine import examine
 from cnntui.training.model import build
@@ -214,11 +215,6 @@ def the_supervisor(run: Path) -> psutil.Process:
     return found
 
 
-def attempt_steps(number: int) -> Callable[[RunView], bool]:
-    """It learns, in this attempt."""
-    return lambda view: view.status is not None and view.status.attempt == number and len(view.status.rank_steps) == 2
-
-
 def assert_nothing_is_left(run: Path, temporary: Path) -> None:
     gone = time.monotonic() + 10
     while processes(run) and time.monotonic() < gone:
@@ -237,18 +233,18 @@ def test_lost_ranks_and_preemption_leave_no_trace_in_the_weights(temporary: Path
 
     That other run lost a rank at each of its first attempts, before there was anything to keep; it was resumed by hand.
     """
-    run = launch(spec(epochs=40, augment="shift"))
+    run = launch(spec(epochs=12, augment="shift"))
     reader = RunReader(run)
-    view = wait(reader, attempt_steps(1))
-    rank_one(view).kill()
-    view = wait(reader, attempt_steps(2))
+    rank_one(wait(reader, stepping)).kill()
+    wait(reader, lambda _: last_attempt(run) == 2)
+    send(run, "pause")
+    view = wait(reader, lambda view: view.state == "paused")
     ended = read_json(run / "exit.json", Exit)
     assert ended is not None
     assert (ended.attempt, ended.rank, ended.signal, ended.restarted) == (1, 1, "SIGKILL", True)
     assert any("rank 1 was killed by SIGKILL: all go on" in notice.message for notice in view.notices)
 
-    send(run, "pause")
-    paused = wait(reader, lambda view: view.state == "paused").status
+    paused = view.status
     assert paused is not None
     assert paused.rank_steps == [paused.step] * 2
     before = sum(rank_one(reader.poll()).cpu_times()[:2])
@@ -258,8 +254,7 @@ def test_lost_ranks_and_preemption_leave_no_trace_in_the_weights(temporary: Path
     assert still.step == paused.step
     assert sum(rank_one(reader.poll()).cpu_times()[:2]) - before < 0.2, "it waits, and does not look again and again"
     send(run, "resume")
-    wait(reader, lambda view: view.state == "training" and bool(view.status) and view.status.step > paused.step)  # type: ignore[union-attr]
-
+    wait(reader, lambda view: view.train_loss[-1][0] > paused.step)
     the_supervisor(run).terminate()
     view = wait(reader, over)
     assert view.label == "stopped"
@@ -273,7 +268,7 @@ def test_lost_ranks_and_preemption_leave_no_trace_in_the_weights(temporary: Path
     assert in_ranks(2, main, run, 3) == [0, 0]
     assert reader.poll().trained
 
-    other = given_up(spec(epochs=40, augment="shift"), '{"rank": 1, "code": null, "signal": "SIGKILL"}')
+    other = given_up(spec(epochs=12, augment="shift"), '{"rank": 1, "code": null, "signal": "SIGKILL"}')
     view = RunReader(other).poll()
     assert (view.state, view.message) == ("crashed", "rank 1 was killed by SIGKILL")
     assert resume(other) == supervisor.MOST_RESTARTS + 2
@@ -311,6 +306,29 @@ def test_what_would_fail_again_is_not_restarted() -> None:
     view = RunReader(run).poll()
     assert (view.state, view.message) == ("failed", "rank 1 failed: no room for batches of 64")
     assert last_attempt(run) == 1
+
+
+def pause_and_stop(run: Path) -> None:
+    """What the first rank tells when it is paused, and torchrun ends it because another is gone."""
+    with Desk(run, 1, ranks=2) as desk:
+        desk.pause()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert not desk.obey()
+
+
+def test_a_run_that_was_paused_when_it_lost_a_rank_stays_so() -> None:
+    run = create(spec(epochs=1))
+    in_a_fork(pause_and_stop, run)
+    ended = Exit(attempt=1, code=None, signal="SIGKILL", ended="", rank=1, restarted=True)
+    supervisor.write_end(run, ended)
+    lock_of(run, 2).touch()
+    reader, port = RunReader(run), free_port()
+    with ProcessPoolExecutor(2, mp_context=CONTEXT) as pool:
+        done = [pool.submit(_as_rank, rank, 2, port, main, (run, 2)) for rank in range(2)]
+        assert wait(reader, lambda view: view.state == "paused").status.step == 0  # type: ignore[union-attr]
+        send(run, "resume")
+        assert [each.result(60) for each in done] == [0, 0]
+    assert reader.poll().trained
 
 
 # -- steered
@@ -396,7 +414,7 @@ def slurm(rank: int) -> dict[str, str]:
 
 def as_srun(port: int) -> list[subprocess.Popen[str]]:
     """The tasks that srun would start."""
-    command = [sys.executable, "-m", "cnntui", *COMMAND, "--epochs", "40"]
+    command = [sys.executable, "-m", "cnntui", *COMMAND, "--epochs", "5"]
     return [
         subprocess.Popen(
             command, env={**os.environ, **slurm(rank), "MASTER_PORT": str(port)}, stdout=subprocess.PIPE, text=True
@@ -418,8 +436,9 @@ def test_a_job_that_is_requeued_goes_on_from_its_checkpoint() -> None:
     until = time.monotonic() + 60
     while not (run / "spec.json").exists() and time.monotonic() < until:
         time.sleep(0.05)
+    send(run, "pause")
     reader = RunReader(run)
-    wait(reader, attempt_steps(1))
+    wait(reader, lambda view: view.state == "paused")
     for task in first:
         task.send_signal(signal.SIGUSR1)
     said = ended_well(first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import re
 import time
@@ -16,15 +17,17 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
+from cnntui.core.nets import load_net
 from cnntui.core.network import sequential
 from cnntui.core.notation import parse
 from cnntui.labs.curves import stretches
 from cnntui.labs.train import HELP, TrainState
 from cnntui.labs.watching import ACCURACY, CLASSES, CONFUSION, DATA, FILTERS, LOSS, MAPS, MISREAD, RATE
 from cnntui.runs.control import Command, receive, send
-from cnntui.runs.events import Answer, Event, Probe, Resume, Train
+from cnntui.runs.events import Answer, Event, Notice, Probe, Ranks, Resume, Train
 from cnntui.runs.events import Test as EpochTested
 from cnntui.runs.launch import LaunchError
+from cnntui.runs.ranks import gain
 from cnntui.runs.reader import MOST_MAPS, RunReader
 from cnntui.runs.spec import Settings, Status, read_json
 from cnntui.ui.app import CnntuiApp
@@ -680,6 +683,26 @@ async def test_a_paused_run_says_once_why_and_has_no_speed(tmp_path: Path) -> No
         assert note(view) == message
         assert "images/s" not in text(view.query_one(RunLine))
         assert "lr 0.0001" in text(view.query_one(RunLine))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_several_ranks_are_told_together_and_each(tmp_path: Path, size: tuple[int, int]) -> None:
+    run = make_live(write_run(tmp_path), images_per_second=5200.0, rank_speeds=[2610.0, 2590.0])
+    spec = json.loads((run / "spec.json").read_text())
+    (run / "spec.json").write_text(json.dumps({**spec, "ranks": 2}))
+    ranks = Ranks(step=270, count=2, together=5200, each=[2600, 2600], alone=6800)
+    append(run, ranks, Notice(step=270, message=gain(ranks, 64)))
+    async with opened(CnntuiApp("train", run=run), size) as (view, _):
+        line = text(view.query_one(RunLine))
+        assert "2 ranks, cpu" in line
+        assert "5,200 images/s (2,600 each)   0.76 times one alone" in line
+        assert "one alone does 6,800: 0.76 times as fast. Too small to gain" in note(view)
+
+
+def test_what_ranks_a_run_had_its_successor_has_too_unless_x_is_pressed() -> None:
+    state = TrainState(load_net("lenet5").network, Settings(data="digits", ranks=2))
+    assert state.extras == ["2 ranks train it together"]
+    assert state.without_extras().settings.ranks == 1
 
 
 async def test_a_log_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
