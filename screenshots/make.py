@@ -71,7 +71,7 @@ def swept() -> Path:
     from cnntui.runs.sweeps.directory import prepare, read_sweep
     from cnntui.runs.sweeps.file import load_design
 
-    directory = prepare(load_design("depth", {"epochs": 8}).plan())
+    directory = prepare(load_design("depth").plan())
     waiting = read_sweep(directory).directories(directory)
     runs, until = Comparing(sweep=directory), time.monotonic() + TRAIN_SECONDS
     while not (found := runs.glance()).over and time.monotonic() < until:

@@ -78,6 +78,8 @@ def heading(comparison: Comparison) -> Line:
     many = f"{groups:,} configuration{'s' * (groups > 1)}"
     times = f" × {seeds} seed{'s' * (seeds > 1)}" if seeds else ""
     facts = f"  {many}{times} on {', '.join(comparison.data)}"
+    if comparison.directory is None:
+        return [("picked runs", "accent"), (facts, "text"), (f"   {comparison.title}", "dim")]
     return [(comparison.title, "accent"), (facts, "text"), (f"   {comparison.about}", "dim")]
 
 
@@ -204,7 +206,7 @@ def _written(spec: Spec) -> list[str]:
 
 def _runs(state: CompareState) -> Iterator[Line]:
     """Seed, state, accuracy, time, device of each run; the one that is looked at is marked."""
-    yield [(f"  {'seed':>4}  {'':<14} {'accuracy':>9} {'time':>8}  device", "dim")]
+    yield [(f"  {'seed':>4}  {'':<16} {'accuracy':>9} {'time':>8}  device", "dim")]
     for result in state.group.results:
         chosen = result is state.result
         words, tone = state_words(result.view)
@@ -212,7 +214,7 @@ def _runs(state: CompareState) -> Iterator[Line]:
         yield [
             ("▸ " if chosen else "  ", "accent"),
             (f"{result.seed:>4}  ", "accent" if chosen else "text"),
-            (f"{words:<14.14} ", tone),
+            (f"{words:<16.16} ", tone),
             (f"{accuracy:>9} ", "dim" if result.accuracy is None else "text"),
             (f"{_time(result.view):>8}  ", "text"),
             ((result.view.status.device if result.view.status else None) or "", "dim"),

@@ -122,8 +122,10 @@ class Comparison:
         return self.groups[self.baseline]
 
     def difference(self, group: Group) -> Difference | None:
-        """Of a group's mean accuracy to the baseline's, with its interval; None of the baseline itself."""
-        return None if group is self.reference else between(group.summary, self.reference.summary)
+        """Of a group's mean accuracy to the baseline's, with its interval; None of the baseline, and on other data."""
+        if group is self.reference or group.data != self.reference.data:
+            return None
+        return between(group.summary, self.reference.summary)
 
     @cached_property
     def has_findings(self) -> bool:

@@ -266,6 +266,7 @@ def _finding(comparison: Comparison, group: Group) -> str:
     gap = comparison.difference(group)
     if gap is None:
         missing = "the baseline has no result" if group.accuracies else "no run was trained to its end"
+        missing = missing if group.data == comparison.reference.data else f"it is of other data, {group.data}"
         return f"- {group.label}: nothing can be said, {missing}."
     told = f"- {group.label}: {points(gap.value)} points"
     if gap.low is None:

@@ -263,6 +263,8 @@ async def test_different_data_are_not_compared_silently(root: Path) -> None:
     async with opened(CnntuiApp("compare", compare=Picked(directory))) as (view, _):
         assert "! these runs are of different data, digits, mnist" in text(view, CompareNotes)
         assert "on digits, mnist" in text(view, CompareHead)
+        assert "+" not in row(view, "depth 8"), "no difference where there can be none"
+        assert "+3.98" in row(view, "depth 4")
 
 
 # -- and from there

@@ -228,6 +228,8 @@ class CompareView(CompareMoves, Widget):
             self.state = CompareState(comparison, comparison.baseline)
             if self.picked is not None and self.picked.run is not None:
                 self.state = self.state.select_run(self.picked.run)
+        elif _same(self.state.comparison, comparison):
+            return
         else:
             self.state = self.state.taking(comparison)
         self.draw()
@@ -303,6 +305,12 @@ class CompareView(CompareMoves, Widget):
         event.stop()
         if self.state is not None:
             self.make(self.state.select_group(event.index))
+
+
+def _same(before: Comparison, comparison: Comparison) -> bool:
+    """Whether nothing is new: not one group."""
+    groups = before.groups, comparison.groups
+    return len(groups[0]) == len(groups[1]) and all(old is new for old, new in zip(*groups, strict=True))
 
 
 def _opened(picked: Picked | None) -> Comparing | None:

@@ -61,13 +61,15 @@ class CompareCurves(PaintedState[CompareState | None]):
         within = [y for i in full for points in (bands[i].low, bands[i].high) for _, y in points if _shown(y, state)]
         area = put_chart(canvas, top, canvas.height - top, lines, axes, colors, self.plain, within)
         if area is not None:
-            grounds = [(bands[i], tint(color_of(i, colors), colors, i == state.selected)) for i in full]
+            several = [i for i in full if bands[i].seeds > 1]
+            grounds = [(bands[i], tint(color_of(i, colors), colors, i == state.selected)) for i in several]
             put_bands(canvas, area, axes, grounds, colors, colors.weak is not None or self.plain)
 
     def _put_legend(self, canvas: Canvas, state: CompareState, bands: dict[int, Band], colors: Palette) -> int:
         """The selected group's value, then those of the others; returns the lines used."""
-        cursor = state.cursor
-        x = canvas.put(1, 1, f"epoch {cursor:.4g}  " if cursor is not None else "at the end  ", ink(colors.accent))
+        cursor, groups = state.cursor, state.comparison.groups
+        where = "at the end" if all(groups[i].summary for i in bands) else "so far"
+        x = canvas.put(1, 1, f"{where if cursor is None else f'epoch {cursor:.4g}'}  ", ink(colors.accent))
         y, used = 1, 1
         for i in dict.fromkeys([state.selected, *bands]):
             if i not in bands or (found := bands[i].at(cursor)) is None:
@@ -106,7 +108,9 @@ def nothing(state: CompareState) -> str:
 
 def about(state: CompareState) -> str:
     """How it is drawn."""
-    words = ["by epoch", "mean and range of the seeds"]
+    words = ["by epoch"]
+    if any(band.seeds > 1 for band in state.bands.values()):
+        words.append("mean and range of the seeds")
     if state.logarithmic:
         words.insert(1, "log")
     if state.metric == TRAIN_LOSS:

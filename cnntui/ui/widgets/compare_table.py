@@ -160,7 +160,7 @@ def _mean(group: Group, spread: bool) -> str:
     """Means with and without a deviation stand one under the other, where any has one (`spread`)."""
     gap = " " * len(" ± 0.00") if spread else ""
     if group.summary is None:
-        return f"–   {gap}  "
+        return f"–   {gap}  " if spread else "–"
     text = mean_text(group.summary)
     return text if group.summary.sd is not None else text.removesuffix(" %") + gap + " %"
 
