@@ -120,7 +120,7 @@ def main() -> None:
     """Measure everything."""
     sys.path.insert(0, str(Path(__file__).parents[1]))
     os.environ["TEXTUAL_ANIMATIONS"] = "none"
-    from tests import bench_explore, bench_training
+    from tests import bench_explore, bench_sweeps, bench_training
 
     results: dict[str, Any] = {}
 
@@ -147,6 +147,7 @@ def main() -> None:
     measured("images/s beside the textbook loop", "1.4x CPU, 20x GPU", bench_training.images_per_second())
     measured("seconds until 99 % of the 10,000", "5 of training on a GPU", bench_training.until_99())
     measured("the Train screen attached, 120x40", "0.98, 20000, 3000, 0.05, 0", bench_training.watched())
+    measured("images/s of 2 slots beside 1", "said where it does not pay", bench_sweeps.slots())
     measured("images/s of 2 ranks beside 1", "said where it does not pay", bench_training.ranks())
     measured("the Explore screen, 120x40", "100, 5, 0.6, 0.98, 20000", bench_explore.explored())
     Path("bench.json").write_text(json.dumps(results, indent=1), "utf-8")
