@@ -11,7 +11,7 @@ from textwrap import wrap
 from cnntui.core.notation import network_text
 from cnntui.labs.classes import whole_percent
 from cnntui.labs.compare import CompareState
-from cnntui.labs.comparison import Comparison, Group, Result, spec_differences
+from cnntui.labs.comparison import Comparison, Group, Result, Standing, spec_differences, standings
 from cnntui.labs.plain import duration, percent
 from cnntui.labs.results import cautions, points
 from cnntui.labs.statistics import Difference
@@ -35,12 +35,21 @@ def letter(index: int) -> str:
 # -- one run, one group
 
 
+MARKS: dict[Standing, tuple[str, str]] = {  # each with its tone
+    "failed": ("✗", "error"),
+    "going": ("…", "accent"),
+    "stopped": ("‖", "text"),
+    "waiting": ("·", "dim"),
+}
+
+
 def state_words(view: RunView) -> Piece:
     """How a run stands: a mark and a word."""
     if view.trained:
         return "✓ trained", "text"
     if view.ended:
-        return f"✗ {view.label}", "error"
+        stands = Result(view.spec.seed, view).standing
+        return (f"{MARKS['stopped'][0]} stopped", "text") if stands == "stopped" else (f"✗ {view.label}", "error")
     if view.state == "waiting":
         return "· waiting", "dim"
     if view.alive in ("stalled", "stale"):
@@ -89,23 +98,32 @@ def standing(comparison: Comparison) -> tuple[Line, float | None]:
     trained = sum(result.view.trained for result in results)
     line = [(f"{len(results):,} run{'s' * (len(results) > 1)}: {trained:,} trained", "bold")]
     line += [(f"  {mark} {count:,} {what}", tone) for mark, count, what, tone in _not_trained(results)]
+    line += [(f"   {words}", tone) for words, tone in _conducted(comparison)]
     if comparison.over:
         return line, None
     done = sum(1.0 if result.view.ended else result.view.progress for result in results)
     return line, done / max(1, len(results))
 
 
+def _conducted(comparison: Comparison) -> Line:
+    """Who gives the runs their turns; or that nobody does, and what can be done about it."""
+    conductor = comparison.conductor
+    if conductor is not None and conductor.alive:
+        if conductor.state == "stopping":
+            return [("stopping, each run after a checkpoint", "more")]
+        return [(f"{conductor.slots} slot{'s' * (conductor.slots > 1)}", "dim")]
+    if not comparison.can_go_on:
+        return []
+    if any(result.view.state != "waiting" and not result.view.ended for result in comparison.results):
+        return [("nobody begins the next ones: space goes on", "more")]
+    return [("space goes on" if any(result.view.ended for result in comparison.results) else "space starts it", "more")]
+
+
 def _not_trained(results: Sequence[Result]) -> Iterator[tuple[str, int, str, str]]:
-    """Mark, how many, a word, its tone: of those that failed, are going, wait."""
-    waiting = sum(result.view.state == "waiting" for result in results)
-    failed = sum(result.failed for result in results)
-    going = sum(not result.view.ended for result in results) - waiting
-    if failed:
-        yield "✗", failed, "failed", "error"
-    if going:
-        yield "…", going, "going", "accent"
-    if waiting:
-        yield "·", waiting, "waiting", "dim"
+    """Mark, how many, a word, its tone: of those that failed, are going, were stopped, wait."""
+    for word, count in standings(results).items():
+        mark, tone = MARKS[word]
+        yield mark, count, word, tone
 
 
 def told(comparison: Comparison) -> list[Line]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -16,11 +18,15 @@ from cnntui.runs.listing import last_test, name_of
 from cnntui.runs.places import SWEEP
 from cnntui.runs.reader import RunReader, RunView, UnreadableRunError
 from cnntui.runs.spec import Settings, Spec
+from cnntui.runs.sweeps.conductor import Conducting, conducting
 from cnntui.runs.sweeps.directory import Sweep, read_sweep
 from cnntui.runs.sweeps.plan import PLACE, SweepError
 
 Setting = tuple[str, str, str]  # what it is, as in the baseline, as here
 MOST_READ = 240  # runs whose curves are kept at once
+
+
+Standing = Literal["trained", "failed", "stopped", "going", "waiting"]
 
 
 @dataclass(frozen=True)
@@ -48,9 +54,19 @@ class Result:
         return test.accuracy if test else None
 
     @property
+    def standing(self) -> Standing:
+        """How it stands, in a word. What a person stopped has not failed: it goes on; what stopped itself gives a reason."""
+        view = self.view
+        if view.trained:
+            return "trained"
+        if view.ended:
+            return "stopped" if view.label == "stopped" and not view.message.endswith(")") else "failed"
+        return "waiting" if view.state == "waiting" else "going"
+
+    @property
     def failed(self) -> bool:
-        """Whether it ended otherwise than at its last step: it counts in no mean."""
-        return self.view.ended and not self.view.trained
+        """Whether it ended otherwise than at its last step, and not because somebody stopped it: it counts in no mean."""
+        return self.standing == "failed"
 
     @property
     def why(self) -> str:
@@ -93,16 +109,13 @@ class Group:
         """The runs that did not come to their end."""
         return tuple(result for result in self.results if result.failed)
 
-    def count(self, *states: str) -> int:
-        """How many of its runs are in one of these states."""
-        return sum(result.view.state in states for result in self.results)
-
 
 @dataclass(frozen=True)
 class Comparison:
     """Groups, one of which the others are compared with. `variables` are what a sweep changes.
 
-    `missing` are runs of a sweep that cannot be read any more: their groups' labels, their names.
+    `missing` are runs of a sweep that cannot be read any more: their groups' labels, their names. `conductor` is who gives
+    the runs of the sweep their turns, or did; None where nobody has yet.
     """
 
     title: str
@@ -115,6 +128,7 @@ class Comparison:
     directory: Path | None = None  # of the sweep
     seeds: tuple[int, ...] = ()
     missing: tuple[tuple[str, str], ...] = ()
+    conductor: Conducting | None = None
 
     @property
     def reference(self) -> Group:
@@ -148,9 +162,26 @@ class Comparison:
         return tuple(dict.fromkeys(group.data for group in self.groups))
 
     @property
+    def is_conducted(self) -> bool:
+        """Whether somebody gives its runs their turns."""
+        return self.conductor is not None and self.conductor.alive
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether it is a sweep with runs that are not trained, and nobody at them."""
+        return self.directory is not None and not self.is_conducted and not all(r.view.trained for r in self.results)
+
+    @property
     def over(self) -> bool:
-        """Whether every run has ended."""
-        return all(result.view.ended for result in self.results)
+        """Whether every run has ended, and nobody will have one go on."""
+        return all(result.view.ended for result in self.results) and not self.is_conducted
+
+
+def standings(results: Sequence[Result]) -> dict[Standing, int]:
+    """How many stand how, without those that are trained; none that is 0."""
+    counts = Counter(result.standing for result in results)
+    words: tuple[Standing, ...] = ("failed", "going", "stopped", "waiting")
+    return {word: counts[word] for word in words if counts[word]}
 
 
 class Comparing:
@@ -201,7 +232,8 @@ class Comparing:
         if runs is not None:
             self._forget(runs)
         last = self._last or self._first()
-        self._last = replace(last, groups=tuple(map(self._present, last.groups)))
+        conductor = conducting(self.directory) if self.directory else None
+        self._last = replace(last, groups=tuple(map(self._present, last.groups)), conductor=conductor)
         return self._last
 
     @property

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cnntui.core.layers import shape_text
 from cnntui.core.network import Network
 from cnntui.core.notation import network_text
-from cnntui.labs.comparison import Comparison, Group
+from cnntui.labs.comparison import Comparison, Group, standings
 from cnntui.labs.plain import percent
 from cnntui.labs.statistics import CONFIDENCE, Difference, Summary
 from cnntui.labs.tables import markdown_cell, plain_value
@@ -54,10 +54,7 @@ def interval_text(found: Difference | None) -> str:
 def runs_text(group: Group) -> str:
     """3 of 3; with what is not there yet, or will not come."""
     words = [f"{len(group.accuracies)} of {len(group.results)}"]
-    waiting = group.count("waiting")
-    going = sum(not result.view.ended for result in group.results) - waiting
-    words += [f"{count} {what}" for count, what in ((going, "going"), (waiting, "waiting")) if count]
-    words += [f"{len(group.failed)} failed"] if group.failed else []
+    words += [f"{count} {what}" for what, count in standings(group.results).items()]
     return ", ".join(words)
 
 
@@ -106,7 +103,7 @@ def remarks(comparison: Comparison) -> list[str]:
         f"failed, and in no mean: {group.label}, seed {result.seed}: {result.why}"
         for group, result in comparison.failed
     ]
-    if coming := sum(not result.view.ended for result in comparison.results):
+    if coming := sum(not (result.view.trained or result.failed) for result in comparison.results):
         lines.append(f"not there yet: {coming} of {len(comparison.results)} runs")
     return lines + cautions(comparison)
 
@@ -156,7 +153,7 @@ def document(comparison: Comparison) -> dict[str, Any]:
         "variables": list(comparison.variables),
         "seeds": list(comparison.seeds),
         "baseline": comparison.reference.label,
-        "complete": comparison.over and not comparison.failed,
+        "complete": not standings(comparison.results),
         "configurations": [_entry(comparison, group) for group in comparison.groups],
     }
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from cnntui.labs.comparison import Comparing, Comparison, Result
+from cnntui.labs.comparison import Comparing, Comparison, Result, standings
 from cnntui.labs.plain import duration, percent
 from cnntui.runs.sweeps.plan import Plan
 
@@ -60,9 +60,7 @@ def tally(comparison: Comparison) -> str:
     """How far it is: 5 of 12 trained, 2 going, 1 failed."""
     results = comparison.results
     words = [f"{sum(result.view.trained for result in results)} of {len(results)} trained"]
-    waiting = sum(result.view.state == "waiting" for result in results)
-    going = sum(not result.view.ended for result in results) - waiting
-    words += [f"{count} {what}" for count, what in ((going, "going"), (len(comparison.failed), "failed")) if count]
+    words += [f"{count} {what}" for what, count in standings(results).items()]
     return ", ".join(words)
 
 

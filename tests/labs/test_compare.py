@@ -187,7 +187,10 @@ def test_every_state_of_a_run_has_a_mark_and_a_word(mixed: CompareState) -> None
     assert said([runs_words(failing)]) == "1/3 ✗ 1 failed · 1 waiting"
     assert said([runs_words(failing, short=True)]) == "1/3 ✗ 1 · 1"
     line, done = standing(mixed.comparison)
-    assert said([line]) == "12 runs: 9 trained  ✗ 1 failed  … 1 going  · 1 waiting"
+    assert (
+        said([line])
+        == "12 runs: 9 trained  ✗ 1 failed  … 1 going  · 1 waiting   nobody begins the next ones: space goes on"
+    )
     assert done == pytest.approx((10 + 0.75 + 0) / 12)
 
 

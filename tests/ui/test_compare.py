@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -16,7 +18,9 @@ from cnntui.labs.wish import Picked
 from cnntui.runs.places import SWEEP
 from cnntui.runs.reader import RunReader
 from cnntui.runs.spec import Spec, Status, read_json
-from cnntui.runs.sweeps.directory import read_sweep
+from cnntui.runs.sweeps.conductor import conducting
+from cnntui.runs.sweeps.directory import prepare, read_sweep
+from cnntui.runs.sweeps.file import ready
 from cnntui.ui.app import CnntuiApp
 from cnntui.ui.screens.dialogs import Choose
 from cnntui.ui.screens.train_dialogs import ChooseSeveral
@@ -48,6 +52,14 @@ async def settled(pilot: Pilot[None]) -> None:
         await pilot.pause()
         await pilot.app.workers.wait_for_complete()
     await pilot.pause()
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
+    """Wait for another process, as long as a busy machine may take."""
+    deadline = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < deadline
+        await pilot.pause(0.1)
 
 
 @asynccontextmanager
@@ -202,10 +214,38 @@ async def test_without_runs_it_is_said_what_to_do(root: Path) -> None:
     async with opened(CnntuiApp("compare")) as (view, pilot):
         assert "cnntui sweep depth" in empty(view)
         assert not view.clock.awake
-        await pressed(pilot, "down", "enter", "b", "y", "o", "r")
-        notes = [note.message for note in pilot.app._notifications]
-        assert any("there is no sweep yet" in note for note in notes)
-        assert any("there is no run yet" in note for note in notes)
+        await pressed(pilot, "down", "enter", "b", "y", "space", "r")
+        assert [note.message for note in pilot.app._notifications] == ["there is no run yet: train one first"]
+
+
+async def test_a_ready_sweep_is_made_by_a_key(root: Path) -> None:
+    async with opened(CnntuiApp("compare")) as (view, pilot):
+        await pressed(pilot, "o")
+        names = [option.id for option in pilot.app.screen.query_one(OptionList).options]
+        assert names == ready()
+        pilot.app.screen.query_one(OptionList).highlighted = names.index("width")
+        await pressed(pilot, "enter")
+        assert "15 runs: 0 trained  · 15 waiting   space starts it" in text(view, CompareHead)
+        assert "0/3 · 3 waiting" in row(view, "width 16")
+    assert len(read_sweep(root / "width").directories(root / "width")) == 15
+
+
+async def test_space_trains_a_sweep_and_stops_it(root: Path) -> None:
+    directory = prepare(replace(design(1, {"1": 1, "2": 2}), baseline={**design().baseline, "epochs": 3000}).plan())
+    async with opened(CnntuiApp("compare", compare=Picked(directory))) as (view, pilot):
+        assert "space starts it" in text(view, CompareHead)
+        await pressed(pilot, "space")
+        await until(pilot, lambda: "going" in text(view, CompareHead) and "slot" in text(view, CompareHead))
+        assert view.clock.awake
+        await pressed(pilot, "space")
+        assert conducting(directory).state == "running"  # type: ignore[union-attr]  # asked twice
+        await until(pilot, lambda: view.state is not None and view.state.result.view.state == "training")
+        await pressed(pilot, "space", "space")
+        await until(pilot, lambda: "space goes on" in text(view, CompareHead))
+        assert conducting(directory).state == "stopped"  # type: ignore[union-attr]
+        assert not view.clock.awake
+        assert "stopped   space goes on" in text(view, CompareHead)
+        assert "failed" not in text(view, CompareHead)
 
 
 async def test_a_sweep_is_chosen_and_runs_are_picked(root: Path) -> None:

@@ -16,7 +16,6 @@ from cnntui.runs.sweeps.slots import (
     careful_need,
     default_slots,
     fitting,
-    ranks_of,
     slot_for,
     this_machine,
     threads,
@@ -197,7 +196,7 @@ def _measured(
         start_seconds=pace.start_seconds,
         speeds={slots: pace.speed for slots, pace in sorted(paces.items())},
         times={
-            slots: makespan(((seconds(job, pace), ranks_of(specs[job.configuration])) for job in jobs), slots)
+            slots: makespan(((seconds(job, pace), specs[job.configuration].ranks) for job in jobs), slots)
             for slots, pace in sorted(paces.items())
         },
         need=need,

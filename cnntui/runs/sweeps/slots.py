@@ -119,11 +119,6 @@ def slot_for(
     return Slot(best, environment)
 
 
-def ranks_of(spec: Spec) -> int:
-    """How many processes train a run: so many slots it takes."""
-    return int(getattr(spec, "ranks", 1))
-
-
 def threads(cores: int, slots: int) -> int:
     """How many threads a trainer computes with, when so many share the cores; never more than OMP_NUM_THREADS says."""
     given = os.environ.get("OMP_NUM_THREADS", "")

@@ -27,7 +27,7 @@ from cnntui.runs.spec import last_attempt, process_facts, read_json
 from cnntui.runs.sweeps.conductor import CONDUCTOR, Conducting, last_turn, occupies, stop_of
 from cnntui.runs.sweeps.directory import read_sweep
 from cnntui.runs.sweeps.plan import SweepError
-from cnntui.runs.sweeps.slots import careful_need, default_slots, ranks_of, slot_for, this_machine
+from cnntui.runs.sweeps.slots import careful_need, default_slots, slot_for, this_machine
 
 POLL_SECONDS = 0.25
 TELL_SECONDS = 1.0
@@ -56,7 +56,7 @@ class Going:
     @property
     def slots(self) -> int:
         """How many it has."""
-        return 0 if self.elsewhere else ranks_of(self.reader.spec)
+        return 0 if self.elsewhere else self.reader.spec.ranks
 
 
 class Turns:
@@ -220,7 +220,7 @@ class Turns:
             self.failed[run] = str(error)
             self.log(str(error))
             return True
-        need, ranks = self.need or careful_need(reader.spec), ranks_of(reader.spec)
+        need, ranks = self.need or careful_need(reader.spec), reader.spec.ranks
         if ranks > self.free_slots and self.going:  # one of more ranks than there are slots has them all
             self.waiting.appendleft((run, attempt - 1))
             return False

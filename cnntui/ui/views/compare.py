@@ -43,7 +43,7 @@ and tells what made a difference:
 
     cnntui sweep depth
 
-o   choose a sweep, once there is one
+o   choose a sweep: eight are ready, and space trains them
 r   pick runs: those that differ in the seed alone are one row
 """
 
@@ -71,6 +71,7 @@ class CompareView(CompareMoves, Widget):
         Binding("pagedown", "select(10)", "Ten rows", show=False),
         Binding("left", "seed(-1)", "Seed", show=False),
         Binding("right", "seed(1)", "Seed", show=False),
+        Binding("space", "go", "Go/stop"),
         Binding("o", "open", "Sweeps"),
         Binding("enter,e", "explore", "Explore"),
         Binding("t", "watch", "Train"),
@@ -93,8 +94,9 @@ class CompareView(CompareMoves, Widget):
     HELP = (
         "A row is a configuration: its runs differ in the seed alone. Runs that failed are shown, and are in no mean. The "
         "interval holds the true difference to the baseline in 95 of 100 cases (Welch); ▲ or ▼ stands where zero lies "
-        "outside of it, which chance alone seldom does. The bars begin and end where the heading says. Runs go on by "
-        "themselves: this screen only reads their directories."
+        "outside of it, which chance alone seldom does. The bars begin and end where the heading says. space trains what "
+        "is not trained of a sweep, so many runs at once as there are cores, or room on the GPUs; once more, and again, it "
+        "stops them after a checkpoint. It all goes on by itself: this screen only reads directories."
     )
 
     can_focus = True
@@ -233,6 +235,7 @@ class CompareView(CompareMoves, Widget):
         else:
             self.state = self.state.taking(comparison)
         self.draw()
+        self.refresh_bindings()
 
     # -- drawing
 
@@ -246,6 +249,8 @@ class CompareView(CompareMoves, Widget):
         """Without runs only those keys that get some; the other pane only where there is room for one alone."""
         if action == "turn" and self.has_class("-wide"):
             return False
+        if action == "go" and self.state is not None:
+            return self.state.comparison.can_go_on or self.state.comparison.is_conducted
         return self.state is not None or action in ("open", "pick")
 
     def on_resize(self) -> None:
@@ -308,8 +313,10 @@ class CompareView(CompareMoves, Widget):
 
 
 def _same(before: Comparison, comparison: Comparison) -> bool:
-    """Whether nothing is new: not one group."""
+    """Whether nothing is new: not one group, and the same at work."""
     groups = before.groups, comparison.groups
+    if before.is_conducted != comparison.is_conducted or before.can_go_on != comparison.can_go_on:
+        return False
     return len(groups[0]) == len(groups[1]) and all(old is new for old, new in zip(*groups, strict=True))
 
 

@@ -6,6 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from textual import work
+from textual.message import Message
 from textual.widget import Widget
 
 from cnntui.labs.compare import CompareState
@@ -14,7 +16,9 @@ from cnntui.labs.watching import offered
 from cnntui.labs.wish import Picked, Wish
 from cnntui.runs.listing import name_of
 from cnntui.runs.reader import UnreadableRunError
-from cnntui.runs.sweeps.directory import read_sweep, sweep_directories
+from cnntui.runs.sweeps.conductor import conduct, stop
+from cnntui.runs.sweeps.directory import prepare, read_sweep, sweep_directories
+from cnntui.runs.sweeps.file import load_design, ready
 from cnntui.runs.sweeps.plan import SweepError
 from cnntui.ui.screens.dialogs import Choose
 from cnntui.ui.screens.train_dialogs import ChooseSeveral
@@ -22,6 +26,7 @@ from cnntui.ui.screens.train_dialogs import ChooseSeveral
 if TYPE_CHECKING:
     from cnntui.ui.app import CnntuiApp
 
+SAY_SECONDS = 5.0  # in which a second space stops it, too
 MOST_SWEEPS = 30  # that are offered
 MOST_PICKED = 30
 
@@ -32,6 +37,18 @@ class CompareMoves(Widget):
     state: CompareState | None
     picked: Picked | None
     as_glyphs: bool
+    _asked_to_stop = False
+
+    class Conducted(Message):
+        """A sweep was started, or told to stop; or could not be."""
+
+        def __init__(self, problem: str = "", made: Path | None = None) -> None:
+            super().__init__()
+            self.problem, self.made = problem, made
+
+    def wake(self) -> None:
+        """Read."""
+        raise NotImplementedError
 
     def want(self, picked: Picked | None) -> None:
         """Compare others."""
@@ -44,6 +61,54 @@ class CompareMoves(Widget):
     def draw(self) -> None:
         """Draw what there is."""
         raise NotImplementedError
+
+    # -- the hand on a sweep
+
+    def action_go(self) -> None:
+        """Train what is not trained of it; stop it, asked twice, where it is being trained."""
+        if self.state is None or self.state.comparison.directory is None:
+            return
+        comparison, directory = self.state.comparison, self.state.comparison.directory
+        if comparison.can_go_on:
+            self.app.notify("starting …", markup=False)
+            self._conduct(directory, "go")
+        elif self._asked_to_stop:
+            self._asked_to_stop = False
+            self._conduct(directory, "stop")
+        elif comparison.is_conducted:
+            self._asked_to_stop = True
+            self.app.notify("space once more stops it, each run after a checkpoint", markup=False)
+            self.set_timer(SAY_SECONDS, self._forget_stop)
+
+    def _forget_stop(self) -> None:
+        self._asked_to_stop = False
+
+    @work(thread=True, group="conduct")
+    def _conduct(self, directory: Path, what: str) -> None:
+        """Off the event loop: a process is started, and waited for until it has told of itself."""
+        try:
+            conduct(directory) if what == "go" else stop(directory)
+            self.post_message(self.Conducted())
+        except SweepError as error:
+            self.post_message(self.Conducted(f"{error}"))
+
+    @work(thread=True, group="conduct")
+    def _make(self, name: str) -> None:
+        """Off the event loop: directories are made and synced."""
+        try:
+            self.post_message(self.Conducted(made=prepare(load_design(name).plan())))
+        except SweepError as error:
+            self.post_message(self.Conducted(f"{name}: {error}"))
+
+    def on_compare_moves_conducted(self, event: Conducted) -> None:
+        """Look at it anew, or say why not."""
+        event.stop()
+        if event.problem:
+            self.app.notify(event.problem, severity="error", markup=False)
+        if event.made is not None:
+            self.want(Picked(sweep=event.made))
+        else:
+            self.wake()
 
     # -- where one looks
 
@@ -131,17 +196,17 @@ class CompareMoves(Widget):
                 found = read_sweep(directory)
                 count = sum(len(one.runs) for one in found.configurations)
                 sweeps[directory.name] = (f"{count:,} run{'s' * (count > 1)}  {found.about}", directory)
-        if not sweeps:
-            self.app.notify("there is no sweep yet: cnntui sweep depth trains a first one; r picks runs", markup=False)
-            return
+        choices = [(name, about) for name, (about, _) in sweeps.items()]
+        choices += [(name, f"ready  {load_design(name).about}") for name in ready() if name not in sweeps]
 
         def chosen(name: str | None) -> None:
-            if name is not None:
+            if name in sweeps:
                 self.want(Picked(sweep=sweeps[name][1]))
+            elif name is not None:
+                self._make(name)
 
         current = self.picked.sweep.name if self.picked and self.picked.sweep else None
-        choices = [(name, about) for name, (about, _) in sweeps.items()]
-        self.app.push_screen(Choose("Compare the runs of which sweep?", choices, current), chosen)
+        self.app.push_screen(Choose("Which sweep? space then trains one that is ready", choices, current), chosen)
 
     def action_pick(self) -> None:
         """Any runs side by side."""
