@@ -57,7 +57,7 @@ def follow_as_rank(job: Job, directory: Path) -> NoReturn:
         sys.exit(0)
     for name, stream in (("stdout.log", 1), ("stderr.log", 2)):
         os.dup2(os.open(directory / name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), stream)
-    os.environ |= job.environment
+    os.environ |= environment_of(job)
     os.execv(sys.executable, [sys.executable, "-P", "-m", "cnntui.training", str(directory)])  # noqa: S606
 
 
@@ -73,18 +73,19 @@ def train_as_first(job: Job, spec: Spec, directory: Path, with_maps: bool) -> in
     try:
         if not (directory / "spec.json").exists():
             create(msgspec.structs.replace(spec, run=directory.name), directory)
-        elif is_trained(directory):
-            click.echo(f"{name_of(directory)} was trained to its end")
-            return 0
         else:
             demand_the_same(directory, spec)
+            if is_trained(directory):
+                click.echo(f"{name_of(directory)} was trained to its end")
+                return 0
+            wait_until_it_is_gone(directory)
         attempt = last_attempt(directory) + 1
         take_lock(directory, attempt)
     except LaunchError as error:
         fail(error)
     except OSError as error:
         fail(f"{directory}: {error.strerror}")
-    os.environ |= job.environment
+    os.environ |= environment_of(job)
     trainer = begin(directory, attempt)
     told = False
 
@@ -105,6 +106,13 @@ def train_as_first(job: Job, spec: Spec, directory: Path, with_maps: bool) -> in
     return 0 if told and trainer.returncode == 0 else status
 
 
+def environment_of(job: Job) -> dict[str, str]:
+    """What a rank's trainer finds in its environment besides."""
+    from cnntui.runs.launch import SPINS
+
+    return {"GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", SPINS), **job.environment}
+
+
 def is_trained(directory: Path) -> bool:
     """Whether a run has come to its end."""
     from cnntui.runs.reader import RunReader, UnreadableRunError
@@ -116,15 +124,21 @@ def is_trained(directory: Path) -> bool:
 
 
 def demand_the_same(directory: Path, spec: Spec) -> None:
-    """The run of an earlier start of this job: it is to be the same, and its trainer gone."""
-    from cnntui.runs.reader import RunReader
-    from cnntui.runs.spec import Spec
+    """The run of an earlier start of this job is to be the same training."""
+    from cnntui.runs.spec import Spec, read_json
 
-    reader = RunReader(directory)
+    earlier = read_json(directory / "spec.json", Spec)
     for name in Spec.__struct_fields__:
-        before, now = getattr(reader.spec, name), getattr(spec, name)
+        before, now = getattr(earlier, name, None), getattr(spec, name)
         if before != now and name not in OF_ONE_START:
             fail(f"{directory} is of another training: its {name} is {before}, not {now}; give another --run-dir")
+
+
+def wait_until_it_is_gone(directory: Path) -> None:
+    """The trainer of an earlier start of this job has ended, or nothing is heard of it."""
+    from cnntui.runs.reader import RunReader
+
+    reader = RunReader(directory)
     if not within(SILENCE_SECONDS, lambda: gone(reader)):
         view = reader.glance()
         fail(f"{view.spec.run} is {view.label}, by process {view.status.pid if view.status else '?'}: let it end first")

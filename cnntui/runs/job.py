@@ -37,26 +37,25 @@ class Job:
 def present_job(environ: Mapping[str, str] = os.environ) -> Job | None:
     """The job that this process is a rank of; None where it is alone, or only in the batch script of one."""
     slurm = environ.get("SLURM_JOB_ID")
-    if all(name in environ for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")):
+    if all(environ.get(name, "").isdecimal() for name in ("RANK", "WORLD_SIZE", "MASTER_PORT")):
         size, given = int(environ["WORLD_SIZE"]), environ.get("TORCHELASTIC_RUN_ID", "none")
         name = slurm or (given if given != "none" else None)
         torch = {"RANK": environ["RANK"], "LOCAL_RANK": environ.get("LOCAL_RANK", "0")}
         return Job(int(environ["RANK"]), size, "torchrun", name and safe(name), torch) if size > 1 else None
     # srun alone names the step: sbatch and salloc give their own shell a rank and a number of tasks, too.
     step = environ.get("SLURM_STEP_ID")
-    size = int(environ.get("SLURM_STEP_NUM_TASKS", environ.get("SLURM_NTASKS", "1")))
-    if slurm is None or step is None or size < 2 or "SLURM_PROCID" not in environ:
+    tasks, rank = environ.get("SLURM_STEP_NUM_TASKS", environ.get("SLURM_NTASKS", "")), environ.get("SLURM_PROCID", "")
+    if slurm is None or step is None or not (tasks.isdecimal() and rank.isdecimal() and int(tasks) > 1):
         return None
     digits = int(re.sub(r"\D", "", slurm) or 0) * 7 + int(re.sub(r"\D", "", step) or 0)
-    rank = environ["SLURM_PROCID"]
     torch = {
         "RANK": rank,
-        "WORLD_SIZE": str(size),
+        "WORLD_SIZE": tasks,
         "LOCAL_RANK": environ.get("SLURM_LOCALID", "0"),
         "MASTER_ADDR": environ.get("MASTER_ADDR") or first_host(environ.get("SLURM_STEP_NODELIST", "")),
         "MASTER_PORT": environ.get("MASTER_PORT") or str(FIRST_PORT + digits % PORTS),
     }
-    return Job(int(rank), size, "srun", safe(f"{slurm}.{step}"), torch)
+    return Job(int(rank), int(tasks), "srun", safe(f"{slurm}.{step}"), torch)
 
 
 def safe(name: str) -> str:

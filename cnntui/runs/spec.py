@@ -223,7 +223,7 @@ class Exit(msgspec.Struct, frozen=True, kw_only=True):
     def words(self) -> str:
         """How it ended, for people."""
         if self.code == LOST:
-            return "a rank was lost"
+            return f"a rank was lost{': ' * bool(self.message)}{self.message}"
         if self.rank is None:
             return f"killed by {self.signal}" if self.signal else f"ended with code {self.code}"
         if self.signal:

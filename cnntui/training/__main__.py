@@ -32,6 +32,8 @@ from cnntui.runs.spec import (
 if TYPE_CHECKING:
     from cnntui.training.desk import Desk
 
+DOWNLOADED = tuple(name for name in DATA_SETS if name != "digits")
+
 
 def main(run: Path, attempt: int) -> int:
     """Train the run in `run`."""
@@ -111,10 +113,13 @@ def work(run: Path, spec: Spec, desk: Desk, attempt: int) -> int:
                 check_marks([each[0] for each in team.exchange(mark(device))], spec.sync_bn)
             desk.use(device, name)
             desk.enter("loading data")
+            if team and spec.data not in DOWNLOADED:
+                team.tell(Order.LOAD, DATA_SETS.index(spec.data) if spec.data in DATA_SETS else -1)
+                team.use(device)
             data = load(spec.data, data_root(spec.data_dir), desk.notice, desk.loading, spec.input)
             desk.update(data=data.name)
-            if team:  # now it lies there for all
-                team.tell(Order.LOAD, DATA_SETS.index(data.name) if spec.data in DATA_SETS else -1)
+            if team and spec.data in DOWNLOADED:  # now it lies there for all
+                team.tell(Order.LOAD, DATA_SETS.index(data.name))
                 team.use(device)
             torch.manual_seed(spec.seed)
             if not fits_in_memory(train):
@@ -124,7 +129,7 @@ def work(run: Path, spec: Spec, desk: Desk, attempt: int) -> int:
                 desk.end("failed", f"out of memory with batches of {spec.batch_size}: try {smaller}")
                 return 1
         except StoppedError:
-            if team:  # told to end because one of them has ended, it has not stopped
+            if team and team.waiting:  # told to end because one of them has ended, it has not stopped
                 team.tell(Order.REPORT)
                 team.exchange()
             desk.end("finished", "stopped before the training began")

@@ -21,7 +21,7 @@ from cnntui.runs.files import write_atomic
 from cnntui.runs.ranks import ALONE
 from cnntui.runs.spec import LOST, Lost, lost_file
 
-PREFIX = "FollowerError: "
+OWN_ERRORS = ("FollowerError: ", "LostError: ")  # what torch writes before their messages
 
 
 def main(directory: Path, attempt: int, ranks: int) -> int:
@@ -30,7 +30,7 @@ def main(directory: Path, attempt: int, ranks: int) -> int:
         os.environ[ALONE] = str(torch.get_num_threads())
         os.environ["OMP_NUM_THREADS"] = str(max(1, torch.get_num_threads() // ranks))
     os.environ["PYTHONSAFEPATH"] = "1"  # as -P: the ranks take no module from where the user happens to be
-    with TemporaryDirectory(prefix="cnntui-ranks-") as logs:
+    with TemporaryDirectory(prefix=".torchrun-", dir=directory) as logs:
         options = ["--standalone", f"--nproc-per-node={ranks}", f"--log-dir={logs}", "-m", "cnntui.training"]
         try:
             run(parse_args([*options, str(directory), str(attempt)]))  # type: ignore[no-untyped-call]
@@ -54,7 +54,9 @@ def told(rank: int, failure: ProcessFailure) -> Lost:
     if failure.exitcode < 0:
         return Lost(rank, None, failure.signal_name())
     said = failure.message.get("message", "") if isinstance(failure.message, dict) else ""
-    return Lost(rank, failure.exitcode, None, str(said).removeprefix(PREFIX))
+    for name in OWN_ERRORS:
+        said = str(said).removeprefix(name)
+    return Lost(rank, failure.exitcode, None, said)
 
 
 if __name__ == "__main__":

@@ -389,22 +389,7 @@ def test_where_it_does_not_pay_it_says_so() -> None:
 # -- as ranks of a job that somebody else started
 
 
-COMMAND = ["train", LUCKY, "--input", "1,8,8", "--data", "digits", "--device", "cpu", "--no-maps", "--augment", "shift"]
-
-
-def test_torchrun_starts_the_ranks_of_a_run(tmp_path: Path, temporary: Path) -> None:
-    run = tmp_path / "run"
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = [*torchrun, "-m", "cnntui", *COMMAND, "--epochs", "3", "--run-dir", str(run)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert lines[0] == "run run"
-    assert lines[2].endswith("3 epochs, 2 ranks")
-    assert len([line for line in lines if line.startswith("epoch 3/3  test loss")]) == 1, "the first rank alone prints"
-    view = RunReader(run).poll()
-    assert (view.trained, view.spec.ranks, view.exit.code) == (True, 2, 0)  # type: ignore[union-attr]
-    assert "rank 1 of 2 ended at step 69" in (run / "stdout.log").read_text()
+COMMAND = ["-m", "cnntui", "train", LUCKY, "--input", "1,8,8", "--data", "digits", "--device", "cpu", "--no-maps"]
 
 
 def slurm(rank: int) -> dict[str, str]:
@@ -412,49 +397,55 @@ def slurm(rank: int) -> dict[str, str]:
     return {f"SLURM_{name}": str(value) for name, value in facts.items()}
 
 
-def as_srun(port: int) -> list[subprocess.Popen[str]]:
-    """The tasks that srun would start."""
-    command = [sys.executable, "-m", "cnntui", *COMMAND, "--epochs", "5"]
-    return [
-        subprocess.Popen(
-            command, env={**os.environ, **slurm(rank), "MASTER_PORT": str(port)}, stdout=subprocess.PIPE, text=True
-        )
+def as_srun(*options: str) -> list[str]:
+    """What the tasks print that srun would start."""
+    command, port = [sys.executable, *COMMAND, *options], str(free_port())
+    tasks = [
+        subprocess.Popen(command, env={**os.environ, **slurm(rank), "MASTER_PORT": port}, stdout=subprocess.PIPE)
         for rank in range(2)
     ]
-
-
-def ended_well(tasks: list[subprocess.Popen[str]]) -> list[str]:
-    """What they printed."""
-    said = [task.communicate(timeout=120)[0] for task in tasks]
+    said = [task.communicate(timeout=120)[0].decode() for task in tasks]
     assert [task.returncode for task in tasks] == [0, 0], said
     return said
 
 
-def test_a_job_that_is_requeued_goes_on_from_its_checkpoint() -> None:
+def test_a_job_whose_time_is_up_goes_on_when_it_is_started_again(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Begun by torchrun, paused, told that its time is up as Slurm does it; then by srun, by the same name, to its end."""
     run = runs_root() / "job-4711.0"
-    first = as_srun(free_port())
-    until = time.monotonic() + 60
-    while not (run / "spec.json").exists() and time.monotonic() < until:
-        time.sleep(0.05)
-    send(run, "pause")
-    reader = RunReader(run)
-    wait(reader, lambda view: view.state == "paused")
-    for task in first:
-        task.send_signal(signal.SIGUSR1)
-    said = ended_well(first)
+    named = ["--rdzv-id", "4711.0", "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", "--nproc-per-node", "2"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", *named, *COMMAND, "--epochs", "5"]
+    with subprocess.Popen(torchrun, stdout=subprocess.PIPE, text=True) as first:
+        until = time.monotonic() + 60
+        while not (run / "spec.json").exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        send(run, "pause")
+        reader = RunReader(run)
+        wait(reader, lambda view: view.state == "paused")
+        for task in psutil.Process(first.pid).children():
+            task.send_signal(signal.SIGUSR1)
+        lines = first.communicate(timeout=60)[0].splitlines()
+    assert first.returncode == 0, lines
+    assert lines[:3] == ["run job-4711.0", str(run), lines[2]], "the first rank alone prints"
+    assert lines[2].endswith("5 epochs, 2 ranks")
     view = reader.poll()
-    assert view.label == "stopped"
-    assert said[1] == ""
+    assert (view.label, view.exit and view.exit.code) == ("stopped", 0)
     step = view.status.step  # type: ignore[union-attr]
     assert 0 < step < view.status.steps  # type: ignore[union-attr, operator]
+    assert f"rank 1 of 2 ended at step {step}" in (run / "stdout.log").read_text()
 
-    said = ended_well(as_srun(free_port()))
+    said = as_srun("--epochs", "5")
     assert said[0].splitlines()[-1].startswith("test accuracy ")
+    assert said[1] == ""
     assert reader.poll().trained
     (back,) = [event for event in EventReader(run).poll(1 << 30) if isinstance(event, events.Resume)]
     assert (back.attempt, back.step) == (2, step)
-
-    assert ended_well(as_srun(free_port())) == ["job-4711.0 was trained to its end\n", ""]
+    assert as_srun("--epochs", "5") == ["job-4711.0 was trained to its end\n", ""]
+    for name, value in slurm(0).items():
+        monkeypatch.setenv(name, value)
+    other = CliRunner().invoke(cli, [*COMMAND[2:], "--epochs", "6"])
+    assert other.output == f"Error: {run} is of another training: its epochs is 5, not 6; give another --run-dir\n"
     assert last_attempt(run) == 2
 
 
