@@ -39,8 +39,8 @@ class Result:
 
     @cached_property
     def so_far(self) -> float | None:
-        """The last test's, wherever the run stands."""
-        if self.view.test_accuracy:
+        """The last test's, wherever the run stands. A log that is not read to its end may have come to earlier ones only."""
+        if self.view.test_accuracy and self.view.read == 1:
             return self.view.test_accuracy[-1][1]
         if self.view.status is not None and self.view.status.test_accuracy is not None:
             return self.view.status.test_accuracy
@@ -55,7 +55,8 @@ class Result:
     @property
     def why(self) -> str:
         """How a run that failed ended."""
-        return f"{self.view.label}: {self.view.message or 'no reason given'}"
+        label, message = self.view.label, self.view.message or "no reason given"
+        return message if message.startswith(label) else f"{label}: {message}"
 
 
 @dataclass(frozen=True)
@@ -164,8 +165,8 @@ class Comparing:
     def __init__(self, runs: Sequence[Path] = (), sweep: Path | None = None) -> None:
         self.directory = sweep
         self.sweep: Sweep | None = None
-        self.runs = list(runs)
-        self._readers = {run: RunReader(run) for run in runs}
+        self.runs = list({run.resolve(): run for run in runs}.values())  # each counts once
+        self._readers = {run: RunReader(run) for run in self.runs}
         self._views: dict[Path, RunView] = {}
         self._stamps: dict[Path, int] = {}
         self._read: dict[
