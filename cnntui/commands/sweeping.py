@@ -181,7 +181,9 @@ def run(
         if asked and has_terminal() and not quiet and not click.confirm("start it?", default=True):
             return 130
     if plan is not None:
-        prepare(plan, home)
+        prepare(plan, home)  # who conducts it already sees what is new in it
+        going = conducting(home)
+        attached = going is not None and going.alive
     comparing = comparing_of(home)
     if slurm is not None:
         submit(home, slurm)

@@ -12,6 +12,7 @@ import msgspec
 from cnntui.core.analysis import analyse
 from cnntui.labs.statistics import Difference, Summary, between, summary
 from cnntui.labs.watching import difference as told_apart
+from cnntui.runs.files import stamp
 from cnntui.runs.listing import last_test, name_of
 from cnntui.runs.places import SWEEP
 from cnntui.runs.reader import RunReader, RunView, UnreadableRunError
@@ -189,7 +190,7 @@ class Comparing:
         Raises:
             SweepError: when the sweep is not there any more.
         """
-        if self.directory is not None and _stamp(self.directory / SWEEP) != self._written:
+        if self.directory is not None and stamp(self.directory / SWEEP) != self._written:
             self._take_sweep(self.directory)
         for run in self._readers:
             # Once read, a log is read on: an older accuracy is not to be taken for the last one.
@@ -209,7 +210,7 @@ class Comparing:
         return any(self._readers[run].more for run in self._read if run in self._readers)
 
     def _take_sweep(self, directory: Path) -> None:
-        self._written = _stamp(directory / SWEEP)
+        self._written = stamp(directory / SWEEP)
         self.sweep = read_sweep(directory)
         self.runs = self.sweep.directories(directory)
         readers = {run: self._readers.get(run) or _reader(run) for run in self.runs}
@@ -220,16 +221,16 @@ class Comparing:
             raise SweepError(f"none of the {len(self.runs)} runs of {directory} is there any more: run the sweep again")
 
     def _glance(self, run: Path) -> None:
-        before, stamp = self._views.get(run), _stamp(run)
-        if before is None or stamp != self._stamps[run] or not (before.over or before.state == "waiting"):
-            self._stamps[run] = stamp
+        before, now = self._views.get(run), stamp(run)
+        if before is None or now != self._stamps[run] or not (before.over or before.state == "waiting"):
+            self._stamps[run] = now
             self._views[run] = self._readers[run].glance()
 
     def _poll(self, run: Path, seconds: float) -> None:
-        reader, stamp = self._readers[run], _stamp(run)
-        is_read = run in self._read and stamp == self._read[run] and self._views[run].over and not reader.more
+        reader, now = self._readers[run], stamp(run)
+        is_read = run in self._read and now == self._read[run] and self._views[run].over and not reader.more
         if not is_read:
-            self._read[run] = self._stamps[run] = stamp
+            self._read[run] = self._stamps[run] = now
             self._views[run] = reader.poll(seconds)
 
     def _forget(self, wanted: Collection[Path]) -> None:
@@ -287,14 +288,6 @@ def _reader(run: Path) -> RunReader | None:
         return RunReader(run)
     except UnreadableRunError:
         return None
-
-
-def _stamp(path: Path) -> int:
-    """Another number once something in it was written anew, made or removed; 0 where it is not there."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
 
 
 def grouped(views: Sequence[RunView]) -> Comparison:
