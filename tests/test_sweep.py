@@ -7,12 +7,14 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from cnntui.cli import cli
+from cnntui.commands.sweeping import is_made
 from cnntui.runs.sweeps.directory import prepare
 from cnntui.runs.sweeps.file import parse_design
 
@@ -91,6 +93,15 @@ def test_a_plan_is_shown_and_nothing_is_made(file: Path) -> None:
     assert not (file.parent / "runs").exists()
 
 
+def test_the_cost_of_a_plan_is_not_that_of_what_was_made_under_its_name(file: Path) -> None:
+    plan = parse_design(SWEEP, "small").plan()
+    home = prepare(plan)
+    assert is_made(plan, home)
+    assert not is_made(parse_design(SWEEP, "small", {"epochs": 3}).plan(), home)
+    assert not is_made(replace(plan, seeds=(0, 1, 2)), home)
+    assert not is_made(plan, home.parent / "nothing")
+
+
 def test_the_sweeps_that_there_are(file: Path) -> None:
     prepare(parse_design(SWEEP, "small").plan())
     assert "depth        How many layers" in run("sweep").stdout
@@ -112,6 +123,7 @@ WRONG = {
     "set": (["sweep", "depth", "--set", "epochs"], "--set 'epochs' is not NAME=VALUE"),
     "unknown": (["sweep", "depth", "--set", "epoch=3"], "'epoch' is neither a placeholder"),
     "seeds": (["sweep", "depth", "--seeds", "a"], "--seeds 'a' is neither how many"),
+    "many seeds": (["sweep", "depth", "--seeds", "999999999"], "999,999,999 seeds > 1,000"),
     "input": (["sweep", "depth", "--input", "8,8"], "input '8,8'"),
     "value": (["sweep", "depth", "--set", "lr=fast"], "lr: expected"),
     "stop": (["sweep", "small", "--stop"], "there is nothing to stop"),

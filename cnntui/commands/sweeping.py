@@ -130,11 +130,13 @@ def setting(text: str) -> tuple[str, Value]:
 
 def seeds_of(text: str) -> tuple[int, ...]:
     """`3`, how many; or `0,5,7`, which."""
+    from cnntui.runs.sweeps.plan import first_seeds
+
     words = text.split(",")
     if not all(word.strip().isascii() and word.strip().isdigit() and len(word) < 10 for word in words):
         fail(f"--seeds {text!r} is neither how many, such as 3, nor which, such as 0,1,2")
     numbers = tuple(int(word) for word in words)
-    return tuple(range(numbers[0])) if len(numbers) == 1 else numbers
+    return first_seeds(numbers[0]) if len(numbers) == 1 else numbers
 
 
 def place_of(sweep: str, plan: Plan | None, directory: Path | None) -> Path:
@@ -179,7 +181,9 @@ def run(
         if asked and has_terminal() and not quiet and not click.confirm("start it?", default=True):
             return 130
     if plan is not None:
-        prepare(plan, home)
+        prepare(plan, home)  # who conducts it already sees what is new in it
+        going = conducting(home)
+        attached = going is not None and going.alive
     comparing = comparing_of(home)
     if slurm is not None:
         submit(home, slurm)
@@ -211,13 +215,24 @@ def is_done(plan: Plan, home: Path) -> bool:
         return False
 
 
+def is_made(plan: Plan, home: Path) -> bool:
+    """Whether the sweep in a directory is this one: it may have been made of another file, or with other options."""
+    from cnntui.runs.sweeps.directory import read_sweep, run_names
+    from cnntui.runs.sweeps.plan import SweepError
+
+    try:
+        made = {run for one in read_sweep(home).configurations for run in one.runs}
+    except SweepError:
+        return False
+    return made == set(run_names(plan, home).values())
+
+
 def announce(plan: Plan, home: Path, slots: int | None, estimated: bool, err: bool = False) -> int | None:
     """What it will train, and what that will cost; returns the bytes of a GPU that a run needs, where that was measured."""
     from rich.console import Console
 
     from cnntui.labs.sweep_words import cost_lines
     from cnntui.labs.sweeping import plan_line, plan_table
-    from cnntui.runs.places import SWEEP
     from cnntui.runs.sweeps.cost import estimate
 
     if plan.about:
@@ -227,7 +242,7 @@ def announce(plan: Plan, home: Path, slots: int | None, estimated: bool, err: bo
     cost = None
     if estimated:
         click.echo("measuring a few steps ...", err=True)
-        cost = estimate(home if (home / SWEEP).exists() else plan, slots)
+        cost = estimate(home if is_made(plan, home) else plan, slots)
     for line in cost_lines(cost) if cost else [plan_line(plan)]:
         click.echo(line, err=err)
     click.echo(f"its runs: {home}", err=err)

@@ -14,6 +14,7 @@ import msgspec
 from cnntui.core.analysis import analyse
 from cnntui.labs.statistics import Difference, Summary, between, summary
 from cnntui.labs.watching import difference as told_apart
+from cnntui.runs.files import stamp
 from cnntui.runs.listing import last_test, name_of
 from cnntui.runs.places import SWEEP
 from cnntui.runs.reader import RunReader, RunView, UnreadableRunError
@@ -45,8 +46,8 @@ class Result:
 
     @cached_property
     def so_far(self) -> float | None:
-        """The last test's, wherever the run stands."""
-        if self.view.test_accuracy:
+        """The last test's, wherever the run stands. A log that is not read to its end may have come to earlier ones only."""
+        if self.view.test_accuracy and self.view.read == 1:
             return self.view.test_accuracy[-1][1]
         if self.view.status is not None and self.view.status.test_accuracy is not None:
             return self.view.status.test_accuracy
@@ -71,7 +72,8 @@ class Result:
     @property
     def why(self) -> str:
         """How a run that failed ended."""
-        return f"{self.view.label}: {self.view.message or 'no reason given'}"
+        label, message = self.view.label, self.view.message or "no reason given"
+        return message if message.startswith(label) else f"{label}: {message}"
 
 
 @dataclass(frozen=True)
@@ -197,8 +199,8 @@ class Comparing:
     def __init__(self, runs: Sequence[Path] = (), sweep: Path | None = None) -> None:
         self.directory = sweep
         self.sweep: Sweep | None = None
-        self.runs = list(runs)
-        self._readers = {run: RunReader(run) for run in runs}
+        self.runs = list({run.resolve(): run for run in runs}.values())  # each counts once
+        self._readers = {run: RunReader(run) for run in self.runs}
         self._views: dict[Path, RunView] = {}
         self._stamps: dict[Path, int] = {}
         self._read: dict[
@@ -221,7 +223,7 @@ class Comparing:
         Raises:
             SweepError: when the sweep is not there any more.
         """
-        if self.directory is not None and _stamp(self.directory / SWEEP) != self._written:
+        if self.directory is not None and stamp(self.directory / SWEEP) != self._written:
             self._take_sweep(self.directory)
         for run in self._readers:
             # Once read, a log is read on: an older accuracy is not to be taken for the last one.
@@ -242,7 +244,7 @@ class Comparing:
         return any(self._readers[run].more for run in self._read if run in self._readers)
 
     def _take_sweep(self, directory: Path) -> None:
-        self._written = _stamp(directory / SWEEP)
+        self._written = stamp(directory / SWEEP)
         self.sweep = read_sweep(directory)
         self.runs = self.sweep.directories(directory)
         readers = {run: self._readers.get(run) or _reader(run) for run in self.runs}
@@ -253,16 +255,16 @@ class Comparing:
             raise SweepError(f"none of the {len(self.runs)} runs of {directory} is there any more: run the sweep again")
 
     def _glance(self, run: Path) -> None:
-        before, stamp = self._views.get(run), _stamp(run)
-        if before is None or stamp != self._stamps[run] or not (before.over or before.state == "waiting"):
-            self._stamps[run] = stamp
+        before, now = self._views.get(run), stamp(run)
+        if before is None or now != self._stamps[run] or not (before.over or before.state == "waiting"):
+            self._stamps[run] = now
             self._views[run] = self._readers[run].glance()
 
     def _poll(self, run: Path, seconds: float) -> None:
-        reader, stamp = self._readers[run], _stamp(run)
-        is_read = run in self._read and stamp == self._read[run] and self._views[run].over and not reader.more
+        reader, now = self._readers[run], stamp(run)
+        is_read = run in self._read and now == self._read[run] and self._views[run].over and not reader.more
         if not is_read:
-            self._read[run] = self._stamps[run] = stamp
+            self._read[run] = self._stamps[run] = now
             self._views[run] = reader.poll(seconds)
 
     def _forget(self, wanted: Collection[Path]) -> None:
@@ -320,14 +322,6 @@ def _reader(run: Path) -> RunReader | None:
         return RunReader(run)
     except UnreadableRunError:
         return None
-
-
-def _stamp(path: Path) -> int:
-    """Another number once something in it was written anew, made or removed; 0 where it is not there."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
 
 
 def grouped(views: Sequence[RunView]) -> Comparison:

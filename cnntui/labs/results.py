@@ -13,6 +13,7 @@ from cnntui.labs.comparison import Comparison, Group, standings
 from cnntui.labs.plain import percent
 from cnntui.labs.statistics import CONFIDENCE, Difference, Summary
 from cnntui.labs.tables import markdown_cell, plain_value
+from cnntui.runs.events import Data
 
 if TYPE_CHECKING:  # what writes Markdown need not wait for rich
     from rich.table import Table
@@ -117,7 +118,12 @@ def cautions(comparison: Comparison) -> list[str]:
     if len(comparison.data) > 1:
         data = ", ".join(sorted(comparison.data))
         lines.append(f"these runs are of different data, {data}: their accuracies say nothing of each other")
-    if len(comparison.seeds or {result.seed for result in comparison.results}) == 1:
+    if comparison.variables and all(group.changes for group in comparison.groups):
+        lines.append(f"the baseline has no run any more: the others are compared with {comparison.reference.label}")
+    for group in comparison.groups:
+        if len({result.seed for result in group.results}) < len(group.results):
+            lines.append(f"{group.label} has a seed twice: the same training again says nothing of chance")
+    if all(len(group.results) == 1 for group in comparison.groups):
         lines.append("one seed tells nothing of chance: train three or more before a difference is believed")
     return lines
 
@@ -153,7 +159,8 @@ def document(comparison: Comparison) -> dict[str, Any]:
         "variables": list(comparison.variables),
         "seeds": list(comparison.seeds),
         "baseline": comparison.reference.label,
-        "complete": not standings(comparison.results),
+        "complete": not standings(comparison.results) and not comparison.missing,
+        "missing": [{"label": label, "run": run} for label, run in comparison.missing],
         "configurations": [_entry(comparison, group) for group in comparison.groups],
     }
 
@@ -224,9 +231,10 @@ def report(comparison: Comparison) -> str:
 def _method(comparison: Comparison) -> str:
     reference, count = comparison.reference, len(comparison.groups)
     spec = reference.spec
-    data = next((result.view.data for result in comparison.results if result.view.data), None)
-    size = f" ({data.train:,} pictures to train, {data.test:,} to test)" if data else ""
+    known = {result.view.data.name: result.view.data for result in comparison.results if result.view.data}
+    on = ", ".join(_sized(name, known.get(name)) for name in comparison.data)
     seeds = ", ".join(map(str, comparison.seeds or sorted({result.seed for result in comparison.results})))
+    epochs = f"{spec.epochs} epoch{'s' * (spec.epochs > 1)}"
     varied = ""
     if comparison.variables:
         crossed = comparison.crossed and len(comparison.variables) > 1
@@ -235,11 +243,16 @@ def _method(comparison: Comparison) -> str:
         varied = f"Varied: {', '.join(comparison.variables)}{how}; all else is as in the baseline. "
     return (
         f"{count} configuration{'s' * (count > 1)}, each with the seeds {seeds}: {len(comparison.results)} runs on "
-        f"{spec.data}{size}. {varied}The baseline is {reference.label!r}: {one_line(spec.network)}; input "
-        f"{shape_text(spec.input)}; {spec.epochs} epochs, batches of {spec.batch_size}, {spec.optimizer}, learning rate "
+        f"{on}. {varied}The baseline is {reference.label!r}: {one_line(spec.network)}; input "
+        f"{shape_text(spec.input)}; {epochs}, batches of {spec.batch_size}, {spec.optimizer}, learning rate "
         f"{spec.lr:g}, schedule {spec.schedule}. Accuracy is that of the last epoch, on all test pictures: no epoch and "
         "no run was chosen by it."
     )
+
+
+def _sized(name: str, data: Data | None) -> str:
+    """A data set, with how much it is, once that is known."""
+    return f"{name} ({data.train:,} pictures to train, {data.test:,} to test)" if data else name
 
 
 def one_line(network: Network) -> str:

@@ -69,7 +69,7 @@ def follow(
 ) -> Iterator[str]:
     """A line for each run that ends while one looks, and how far it all is now and then, until it is over."""
     comparison = comparing.glance()
-    told = {result.view.directory for result in comparison.results if result.view.ended}
+    told = {result.view.directory for result in comparison.results if result.view.trained}
     began = since = time.monotonic()
     before = len(told)
     while True:

@@ -34,6 +34,14 @@ def replacing(path: Path, sync: bool = False) -> Iterator[BinaryIO]:
         sync_directory(path.parent)
 
 
+def stamp(path: Path) -> int:
+    """Another number once a file was written anew, or something in a directory made or removed; 0 where it is not there."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def write_atomic(path: Path, data: bytes, sync: bool = False) -> None:
     """Replace `path` by `data`, as `replacing` does.
 

@@ -47,7 +47,7 @@ class Supervisor:
         self.directory, self.attempt = directory, attempt
         spec = read_json(directory / "spec.json", Spec)
         self.ranks = spec.ranks if spec else 1
-        self.told = False  # to end
+        self.told = self.handed_on = False  # to end; the trainer was, too
         self.trainer: subprocess.Popen[bytes] | None = None
 
     def see_through(self) -> int:
@@ -55,12 +55,13 @@ class Supervisor:
         restarts, saved = 0, -1
         if self.ranks > 1:
             adopt_orphans()
-        self.trainer = begin(self.directory, self.attempt, self.ranks)
         signal.signal(signal.SIGTERM, self.forward)
         signal.signal(signal.SIGINT, self.forward)
+        trainer = self._begin()
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         while True:
-            code = self.trainer.wait()
+            code = trainer.wait()
+            self.trainer = None
             if code == REFUSED:  # another trains it, and will be told of by its own supervisor
                 return code
             end = ending(self.directory, self.attempt, code)
@@ -71,10 +72,17 @@ class Supervisor:
                 if was_lost(end) and restarts < MOST_RESTARTS and not self.told and self._take_next():
                     restarts += 1
                     write_end(self.directory, msgspec.structs.replace(end, restarted=True))
-                    self.trainer = begin(self.directory, self.attempt, self.ranks)
+                    trainer = self._begin()
                     continue
             write_end(self.directory, end)
             return code if code >= 0 else 128 - code
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        """Start the trainer; one that was not there yet when this was told to end is told now."""
+        self.trainer = begin(self.directory, self.attempt, self.ranks)
+        if self.told and not self.handed_on:
+            self.trainer.send_signal(signal.SIGTERM)
+        return self.trainer
 
     def _take_next(self) -> bool:
         """Begin the next attempt before it is told how this one ended: so nobody takes the run to be over."""
@@ -89,6 +97,7 @@ class Supervisor:
         """Hand a signal on to the trainer."""
         self.told = True
         if self.trainer is not None:
+            self.handed_on = True
             self.trainer.send_signal(number)
 
 
@@ -142,7 +151,7 @@ def adopt_orphans() -> None:
 def end_orphans() -> None:
     """Nothing of an attempt is left behind."""
     for child in psutil.Process().children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
+        with suppress(psutil.Error):  # gone already; or, caught in a driver, not going yet
             child.kill()
             child.wait(10)
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import random
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -16,8 +17,9 @@ from scipy import stats
 from cnntui.labs import results
 from cnntui.labs.comparison import Comparing, Comparison, Group, Result, grouped, spec_differences, standings
 from cnntui.labs.statistics import Difference, Summary, difference, summary
+from cnntui.labs.sweeping import follow
 from cnntui.runs import events
-from cnntui.runs.reader import RunReader
+from cnntui.runs.reader import PIECE_BYTES, RunReader
 from cnntui.runs.spec import Exit, Settings, Status, lock_of, new_spec, process_facts
 from cnntui.runs.sweeps.directory import prepare, read_sweep
 from cnntui.runs.sweeps.plan import Design
@@ -76,10 +78,10 @@ DESIGN = Design(
 ACCURACIES = {"width 2": (0.90, 0.92, 0.91), "width 4": (0.95, 0.96, None), "width 8": (None, None, None)}
 
 
-def finish(run: Path, accuracy: float | None, data: str = "digits") -> None:
+def finish(run: Path, accuracy: float | None, data: str = "digits", attempt: int = 1) -> None:
     """A run that ended: with this accuracy, or killed after its first test."""
-    lock_of(run, 1).touch()
-    writer = events.EventWriter(run)
+    lock_of(run, attempt).touch()
+    writer = events.EventWriter(run, attempt)
     writer.emit(
         events.Data(
             step=0, name=data, train=1437, test=360, shape=(1, 8, 8), classes=list("0123456789"), sha256="", steps=23
@@ -89,12 +91,14 @@ def finish(run: Path, accuracy: float | None, data: str = "digits") -> None:
     writer.emit(events.StateChange(step=23, state="training" if accuracy is None else "finished"))
     writer.close()
     status = Status(
-        state="training" if accuracy is None else "finished", data=data, test_accuracy=accuracy, **process_facts()
-    )
+        state="training" if accuracy is None else "finished",
+        attempt=attempt, data=data, test_accuracy=accuracy, **process_facts(),
+    )  # fmt: skip
     (run / "status.json").write_bytes(msgspec.json.encode(status))
     ended = Exit(
-        attempt=1, code=None if accuracy is None else 0, signal="SIGKILL" if accuracy is None else None, ended=""
-    )
+        attempt=attempt, code=None if accuracy is None else 0,
+        signal="SIGKILL" if accuracy is None else None, ended="",
+    )  # fmt: skip
     (run / "exit.json").write_bytes(msgspec.json.encode(ended))
 
 
@@ -183,6 +187,64 @@ def test_different_data_cannot_be_compared(compared: Comparison, tmp_path: Path)
         finish(directory / name, 0.5, data="mnist")
     remarks = results.remarks(Comparing(sweep=directory).glance())
     assert any("different data, digits, mnist" in line for line in remarks)
+    known = "digits (1,437 pictures to train, 360 to test), mnist (1,437 pictures to train, 360 to test)"
+    assert known in results.report(Comparing(sweep=directory).poll(1))
+
+
+def test_a_run_that_was_stopped_before_is_told_when_it_is_trained(compared: Comparison) -> None:
+    directory = compared.directory
+    assert directory is not None
+    comparing = Comparing(sweep=directory)
+    stopped = compared.groups[1].results[2].view.directory  # as far as it came: killed
+
+    def goes_on(_: float) -> None:
+        finish(stopped, 0.97, attempt=2)
+
+    lines = list(follow(comparing, lambda now: now.groups[1].results[2].view.trained, goes_on))
+    assert lines == ["width 4, seed 2: 97.00 %   6 of 9 trained"]
+
+
+def test_an_older_test_is_not_taken_for_the_last_one_while_a_log_is_read(compared: Comparison) -> None:
+    run = compared.groups[2].results[0].view.directory
+    writer = events.EventWriter(run)
+    writer.emit(events.Test(step=1, epoch=1, loss=2.0, accuracy=0.1, count=360))
+    for step in range(20):
+        writer.emit(events.Notice(step=step, message="x" * PIECE_BYTES))
+    writer.close()
+    finish(run, 0.9, attempt=2)
+    comparing = Comparing([run])
+    assert comparing.poll().groups[0].accuracies == [0.9]
+    assert comparing.more
+
+
+def test_a_run_that_is_picked_twice_counts_once_and_a_seed_that_is_there_twice_is_told(compared: Comparison) -> None:
+    directory = compared.directory
+    assert directory is not None
+    run = compared.reference.results[0].view.directory
+    twice = Comparing([run, run, run.parent / "." / run.name])
+    assert twice.poll(1).reference.summary == Summary(1, 0.90, None)
+    copy = directory / "copy"
+    shutil.copytree(run, copy)
+    assert any("has a seed twice" in line for line in results.cautions(Comparing([run, copy]).poll(1)))
+    assert not any("has a seed twice" in line for line in results.cautions(compared))
+
+
+def test_what_was_removed_is_told_and_so_is_another_baseline(compared: Comparison) -> None:
+    directory = compared.directory
+    assert directory is not None
+    for name in read_sweep(directory).configurations[2].runs:
+        shutil.rmtree(directory / name)
+    left = Comparing(sweep=directory).poll(1)
+    told = results.document(left)
+    assert [one["label"] for one in told["missing"]] == ["width 8"] * 3
+    for name in read_sweep(directory).configurations[1].runs[2:]:
+        shutil.rmtree(directory / name)  # the one that failed
+    assert results.document(Comparing(sweep=directory).poll(1))["complete"] is False
+    assert not any("baseline has no run" in line for line in results.cautions(left))
+    for name in read_sweep(directory).configurations[0].runs:
+        shutil.rmtree(directory / name)
+    text = results.report(Comparing(sweep=directory).poll(1))
+    assert "the baseline has no run any more: the others are compared with width 4" in text
 
 
 def test_100_percent_is_all_of_them() -> None:

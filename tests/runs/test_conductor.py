@@ -70,6 +70,21 @@ def trains_at_once(run: Path, attempt: int, environment: Mapping[str, str]) -> N
     end(run, attempt)
 
 
+def test_what_a_sweep_has_grown_by_while_it_goes_has_its_turn_too(sweep: Path) -> None:
+    last = runs_of(sweep)[-1]
+    trained: list[str] = []
+
+    def grows_at_last(run: Path, attempt: int, environment: Mapping[str, str]) -> None:
+        trains_at_once(run, attempt, environment)
+        trained.append(run.name)
+        if run == last:
+            prepare(plan_of(seeds=(0, 1)))
+
+    Turns(sweep, slots=1, start=grows_at_last).conduct()
+    assert sorted(trained) == sorted(run.name for run in runs_of(sweep))
+    assert len(trained) == 6
+
+
 # -- who conducts
 
 

@@ -332,3 +332,23 @@ def test_an_answer_is_waited_for() -> None:
     control.settle(path, {"step": 7, "accepted": False, "message": "no such layer"})
     assert control.answer_to(directory, ident, 0) == control.Reply(7, False, "no such layer")
     assert control.answer_to(directory, "another", 0) is None
+
+
+TOLD_WHILE_IT_STARTS = """
+import os, signal, subprocess, sys
+from pathlib import Path
+from cnntui.runs import supervisor
+
+def begin(directory, attempt, ranks=1):
+    os.kill(os.getpid(), signal.SIGTERM)  # before there is a trainer that could be told
+    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+
+supervisor.begin = begin
+sys.exit(supervisor.supervise(Path(sys.argv[1]), 1))
+"""
+
+
+def test_a_supervisor_that_is_told_to_end_while_it_starts_the_trainer_tells_it(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", TOLD_WHILE_IT_STARTS, str(tmp_path)], timeout=30, check=False)
+    assert done.returncode == 128 + signal.SIGTERM
+    assert json.loads((tmp_path / "exit.json").read_bytes())["signal"] == "SIGTERM"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -65,6 +66,28 @@ def test_crossed_variables_make_every_combination_once() -> None:
 def test_what_is_the_same_net_with_the_same_settings_is_trained_once() -> None:
     plan = planned('pool = { max = "maxpool", also = "maxpool", mean = "avgpool" }')
     assert labels(plan) == ["pool: max", "pool: mean"]
+
+
+def test_what_comes_to_the_same_as_the_baseline_is_the_baseline() -> None:
+    plan = parse_design(
+        'net = "conv {2*(width//2)}; gap; linear 10"\ninput = [1, 8, 8]\n'
+        '[baseline]\nwidth = 5\ndata = "digits"\n[vary]\nwidth = [4, 5, 6]', "try"
+    ).plan()  # fmt: skip
+    assert labels(plan) == ["width 5", "width 6"]
+    assert (plan.baseline, plan.configurations[0].changes) == (0, {})
+
+
+@pytest.mark.parametrize("seeds", ["99999999999999999999999", "[99999999999999999999999]", "1001"])
+def test_too_many_seeds_and_too_large_ones_are_refused_before_they_are_made(seeds: str) -> None:
+    with pytest.raises(SweepError, match="seeds"):
+        planned("lr = [0.1]", f"seeds = {seeds}")
+
+
+def test_too_many_combinations_are_refused_before_they_are_made() -> None:
+    values = [number / 100 for number in range(1, 90)]
+    vary = "".join(f"{name} = {values}\n" for name in ("lr", "weight_decay", "label_smoothing"))
+    with pytest.raises(SweepError, match="more than 1,000 configurations"):
+        planned(f"{vary}width = {list(range(1, 90))}\nepochs = {list(range(1, 90))}", "crossed = true")
 
 
 def test_whole_nets_are_compared_with_their_own_placeholders() -> None:
@@ -219,6 +242,28 @@ def test_a_run_that_lost_its_directory_is_made_anew(root: Path) -> None:
     shutil.rmtree(lost)
     prepare(SMALL.plan())
     assert RunReader(lost).glance().state == "waiting"
+
+
+GARBAGE = {
+    "nothing in it": {"configurations": []},
+    "another baseline": {"baseline": 3},
+    "a run that is elsewhere": {"runs": ["../../etc"]},
+    "a run that no path can name": {"runs": ["a\0b"]},
+    "a label that a terminal would obey": {"label": "\x1b[2J"},
+}
+
+
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
+def test_a_file_that_is_none_of_ours_is_no_sweep(root: Path, garbage: dict[str, object]) -> None:
+    directory = prepare(planned("depth = [1, 2]"))
+    file = directory / "sweep.json"
+    told = json.loads(file.read_bytes())
+    for name, value in garbage.items():
+        (told if name in told else told["configurations"][0])[name] = value
+    file.write_text(json.dumps(told))
+    assert sweep_directories() == []
+    with pytest.raises(SweepError, match="holds no sweep"):
+        read_sweep(directory)
 
 
 def test_a_run_is_no_sweep(root: Path) -> None:

@@ -47,6 +47,17 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     baseline: int = 0
     version: int = VERSION
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is a baseline, and what it names can be printed, its runs beside it and nowhere else."""
+        runs = [run for one in self.configurations for run in one.runs]
+        words = [self.name, *(one.label for one in self.configurations), *runs]
+        return (
+            0 <= self.baseline < len(self.configurations)
+            and all(map(str.isprintable, words))
+            and not any("/" in run or run in ("", ".", "..") for run in runs)
+        )
+
     def directories(self, directory: Path) -> list[Path]:
         """All its runs: seed by seed, so that every configuration has a first result before any has a second."""
         return [
@@ -115,7 +126,7 @@ def read_sweep(directory: Path) -> Sweep:
         SweepError: when it holds none, or one of a newer version.
     """
     sweep = read_json(directory / SWEEP, Sweep)
-    if sweep is None or not sweep.configurations or not 0 <= sweep.baseline < len(sweep.configurations):
+    if sweep is None or not sweep.is_whole:
         raise SweepError(f"{directory} holds no sweep: no readable {SWEEP} in it")
     if sweep.version > VERSION:
         raise SweepError(f"{directory} is of a newer cnntui (sweep version {sweep.version}): upgrade this one")
@@ -127,7 +138,7 @@ def sweep_directories(root: Path | None = None) -> list[Path]:
     found = []
     for path in (root or runs_root()).glob(f"*/{SWEEP}"):
         sweep = read_json(path, Sweep)
-        if sweep is not None and sweep.version <= VERSION:
+        if sweep is not None and sweep.version <= VERSION and sweep.is_whole:
             found.append((sweep.created, path.parent))
     return [directory for _, directory in sorted(found, reverse=True)]
 

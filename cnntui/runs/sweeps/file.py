@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cnntui.core.notation import printable
-from cnntui.runs.sweeps.plan import NET, Choices, Design, SweepError, Value, label_of
+from cnntui.runs.sweeps.plan import NET, Choices, Design, SweepError, Value, first_seeds, label_of
 
 KEYS = ("name", "about", "net", "input", "seeds", "crossed", "baseline", "vary")
 DEFAULT_SEEDS = (0, 1, 2)
@@ -100,7 +100,7 @@ def _input(value: object) -> tuple[int, int, int] | None:
 
 def _seeds(value: object) -> tuple[int, ...]:
     if type(value) is int and value > 0:
-        return tuple(range(value))
+        return first_seeds(value)
     if not isinstance(value, list) or not all(type(n) is int for n in value):
         raise SweepError(f"seeds = {printable(repr(value))} is neither how many nor a list of whole numbers")
     return tuple(value)

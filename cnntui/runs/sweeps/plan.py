@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import product
+from itertools import islice, product
 
 import msgspec
 
@@ -15,7 +15,7 @@ from cnntui.core.axis import ImpossibleError
 from cnntui.core.expressions import evaluate
 from cnntui.core.layers import Shape, shape_text
 from cnntui.core.network import Network
-from cnntui.core.notation import network_text
+from cnntui.core.notation import network_text, printable
 from cnntui.core.vocabulary import NotationError
 from cnntui.runs.nets import load_any
 from cnntui.runs.spec import RECIPES, Settings
@@ -24,6 +24,7 @@ Value = int | float | str | bool
 Choices = dict[str, Value]  # the values of a variable, by what they are called
 
 MOST_RUNS = 1000
+MOST_SEED = 2**32 - 1
 NET = "net"
 # Where and how it is computed changes no result that is worth another run.
 PLACE = ("data_dir", "device", "tensorboard", "seed", "cuda_graphs")
@@ -111,11 +112,14 @@ class Design:
         """
         _check(self)
         base = {name: self._label(name, self._base(name)) for name in self.vary}
-        chosen = list(self._chosen(base))
+        chosen = list(islice(self._chosen(base), MOST_RUNS + 1))
+        if len(chosen) > MOST_RUNS:
+            raise SweepError(f"more than {MOST_RUNS:,} configurations: vary less, or one thing at a time")
         found: dict[str, Configuration] = {}
         for labels in chosen:
             made = self._configuration(base, labels)
-            found.setdefault(made.key(0), made)
+            if made.key(0) not in found or not made.changes:  # what comes to the same as the baseline is the baseline
+                found[made.key(0)] = made
         configurations = tuple(found.values())
         if len(configurations) * len(self.seeds) > MOST_RUNS:
             raise SweepError(
@@ -180,8 +184,9 @@ def _check(design: Design) -> None:
     """Raise SweepError where the parts of a design do not fit each other."""
     if not design.vary:
         raise SweepError("nothing is varied: [vary] has the values of a placeholder or a setting, depth = [1, 2, 4]")
-    if not design.seeds or len(set(design.seeds)) < len(design.seeds) or min(design.seeds) < 0:
-        raise SweepError(f"seeds = {list(design.seeds)} are not different whole numbers from 0")
+    seeds = design.seeds
+    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0 or max(seeds) > MOST_SEED:
+        raise SweepError(f"seeds = {list(seeds)} are not different whole numbers from 0 to {MOST_SEED:,}")
     nets = [design.net, *map(str, design.vary.get(NET, {}).values())]
     placeholders = {
         word for net in nets for part in PLACEHOLDER.findall(net) for word in re.findall(r"[A-Za-z_]\w*", part)
@@ -208,6 +213,17 @@ def _check(design: Design) -> None:
         raise SweepError(
             "data must be named in [baseline], digits or mnist for one: auto may be another set in each run"
         )
+
+
+def first_seeds(count: int) -> tuple[int, ...]:
+    """So many seeds, from 0.
+
+    Raises:
+        SweepError: when they are more than the runs of any sweep.
+    """
+    if count > MOST_RUNS:
+        raise SweepError(f"{count:,} seeds > {MOST_RUNS:,}")
+    return tuple(range(count))
 
 
 def is_notation(net: str) -> bool:
@@ -266,7 +282,7 @@ def label_of(value: Value) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     text = f"{value:g}" if isinstance(value, float) else " ".join(str(value).split())
-    return text or "none"
+    return printable(text) or "none"
 
 
 def name_value(name: str, label: str) -> str:

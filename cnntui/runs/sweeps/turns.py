@@ -20,8 +20,8 @@ from pathlib import Path
 import msgspec
 
 from cnntui.runs import control, launch
-from cnntui.runs.files import write_atomic
-from cnntui.runs.places import log_traceback
+from cnntui.runs.files import stamp, write_atomic
+from cnntui.runs.places import SWEEP, log_traceback
 from cnntui.runs.reader import RunReader, RunView, UnreadableRunError
 from cnntui.runs.spec import last_attempt, process_facts, read_json
 from cnntui.runs.sweeps.conductor import CONDUCTOR, Conducting, last_turn, occupies, stop_of
@@ -78,6 +78,7 @@ class Turns:
         start: Start = launch.start,
     ) -> None:
         self.directory, self.turn, self.need, self.start = directory, turn, need, start
+        self.written = stamp(directory / SWEEP)
         self.runs = read_sweep(directory).directories(directory)
         before = read_json(directory / CONDUCTOR, Conducting)
         self.places = before.going if before else {}
@@ -103,7 +104,7 @@ class Turns:
 
     def conduct(self) -> None:
         """Until every run had its turn, or this was stopped, or another conducts."""
-        while self.going or (self.waiting and self.stopping_since is None):
+        while self.has_grown() or self.going or (self.waiting and self.stopping_since is None):
             if last_turn(self.directory) > self.turn:
                 return self.log("another conducts this sweep now")
             if stop_of(self.directory, self.turn).exists():
@@ -124,6 +125,20 @@ class Turns:
             return self.end("finished", self.failures())
         left = f"{len(self.going)} runs had not ended after {STOP_SECONDS:.0f} s, and go on" if self.going else ""
         return self.end("stopped", left)
+
+    def has_grown(self) -> bool:
+        """Whether somebody ran the sweep again with more in it, that waits or goes: it is sorted."""
+        if self.stopping_since is not None or (written := stamp(self.directory / SWEEP)) == self.written:
+            return False
+        self.written = written
+        try:
+            new = [run for run in read_sweep(self.directory).directories(self.directory) if run not in self.runs]
+        except SweepError:
+            return False  # removed: its runs will say so
+        self.runs += new
+        for run in new:
+            self.sort(run)
+        return bool(self.going or self.waiting)
 
     # -- what is going
 
