@@ -10,12 +10,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from cnntui.cli import cli
 from cnntui.commands.sweeping import is_made
-from cnntui.runs.sweeps.directory import prepare
+from cnntui.runs.spec import process_facts
+from cnntui.runs.sweeps.conductor import Conducting
+from cnntui.runs.sweeps.directory import prepare, read_sweep
 from cnntui.runs.sweeps.file import parse_design
 
 SWEEP = """
@@ -81,6 +84,8 @@ def test_a_sweep_with_runs_that_fail_says_so_and_trains_nothing_twice(file: Path
 
     shown = run("compare", "small", "--format", "markdown")
     assert "| width 4 | 90 | 2 of 2 |" in shown.stdout
+    curve = list(csv.DictReader(io.StringIO(run("compare", str(file), "--format", "curves").stdout)))
+    assert [float(row["test_accuracy"]) for row in curve if row["configuration"] == "width 4"] == accuracies
     runs = [result["run"] for entry in list(entries.values())[:2] for result in entry["results"]]
     picked = json.loads(run("compare", *runs, "--json").stdout)
     assert [entry["mean"] for entry in picked["configurations"]] == [float(row["mean"]) for row in rows]
@@ -100,6 +105,29 @@ def test_the_cost_of_a_plan_is_not_that_of_what_was_made_under_its_name(file: Pa
     assert not is_made(parse_design(SWEEP, "small", {"epochs": 3}).plan(), home)
     assert not is_made(replace(plan, seeds=(0, 1, 2)), home)
     assert not is_made(plan, home.parent / "nothing")
+
+
+def test_another_baseline_is_another_sweep(file: Path) -> None:
+    for options in (["--set", "width=3"], ["--set", "width=3", "--input", "1,12,12"]):
+        shown = run("sweep", str(file), "--plan", "--no-estimate", *options)
+        name = shown.stdout.split()[-1].rpartition("/")[2]
+        assert name == ("small-width-3" if len(options) == 2 else "small-width-3-input-1-12-12")
+    assert run("sweep", str(file), "--plan", "--no-estimate", "--seeds", "4").stdout.split()[-1].endswith("/small")
+
+
+def test_what_another_plan_trains_is_not_replaced(file: Path) -> None:
+    directory = prepare(parse_design(SWEEP, "small").plan())
+    before = (directory / "sweep.json").read_bytes()
+    working = Conducting(started="", **process_facts())
+    (directory / "conductor.json").write_bytes(msgspec.json.encode(working))
+    file.write_text(SWEEP.replace("width = [4]", "width = [5]"))
+    failed = run("sweep", str(file), "--no-estimate", "--detach")
+    assert failed.exit_code == 1
+    assert "small is being trained as another plan" in failed.stderr
+    assert (directory / "sweep.json").read_bytes() == before
+    file.write_text(SWEEP.replace("width = [4]", "width = [4, 5]"))  # it has grown: who trains it sees that
+    assert run("sweep", str(file), "--no-estimate", "--detach").exit_code == 0
+    assert len(read_sweep(directory).configurations) == 4
 
 
 def test_the_sweeps_that_there_are(file: Path) -> None:
@@ -130,6 +158,9 @@ WRONG = {
     "made": (["sweep", "small", "--seeds", "3"], "was made already"),
     "slurm": (["sweep", "small", "--slurm", "patrition=gpu"], "patrition"),
     "compare": (["compare"], "compare what?"),
+    "no file": (["sweep", "nope.toml"], "nope.toml: there is no such file"),
+    "not trained": (["compare", "depth"], "depth has not been trained yet: cnntui sweep depth does that"),
+    "no results": (["sweep", "depth", "--results"], "depth has not been trained yet"),
     "compare no run": (["compare", "nothing", "small"], "no run is called 'nothing'"),
 }
 

@@ -26,9 +26,14 @@ if TYPE_CHECKING:
     from cnntui.runs.sweeps.directory import Sweep
     from cnntui.runs.sweeps.plan import Plan, Value
 
-FORMATS = ("table", "markdown", "csv", "json", "report")
+FORMATS = ("table", "markdown", "csv", "json", "report", "curves")
 FORMAT = click.option(
-    "--format", "form", type=click.Choice(FORMATS), default="table", show_default=True, help="How results are printed."
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="How results are printed; curves is CSV, epoch by epoch.",
 )
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 
@@ -103,12 +108,16 @@ def planned(sweep: str, shape: str | None, overrides: tuple[str, ...], seeds: st
 
     from cnntui.runs.sweeps.directory import find_sweep
     from cnntui.runs.sweeps.file import load_design, ready
+    from cnntui.runs.sweeps.plan import slug
 
     if not Path(sweep).is_file() and sweep not in ready() and find_sweep(sweep):
         if shape or overrides or seeds:
             fail(f"{sweep} is a sweep that was made already: --input, --set and --seeds belong to its file")
         return None
     design = load_design(sweep, dict(map(setting, overrides)))
+    otherwise = [*overrides, *([f"input={shape}"] if shape else [])]
+    if otherwise:  # another sweep, in a directory of its own
+        design = replace(design, name=f"{design.name}-{slug(' '.join(otherwise))}")
     if shape:
         design = replace(design, input=read_shape(shape))
     if seeds:
@@ -165,7 +174,6 @@ def run(
 ) -> int:
     """Train what is not trained yet, and show what came of it; returns the exit status."""
     from cnntui.labs.wish import Picked
-    from cnntui.runs.places import SWEEP
     from cnntui.runs.sweeps.conductor import conduct, conducting
     from cnntui.runs.sweeps.directory import prepare
 
@@ -175,12 +183,11 @@ def run(
     going = conducting(home)
     attached = going is not None and going.alive
     if plan is not None and not attached and not is_done(plan, home):
-        if (home / SWEEP).exists():  # what is trained already costs nothing any more
-            prepare(plan, home)
         need = announce(plan, home, slots, estimated and not slurm, err=quiet)
         if asked and has_terminal() and not quiet and not click.confirm("start it?", default=True):
             return 130
     if plan is not None:
+        refuse_another(plan, home, attached)
         prepare(plan, home)  # who conducts it already sees what is new in it
         going = conducting(home)
         attached = going is not None and going.alive
@@ -221,10 +228,26 @@ def is_made(plan: Plan, home: Path) -> bool:
     from cnntui.runs.sweeps.plan import SweepError
 
     try:
-        made = {run for one in read_sweep(home).configurations for run in one.runs}
+        made = runs_of(read_sweep(home))
     except SweepError:
         return False
     return made == set(run_names(plan, home).values())
+
+
+def refuse_another(plan: Plan, home: Path, attached: bool) -> None:
+    """Where another plan is being trained, this one does not take its place; one that has grown does."""
+    from cnntui.runs.sweeps.directory import read_sweep, run_names
+
+    if attached and not runs_of(read_sweep(home)) <= set(run_names(plan, home).values()):
+        fail(
+            f"{home.name} is being trained as another plan: cnntui compare {home.name} shows it, cnntui sweep "
+            f"{home.name} --stop stops it; --dir DIR is another place for this one"
+        )
+
+
+def runs_of(sweep: Sweep) -> set[str]:
+    """The names of all its runs."""
+    return {run for one in sweep.configurations for run in one.runs}
 
 
 def announce(plan: Plan, home: Path, slots: int | None, estimated: bool, err: bool = False) -> int | None:
@@ -241,7 +264,7 @@ def announce(plan: Plan, home: Path, slots: int | None, estimated: bool, err: bo
     console.print(plan_table(plan))
     cost = None
     if estimated:
-        click.echo("measuring a few steps ...", err=True)
+        click.echo("measuring a few steps of each, for ten seconds or more ...", err=True)
         cost = estimate(home if is_made(plan, home) else plan, slots)
     for line in cost_lines(cost) if cost else [plan_line(plan)]:
         click.echo(line, err=err)
@@ -305,8 +328,11 @@ def stop(home: Path) -> None:
 def comparing_of(home: Path) -> Comparing:
     """The runs of a sweep."""
     from cnntui.labs.comparison import Comparing
+    from cnntui.runs.places import SWEEP
     from cnntui.runs.reader import UnreadableRunError
 
+    if not (home / SWEEP).exists():
+        fail(f"{home.name} has not been trained yet: cnntui sweep does that, and --plan shows it; nothing is in {home}")
     try:
         return Comparing(sweep=home)
     except UnreadableRunError as error:
@@ -325,8 +351,13 @@ def show(comparing: Comparing, form: str) -> None:
         for line in (*results.remarks(comparison), results.explanation(comparison)):
             click.echo(line)
     else:
-        written = {"markdown": results.markdown, "csv": results.csv, "report": results.report}[form](comparison)
-        click.echo(written, nl=False)
+        writers = {
+            "markdown": results.markdown,
+            "csv": results.csv,
+            "report": results.report,
+            "curves": results.curves,
+        }
+        click.echo(writers[form](comparison), nl=False)
 
 
 def list_sweeps(as_json: bool) -> None:
@@ -350,6 +381,23 @@ def list_sweeps(as_json: bool) -> None:
         click.echo(f"{where.name:<12} made {one.created[:10]}: cnntui compare {where.name} shows it")
 
 
+def found_sweep(name: str) -> Path | None:
+    """The directory of a sweep by its name or its file; None where no sweep is meant."""
+    from cnntui.runs.sweeps.directory import find_sweep
+    from cnntui.runs.sweeps.file import load_design, ready
+    from cnntui.runs.sweeps.plan import SweepError
+
+    if (found := find_sweep(name)) is not None:
+        return found
+    try:
+        called = load_design(name).name if name in ready() or name.endswith(".toml") else None
+    except SweepError as error:
+        fail(error)
+    if called is None:
+        return None
+    return find_sweep(called) or fail(f"{name} has not been trained yet: cnntui sweep {name} does that")
+
+
 @click.command()
 @click.argument("what", nargs=-1, metavar="[SWEEP | RUN RUN ...]")
 @FORMAT
@@ -360,11 +408,10 @@ def compare(what: tuple[str, ...], form: str, as_json: bool) -> None:
 
     from cnntui.labs.comparison import Comparing
     from cnntui.labs.wish import Picked
-    from cnntui.runs.sweeps.directory import find_sweep
 
     context = click.get_current_context()
     form = "json" if as_json else form
-    home = find_sweep(what[0]) if len(what) == 1 else None
+    home = found_sweep(what[0]) if len(what) == 1 else None
     runs = () if home else tuple(the_run(name) for name in what)
     if has_terminal() and form == "table" and context.get_parameter_source("form") is ParameterSource.DEFAULT:
         open_app("compare", compare=Picked(sweep=home, runs=runs))

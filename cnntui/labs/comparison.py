@@ -73,6 +73,8 @@ class Result:
     def why(self) -> str:
         """How a run that failed ended."""
         label, message = self.view.label, self.view.message or "no reason given"
+        if label == "stopped" and message.endswith(")"):
+            return message.partition("(")[2].partition(": paused")[0].rstrip(")")
         return message if message.startswith(label) else f"{label}: {message}"
 
 

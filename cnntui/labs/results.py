@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cnntui.core.layers import shape_text
 from cnntui.core.network import Network
 from cnntui.core.notation import network_text
+from cnntui.labs.bands import ACCURACY, TEST_LOSS, by_epoch
 from cnntui.labs.comparison import Comparison, Group, standings
 from cnntui.labs.plain import percent
 from cnntui.labs.statistics import CONFIDENCE, Difference, Summary
@@ -123,9 +124,18 @@ def cautions(comparison: Comparison) -> list[str]:
     for group in comparison.groups:
         if len({result.seed for result in group.results}) < len(group.results):
             lines.append(f"{group.label} has a seed twice: the same training again says nothing of chance")
+    classes = next((len(view.data.classes) for view in (r.view for r in comparison.results) if view.data), 0)
+    chance = [group.label for group in comparison.groups if classes and group.summary and _is_chance(group, classes)]
+    if chance:
+        lines.append(f"no better than chance (1 of {classes}), so nothing was learned: {', '.join(chance)}")
     if all(len(group.results) == 1 for group in comparison.groups):
         lines.append("one seed tells nothing of chance: train three or more before a difference is believed")
     return lines
+
+
+def _is_chance(group: Group, classes: int) -> bool:
+    """Whether every one of its nets reads no more than a fifth above what guessing does."""
+    return all(accuracy <= 1.2 / classes for accuracy in group.accuracies)
 
 
 def explanation(comparison: Comparison) -> str:
@@ -218,6 +228,20 @@ def csv(comparison: Comparison) -> str:
     return out.getvalue()
 
 
+def curves(comparison: Comparison) -> str:
+    """The test after each epoch of every run, as CSV: a row a test; accuracy from 0 to 1."""
+    out = io.StringIO()
+    writer = writing.writer(out, lineterminator="\n")
+    writer.writerow(["configuration", "seed", "run", "state", "epoch", "test_accuracy", "test_loss"])
+    for group in comparison.groups:
+        for result in group.results:
+            facts = (plain_value(group.label), result.seed, result.view.spec.run, result.view.label)
+            accuracies, losses = by_epoch(result.view, ACCURACY), by_epoch(result.view, TEST_LOSS)
+            for (epoch, accuracy), (_, loss) in zip(accuracies, losses, strict=True):
+                writer.writerow([*facts, round(epoch, 4), accuracy, loss])
+    return out.getvalue()
+
+
 # -- for a paper, or a course
 
 
@@ -280,7 +304,7 @@ def _finding(comparison: Comparison, group: Group) -> str:
         return f"- {group.label}: nothing can be said, {missing}."
     told = f"- {group.label}: {points(gap.value)} points"
     if gap.low is None:
-        return f"{told}; with a single run it cannot be told from chance."
+        return f"{told}; without a spread over seeds it cannot be told from chance."
     held = f"{told} ({interval_text(gap)})"
     if gap.is_clear:
         return f"{held}: {'better' if gap.value > 0 else 'worse'} than the baseline."

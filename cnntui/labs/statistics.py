@@ -59,8 +59,8 @@ def between(ours: Summary | None, theirs: Summary | None, confidence: float = CO
         return Difference(value)
     parts = ours.sd**2 / ours.n, theirs.sd**2 / theirs.n
     error = math.sqrt(sum(parts))
-    if error == 0:
-        return Difference(value, value, value)
+    if error == 0:  # all the same, as nets are that learned nothing: that says nothing of chance
+        return Difference(value)
     freedom = sum(parts) ** 2 / (parts[0] ** 2 / (ours.n - 1) + parts[1] ** 2 / (theirs.n - 1))
     # Only here: scipy takes longer to load than the rest of a table to make.
     from scipy.special import stdtrit

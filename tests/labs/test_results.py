@@ -65,7 +65,7 @@ def test_an_interval_by_hand() -> None:
 def test_there_is_no_interval_where_there_is_no_deviation() -> None:
     assert difference([0.75], [0.5, 0.25]) == Difference(0.375)
     assert difference([], [0.8]) is None
-    assert difference([0.5, 0.5], [0.25, 0.25]) == Difference(0.25, 0.25, 0.25)
+    assert difference([0.5, 0.5], [0.25, 0.25]) == Difference(0.25)
     assert not Difference(0.375).is_clear
 
 
@@ -201,7 +201,7 @@ def test_a_run_that_was_stopped_before_is_told_when_it_is_trained(compared: Comp
         finish(stopped, 0.97, attempt=2)
 
     lines = list(follow(comparing, lambda now: now.groups[1].results[2].view.trained, goes_on))
-    assert lines == ["width 4, seed 2: 97.00 %   6 of 9 trained"]
+    assert lines == ["width 4, seed 2: 97.00 %   6 of 9 trained, 3 waiting"]
 
 
 def test_an_older_test_is_not_taken_for_the_last_one_while_a_log_is_read(compared: Comparison) -> None:

@@ -90,6 +90,32 @@ def test_too_many_combinations_are_refused_before_they_are_made() -> None:
         planned(f"{vary}width = {list(range(1, 90))}\nepochs = {list(range(1, 90))}", "crossed = true")
 
 
+def test_combinations_that_cannot_be_are_all_named_and_can_be_left_out() -> None:
+    net = 'net = "( conv {width} k{kernel}; relu; {pool} 2 ) x{depth}; gap; linear 10"\ninput = [1, 8, 8]\n'
+    base = BASE.replace('norm = ""\n', "")
+    vary = "kernel = [3, 5, 9]\ndepth = [1, 2]"
+    with pytest.raises(SweepError) as caught:
+        planned(vary, "crossed = true", net, base)
+    assert str(caught.value).startswith(
+        "kernel 3, depth 2: layer maxpool2: kernel 2 > 1. So it is with 3 more: kernel 5, depth 2;"
+    )
+    assert "skip = [" in str(caught.value)
+    plan = planned(vary, "crossed = true\nskip = [{ depth = 2 }, { kernel = 9 }]", net, base)
+    assert labels(plan) == ["kernel 3, depth 1", "kernel 5, depth 1"]
+    with pytest.raises(SweepError, match="skip: depth = 7 is no value that depth has: 1, 2"):
+        planned(vary, "crossed = true\nskip = [{ depth = 7 }]", net, base)
+
+
+def test_a_baseline_alone_is_nothing_to_compare() -> None:
+    with pytest.raises(SweepError, match="nothing to compare: lr has no other value"):
+        planned("lr = [0.001]")
+
+
+def test_a_file_of_a_net_has_no_placeholders() -> None:
+    with pytest.raises(SweepError, match="'width' is no setting, and a net's file has no placeholders"):
+        planned("width = [4]", net='net = "mine.toml"\n', base='[baseline]\nwidth = 2\ndata = "digits"\n')
+
+
 def test_whole_nets_are_compared_with_their_own_placeholders() -> None:
     plan = planned(
         'net = ["lenet5", "mnist-gap"]', net='net = "mnist-3conv"\n', base='[baseline]\ndata = "mnist"\nepochs = 1\n'

@@ -11,7 +11,7 @@ from typing import Any
 from cnntui.core.notation import printable
 from cnntui.runs.sweeps.plan import NET, Choices, Design, SweepError, Value, first_seeds, label_of
 
-KEYS = ("name", "about", "net", "input", "seeds", "crossed", "baseline", "vary")
+KEYS = ("name", "about", "net", "input", "seeds", "crossed", "skip", "baseline", "vary")
 DEFAULT_SEEDS = (0, 1, 2)
 
 
@@ -34,6 +34,8 @@ def load_design(sweep: str, overrides: Mapping[str, Value] | None = None) -> Des
     path = ready_directory() / f"{sweep}.toml"
     if not (re.fullmatch(r"[\w-]+", sweep) and path.is_file()):
         path = Path(sweep)
+    if not path.is_file() and path.suffix == ".toml":
+        raise SweepError(f"{sweep}: there is no such file")
     if not path.is_file():
         raise SweepError(f"no sweep is called {sweep!r}: there is {', '.join(ready())}, or give a .toml file")
     try:
@@ -73,6 +75,7 @@ def parse_design(text: str, name: str, overrides: Mapping[str, Value] | None = N
         vary={key: _choices(values, f"[vary] {key}") for key, values in vary.items()},
         about=printable(str(data.get("about", ""))),
         crossed=_flag(data.get("crossed", False)),
+        skip=_skips(data.get("skip", [])),
     )
 
 
@@ -110,6 +113,12 @@ def _flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise SweepError(f"crossed = {printable(repr(value))} is neither true nor false")
     return value
+
+
+def _skips(value: object) -> tuple[dict[str, str], ...]:
+    if not isinstance(value, list) or not all(isinstance(one, dict) and one for one in value):
+        raise SweepError("skip is not a list of combinations: skip = [{ depth = 4, width = 8 }]")
+    return tuple({name: label_of(_value(one[name], f"skip {name}")) for name in one} for one in value)
 
 
 def _value(value: Any, where: str) -> Value:

@@ -103,6 +103,7 @@ class Design:
     vary: dict[str, Choices]
     about: str = ""
     crossed: bool = False
+    skip: tuple[dict[str, str], ...] = ()  # combinations that are left out, by what their values are called
 
     def plan(self) -> Plan:
         """What it comes to.
@@ -116,11 +117,23 @@ class Design:
         if len(chosen) > MOST_RUNS:
             raise SweepError(f"more than {MOST_RUNS:,} configurations: vary less, or one thing at a time")
         found: dict[str, Configuration] = {}
+        problems: dict[str, SweepError] = {}
         for labels in chosen:
-            made = self._configuration(base, labels)
+            if labels != base and any(left_out.items() <= labels.items() for left_out in self.skip):
+                continue
+            try:
+                made = self._configuration(base, labels)
+            except SweepError as error:
+                problems[str(error)] = error
+                continue
             if made.key(0) not in found or not made.changes:  # what comes to the same as the baseline is the baseline
                 found[made.key(0)] = made
+        if problems:
+            raise SweepError(_all_of(list(problems), self.crossed))
         configurations = tuple(found.values())
+        if len(configurations) < 2:
+            only = ", ".join(self.vary)
+            raise SweepError(f"there is nothing to compare: {only} has no other value than the baseline's")
         if len(configurations) * len(self.seeds) > MOST_RUNS:
             raise SweepError(
                 f"{len(configurations):,} configurations with {len(self.seeds)} seeds are "
@@ -180,6 +193,14 @@ class Design:
         return network
 
 
+def _all_of(problems: list[str], crossed: bool) -> str:
+    """Which configurations cannot be, in one line; and how to do without them."""
+    more = [problem.partition(": ")[0] for problem in problems[1:]]
+    told = problems[0] + (f". So it is with {len(more)} more: {'; '.join(more[:5])}" if more else "")
+    leave_out = "leave out a combination with skip = [{ depth = 4, width = 8 }] above the tables"
+    return f"{told}; {leave_out}" if crossed else told
+
+
 def _check(design: Design) -> None:
     """Raise SweepError where the parts of a design do not fit each other."""
     if not design.vary:
@@ -200,6 +221,11 @@ def _check(design: Design) -> None:
                 else "each run would write over the others"
             )
             raise SweepError(f"{name} cannot be set here: {what}")
+        if name not in settings | placeholders | {NET} and any(net.endswith(".toml") for net in nets):
+            raise SweepError(
+                f"{name!r} is no setting, and a net's file has no placeholders: write its layers here, "
+                f'net = "conv {{{name}}}; ..."'
+            )
         if name not in settings | placeholders | {NET}:
             raise SweepError(
                 f"{name!r} is neither a placeholder of the net, {{{name}}}, nor a setting: {', '.join(sorted(settings))}"
@@ -208,6 +234,13 @@ def _check(design: Design) -> None:
         raise SweepError(f"the placeholder {{{both[0]}}} has the name of a setting: call it otherwise")
     if missing := sorted(placeholders - design.baseline.keys()):
         raise SweepError(f"the placeholder {{{missing[0]}}} has no value in [baseline]")
+    for left_out in design.skip:
+        for name, label in left_out.items():
+            known = [*design.vary.get(name, ()), design._label(name, design._base(name)) if name in design.vary else ""]
+            if label not in known:
+                raise SweepError(
+                    f"skip: {name} = {label} is no value that {name} has: {', '.join(filter(None, known))}"
+                )
     datas = {design.baseline.get("data", "auto"), *design.vary.get("data", {}).values()}
     if "auto" in datas:
         raise SweepError(
