@@ -357,6 +357,7 @@ SHORT = {
     "weight_decay": "decay {}",
     "label_smoothing": "smoothing {}",
     "seed": "seed {}",
+    "ranks": "{} ranks",
     "weights_from": "from {}",
 }
 
@@ -375,8 +376,8 @@ def difference(spec: Spec, other: Spec) -> str:
 
 
 def _short(name: str, value: object) -> str:
-    if name == "epochs" and value == 1:
-        return "1 epoch"
+    if name in ("epochs", "ranks") and value == 1:
+        return f"1 {name[:-1]}"
     text = Path(str(value)).name if name in ("data", "weights_from") else str(value)
     return SHORT.get(name, "{}").format(text)
 

@@ -7,12 +7,14 @@ process; the first trains, the others follow it.
 from __future__ import annotations
 
 import os
-import re
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from cnntui.runs.places import data_root
 from cnntui.runs.spec import (
@@ -79,7 +81,7 @@ def work(run: Path, spec: Spec, desk: Desk, attempt: int) -> int:
     from cnntui.training.course import TrainingError
     from cnntui.training.data import DataError, load
     from cnntui.training.desk import StoppedError
-    from cnntui.training.devices import DeviceError, check_marks, mark, pick
+    from cnntui.training.devices import DeviceError, check_marks, mark, no_room, pick
     from cnntui.training.loop import Trainer
     from cnntui.training.model import build
     from cnntui.training.team import LostError, Order, Team, TeamError
@@ -125,8 +127,7 @@ def work(run: Path, spec: Spec, desk: Desk, attempt: int) -> int:
             if not fits_in_memory(train):
                 desk.steered = None
                 torch.cuda.empty_cache()
-                smaller = f"--batch-size {spec.batch_size // 2}" if spec.batch_size > 1 else "a smaller input or net"
-                desk.end("failed", f"out of memory with batches of {spec.batch_size}: try {smaller}")
+                desk.end("failed", no_room(spec.batch_size))
                 return 1
         except StoppedError:
             if team and team.waiting:  # told to end because one of them has ended, it has not stopped
@@ -153,23 +154,26 @@ def lost_before(run: Path, attempt: int) -> Exit | None:
 
 def was_paused(run: Path, attempt: int) -> bool:
     """Whether an attempt stood still when it was told to end."""
-    from cnntui.runs.events import EventReader, StateChange
+    from cnntui.runs.events import NOT_JSON, StateChange
 
-    changes = [event for event in EventReader(run).poll(1 << 30) if isinstance(event, StateChange)]
-    states = [event.state for event in changes if event.attempt == attempt and event.state != "stopping"]
-    return states[-1:] == ["paused"]
+    state = ""
+    with suppress(OSError), (run / f"events.{attempt}.jsonl").open("rb") as log:
+        for line in log:
+            if line.startswith(b'{"kind":"state"'):  # as EventWriter begins it
+                with suppress(*NOT_JSON):
+                    told = msgspec.json.decode(line, type=StateChange).state
+                    state = state if told == "stopping" else told
+    return state == "paused"
 
 
 def fits_in_memory(train: Callable[[], None]) -> bool:
     """Train; false when memory ran out. What the exception's frames held, tensors above all, is free when this returns."""
-    import torch
+    from cnntui.training.devices import ran_out
 
     try:
         train()
-    except (torch.OutOfMemoryError, MemoryError):
-        return False
-    except RuntimeError as error:
-        if not re.search(r"can't allocate memory|not enough memory|out of memory|ALLOC_FAILED", str(error)):
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out(error):
             raise
         return False
     return True

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
+from cnntui.runs.ranks import ALONE
 from cnntui.runs.schedules import factor
 from cnntui.runs.spec import Spec
 from cnntui.training.augment import Augment
@@ -112,6 +114,22 @@ class Course:
                 if steps or seconds > MEASURE_SECONDS / 2:
                     return learned / seconds
                 count *= 2
+
+    def speed_alone(self) -> float | None:
+        """Images/s of this rank alone, as it would train by itself; None where there is no room, or compiling takes long."""
+        if self.spec.compile:
+            return None
+        threads = torch.get_num_threads()
+        torch.set_num_threads(int(os.environ.get(ALONE, threads)))
+        learn = self.new_step(None)
+        try:
+            if learn.needs_preparing:
+                learn.prepare(capture=self.spec.cuda_graphs)
+            return self.speed(learn)
+        except torch.OutOfMemoryError:
+            return None
+        finally:
+            torch.set_num_threads(threads)
 
 
 def _fitted(spec: Spec, model: Net, data: DataSet) -> Fitting:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import re
 import sys
 
 import torch
@@ -68,6 +69,18 @@ def check_marks(marks: list[float], sync_bn: bool) -> None:
         )
     if sync_bn and not gpus:
         raise DeviceError("sync bn needs a GPU for each rank, and the device is cpu: leave it out")
+
+
+def ran_out(error: Exception) -> bool:
+    """Whether it says that memory ran out: a CPU's comes as any RuntimeError."""
+    words = r"can't allocate memory|not enough memory|out of memory|ALLOC_FAILED"
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or bool(re.search(words, str(error)))
+
+
+def no_room(batch_size: int) -> str:
+    """What to say then."""
+    smaller = f"--batch-size {batch_size // 2}" if batch_size > 1 else "a smaller input or net"
+    return f"out of memory with batches of {batch_size}: try {smaller}"
 
 
 def report() -> dict[str, object]:

@@ -18,7 +18,7 @@ from cnntui.runs.spec import DATA_SETS, LOST, Spec
 from cnntui.training import checkpoints
 from cnntui.training.course import Course
 from cnntui.training.data import load
-from cnntui.training.devices import NO_DEVICE, DeviceError, mark, pick
+from cnntui.training.devices import NO_DEVICE, DeviceError, mark, no_room, pick, ran_out
 from cnntui.training.model import build
 from cnntui.training.team import LostError, Order, Team, TeamError
 
@@ -77,7 +77,8 @@ class Follower:
             except LostError:
                 raise
             except Exception as error:
-                raise FollowerError(" ".join(f"{error}".split()) or type(error).__name__) from error
+                line = no_room(self.spec.batch_size) if ran_out(error) else " ".join(str(error).split())
+                raise FollowerError(line or type(error).__name__) from error
         step = course.step if course else 0
         print(f"rank {self.team.rank} of {self.team.size} ended at step {step:,}")
         self.team.close()

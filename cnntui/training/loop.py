@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import torch
 
 from cnntui.core.analysis import analyse
 from cnntui.runs.events import Data, Event, Ranks, Test, Train, to_number
-from cnntui.runs.ranks import ALONE, gain
+from cnntui.runs.ranks import gain
 from cnntui.runs.schedules import factor
 from cnntui.runs.spec import Spec
 from cnntui.runs.test_pictures import GalleryError
@@ -284,22 +283,6 @@ class Trainer(Course):
         self.desk.tell(ranks)
         if self.desk.status.attempt == 1:  # later there is more to say: what the attempt before has ended by
             self.desk.notice(gain(ranks, self.spec.batch_size))
-
-    def speed_alone(self) -> float | None:
-        """Images/s of this rank alone, as it would train by itself; None where there is no room, or compiling takes long."""
-        if self.spec.compile:
-            return None
-        threads = torch.get_num_threads()
-        torch.set_num_threads(int(os.environ.get(ALONE, threads)))
-        learn = self.new_step(None)
-        try:
-            if learn.needs_preparing:
-                learn.prepare(capture=self.spec.cuda_graphs)
-            return self.speed(learn)
-        except torch.OutOfMemoryError:
-            return None
-        finally:
-            torch.set_num_threads(threads)
 
     def stopped(self) -> None:
         """The end before the last step, with a checkpoint: unless the numbers are bad, or another attempt trains it now."""

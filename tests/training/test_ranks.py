@@ -233,7 +233,7 @@ def test_lost_ranks_and_preemption_leave_no_trace_in_the_weights(temporary: Path
 
     That other run lost a rank at each of its first attempts, before there was anything to keep; it was resumed by hand.
     """
-    run = launch(spec(epochs=12, augment="shift"))
+    run = launch(spec(epochs=16, augment="shift"))
     reader = RunReader(run)
     rank_one(wait(reader, stepping)).kill()
     wait(reader, lambda _: last_attempt(run) == 2)
@@ -254,7 +254,7 @@ def test_lost_ranks_and_preemption_leave_no_trace_in_the_weights(temporary: Path
     assert still.step == paused.step
     assert sum(rank_one(reader.poll()).cpu_times()[:2]) - before < 0.2, "it waits, and does not look again and again"
     send(run, "resume")
-    wait(reader, lambda view: view.train_loss[-1][0] > paused.step)
+    wait(reader, lambda view: view.state == "training")
     the_supervisor(run).terminate()
     view = wait(reader, over)
     assert view.label == "stopped"
@@ -268,7 +268,7 @@ def test_lost_ranks_and_preemption_leave_no_trace_in_the_weights(temporary: Path
     assert in_ranks(2, main, run, 3) == [0, 0]
     assert reader.poll().trained
 
-    other = given_up(spec(epochs=12, augment="shift"), '{"rank": 1, "code": null, "signal": "SIGKILL"}')
+    other = given_up(spec(epochs=16, augment="shift"), '{"rank": 1, "code": null, "signal": "SIGKILL"}')
     view = RunReader(other).poll()
     assert (view.state, view.message) == ("crashed", "rank 1 was killed by SIGKILL")
     assert resume(other) == supervisor.MOST_RESTARTS + 2
