@@ -154,6 +154,7 @@ WRONG = {
     "many seeds": (["sweep", "depth", "--seeds", "999999999"], "999,999,999 seeds > 1,000"),
     "input": (["sweep", "depth", "--input", "8,8"], "input '8,8'"),
     "value": (["sweep", "depth", "--set", "lr=fast"], "lr: expected"),
+    "large": (["sweep", "depth", "--set", f"lr={10**400}"], "too large"),
     "stop": (["sweep", "small", "--stop"], "there is nothing to stop"),
     "made": (["sweep", "small", "--seeds", "3"], "was made already"),
     "slurm": (["sweep", "small", "--slurm", "patrition=gpu"], "patrition"),

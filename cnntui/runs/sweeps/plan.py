@@ -298,14 +298,14 @@ def settings_of(values: Mapping[str, Value]) -> Settings:
     if recipe not in RECIPES:
         raise SweepError(f"recipe {recipe!r} is none of {', '.join(RECIPES)}")
     own = {name: value for name, value in values.items() if name in Settings.__struct_fields__}
-    own |= {name: float(value) for name, value in own.items() if name in FRACTIONS and type(value) is int}
     try:
+        own |= {name: float(value) for name, value in own.items() if name in FRACTIONS and type(value) is int}
         settings = msgspec.convert({**RECIPES[recipe], **own}, Settings, strict=True)
         settings.check()
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$.")
         raise SweepError(f"{where.rstrip('`')}: {what[0].lower()}{what[1:]}" if where else what) from None
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise SweepError(str(error)) from None
     return settings
 
