@@ -269,8 +269,8 @@ def _method(comparison: Comparison) -> str:
         f"{count} configuration{'s' * (count > 1)}, each with the seeds {seeds}: {len(comparison.results)} runs on "
         f"{on}. {varied}The baseline is {reference.label!r}: {one_line(spec.network)}; input "
         f"{shape_text(spec.input)}; {epochs}, batches of {spec.batch_size}, {spec.optimizer}, learning rate "
-        f"{spec.lr:g}, schedule {spec.schedule}. Accuracy is that of the last epoch, on all test pictures: no epoch and "
-        "no run was chosen by it."
+        f"{spec.lr:g}, schedule {spec.schedule}. Accuracy is that of the last epoch, on all test "
+        f"pictures{': no epoch and no run was chosen by it' if comparison.directory else ''}."
     )
 
 

@@ -31,6 +31,8 @@ DIGITS = ("mnist", "kmnist", "digits")  # a mirrored digit is another one, or no
 
 ALLOWED = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "augment": AUGMENTATIONS, "precision": PRECISIONS}
 
+MOST = {"epochs": 1_000_000, "batch_size": 1_000_000, "ranks": 1024}
+
 # What `--recipe` sets, where nothing else is said. `plain` is what a textbook does; `fast` reaches a good accuracy soonest.
 RECIPES: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -89,9 +91,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ValueError: naming the setting, its value and what is allowed.
         """
-        for name in ("epochs", "batch_size", "ranks"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name.replace('_', ' ')} {getattr(self, name)} < 1")
+        for name, most in MOST.items():
+            if not 1 <= getattr(self, name) <= most:
+                raise ValueError(f"{name.replace('_', ' ')} {getattr(self, name)} is not from 1 to {most:,}")
+        if abs(self.seed) >= 2**63:
+            raise ValueError(f"seed {self.seed} has more than 63 bits")
         if not 0 < self.lr < float("inf"):
             raise ValueError(f"learning rate {self.lr} is not a number above 0")
         if self.weight_decay is not None and not 0 <= self.weight_decay < float("inf"):

@@ -314,7 +314,8 @@ def label_of(value: Value) -> str:
     """What a value is called where nothing else is said."""
     if isinstance(value, bool):
         return "on" if value else "off"
-    text = f"{value:g}" if isinstance(value, float) else " ".join(str(value).split())
+    short = f"{value:g}" if isinstance(value, float) else ""
+    text = short if short and float(short) == value else " ".join(str(value).split())
     return printable(text) or "none"
 
 
