@@ -5,6 +5,7 @@ from __future__ import annotations
 from cnntui.runs.events import Ranks
 
 ALONE = "CNNTUI_THREADS_ALONE"  # of torch's, that a rank would have had the machine been its own
+TORCHRUN_LOGS = ".torchrun-"  # begins the name of the directory that torchrun has in a run's while it works
 PAYS = 1.2  # times as fast: less is not worth the cores, or the GPUs
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import msgspec
 import psutil
 
 from cnntui.runs.files import write_atomic
+from cnntui.runs.ranks import TORCHRUN_LOGS
 from cnntui.runs.spec import LOST, REFUSED, Exit, Lost, Spec, Status, lost_file, read_json, take_lock
 
 MOST_RESTARTS = 3  # after which nothing more was saved
@@ -67,6 +69,8 @@ class Supervisor:
             end = ending(self.directory, self.attempt, code)
             if self.ranks > 1:
                 end_orphans()
+                for logs in self.directory.glob(f"{TORCHRUN_LOGS}*"):  # of one that was killed
+                    shutil.rmtree(logs, ignore_errors=True)
                 reached = saved_step(self.directory)
                 restarts, saved = (0 if reached > saved else restarts), max(reached, saved)
                 if was_lost(end) and restarts < MOST_RESTARTS and not self.told and self._take_next():

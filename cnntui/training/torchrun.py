@@ -18,7 +18,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 from torch.distributed.run import parse_args, run
 
 from cnntui.runs.files import write_atomic
-from cnntui.runs.ranks import ALONE
+from cnntui.runs.ranks import ALONE, TORCHRUN_LOGS
 from cnntui.runs.spec import LOST, Lost, lost_file
 
 OWN_ERRORS = ("FollowerError: ", "LostError: ")  # what torch writes before their messages
@@ -30,7 +30,7 @@ def main(directory: Path, attempt: int, ranks: int) -> int:
         os.environ[ALONE] = str(torch.get_num_threads())
         os.environ["OMP_NUM_THREADS"] = str(max(1, torch.get_num_threads() // ranks))
     os.environ["PYTHONSAFEPATH"] = "1"  # as -P: the ranks take no module from where the user happens to be
-    with TemporaryDirectory(prefix=".torchrun-", dir=directory) as logs:
+    with TemporaryDirectory(prefix=TORCHRUN_LOGS, dir=directory) as logs:
         options = ["--standalone", f"--nproc-per-node={ranks}", f"--log-dir={logs}", "-m", "cnntui.training"]
         try:
             run(parse_args([*options, str(directory), str(attempt)]))  # type: ignore[no-untyped-call]

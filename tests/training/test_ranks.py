@@ -221,6 +221,7 @@ def assert_nothing_is_left(run: Path, temporary: Path) -> None:
         time.sleep(0.05)
     assert not [each.cmdline() for each in processes(run)]
     assert not [path for path in temporary.iterdir() if "inductor" not in path.name]
+    assert not list(run.glob(".*"))
 
 
 def final_tensors(run: Path) -> dict[str, np.ndarray]:
