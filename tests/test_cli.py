@@ -137,7 +137,7 @@ def test_a_broken_net_keeps_its_facts_and_exits_1() -> None:
             ["convolve", "--input", "[[1]]", "--kernel", "[[1]]", "--bias", "[1,2]"],
             "2 numbers, but there are 1 filters",
         ),
-        (["train", "lenet5", "--epochs", "0"], "epochs 0 < 1"),
+        (["train", "lenet5", "--epochs", "0"], "epochs 0 is not from 1 to"),
         (["train", "lenet5", "--data", "imagenet"], "data 'imagenet' is none of"),
         (["train", "conv 3", "--input", "1,8,8"], "not in one score a class"),
         (["attach", "last"], "there is no run yet"),

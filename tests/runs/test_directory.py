@@ -49,8 +49,8 @@ def test_a_spec_holds_the_network() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"epochs": 0}, "epochs 0 < 1"),
-        ({"batch_size": -1}, "batch size -1 < 1"),
+        ({"epochs": 0}, "epochs 0 is not from 1 to"),
+        ({"batch_size": -1}, "batch size -1 is not from 1 to"),
         ({"lr": 0.0}, "learning rate 0.0 is not a number above 0"),
         ({"lr": float("nan")}, "learning rate nan"),
         ({"data": "imagenet"}, "data 'imagenet' is none of mnist"),

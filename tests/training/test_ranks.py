@@ -477,7 +477,7 @@ def test_a_process_knows_of_which_job_it_is_a_rank() -> None:
         (["--ranks", "2", "--sync-bn", "--device", "cpu"], "sync bn needs a GPU for each rank, and the device is cpu"),
         (["--sync-bn"], "sync bn is for several ranks, and there is 1"),
         (["--ranks", "65"], "65 ranks > batch size 64"),
-        (["--ranks", "0"], "ranks 0 < 1"),
+        (["--ranks", "0"], "ranks 0 is not from 1 to"),
         (["--ranks", "2", "--device", "cuda:1"], "2 ranks cannot share cuda:1"),
     ],
 )
