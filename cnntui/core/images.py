@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from cnntui.core.arithmetic import MINUS
+from cnntui.core.npy import read_npy
 from cnntui.core.windows import Array
 
 MAX_CELLS = 4096 * 4096
@@ -223,7 +224,7 @@ def _read(path: Path, most: int | None) -> Array:
         case ".csv" | ".tsv" | ".txt":
             return grid_from_text(path.read_text("utf-8"))
         case ".npy":
-            return as_grid(np.load(path, allow_pickle=False))
+            return as_grid(read_npy(path))
     from PIL import Image
 
     with Image.open(path) as opened:

@@ -5,7 +5,6 @@ Formulas are text in names: `m = β1×m + (1 − β1)×g` with × − / ^ ² √
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -138,29 +137,62 @@ def _filled(formula: str, texts: Mapping[str, str]) -> str:
 
 
 def _value(formula: str, numbers: Mapping[str, Decimal]) -> Decimal:
-    python = formula.replace(TIMES, "*").replace(MINUS, "-").replace("²", "**2").replace("^", "**").replace("√", "+")
-    return _computed(ast.parse(python, mode="eval").body, numbers)
+    """Not by `ast`, see npy.py: a step of learning is computed in a thread."""
+    reader = _Reader(formula, re.findall(rf"{NAME.pattern}|[0-9]+|\S", formula), numbers)
+    value = reader.sum()
+    if reader.words:
+        raise reader.error()
+    return value
 
 
-def _computed(part: ast.expr, numbers: Mapping[str, Decimal]) -> Decimal:
-    match part:
-        case ast.Name(id=name):
-            return numbers[name]
-        case ast.Constant(value=int(value)):
-            return Decimal(value)
-        case ast.UnaryOp(op=ast.UAdd(), operand=inner):  # the only thing in front of one number: a root
-            return _computed(inner, numbers).sqrt()
-        case ast.BinOp(left=left, op=sign, right=right):
-            a, b = _computed(left, numbers), _computed(right, numbers)
-            match sign:
-                case ast.Add():
-                    return a + b
-                case ast.Sub():
-                    return a - b
-                case ast.Mult():
-                    return a * b
-                case ast.Div():
-                    return a / b
-                case ast.Pow():
-                    return a**b
-    raise ValueError(f"{ast.unparse(part)} is no part of a formula")
+@dataclass
+class _Reader:
+    """Recursive descent: a sum of products of powers, read word by word."""
+
+    formula: str
+    words: list[str]
+    numbers: Mapping[str, Decimal]
+
+    def error(self) -> ValueError:
+        word = repr(self.words[0]) if self.words else "its end"
+        return ValueError(f"{self.formula!r}: {word} is no part of a formula here")
+
+    def _is_next(self, *words: str) -> bool:
+        return bool(self.words) and self.words[0] in words
+
+    def sum(self) -> Decimal:
+        value = self._product()
+        while self._is_next("+", MINUS):
+            value = value + self._product() if self.words.pop(0) == "+" else value - self._product()
+        return value
+
+    def _product(self) -> Decimal:
+        value = self._power()
+        while self._is_next(TIMES, "/"):
+            value = value * self._power() if self.words.pop(0) == TIMES else value / self._power()
+        return value
+
+    def _power(self) -> Decimal:
+        if self._is_next("√"):
+            self.words.pop(0)
+            return self._power().sqrt()
+        value = self._atom()
+        while self._is_next("^", "²"):
+            value **= Decimal(2) if self.words.pop(0) == "²" else self._atom()
+        return value
+
+    def _atom(self) -> Decimal:
+        if not self.words:
+            raise self.error()
+        if self._is_next("("):
+            self.words.pop(0)
+            value = self.sum()
+            if not self._is_next(")"):
+                raise self.error()
+            self.words.pop(0)
+            return value
+        if self.words[0] in self.numbers:
+            return self.numbers[self.words.pop(0)]
+        if not self.words[0].isdecimal():
+            raise self.error()
+        return Decimal(self.words.pop(0))

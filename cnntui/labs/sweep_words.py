@@ -21,7 +21,7 @@ def cost_lines(cost: Cost) -> list[str]:
     lines.append(_time(cost))
     if cost.measured < (todo := sum(one.done < one.runs for one in cost.configurations)):
         lines.append(f"measured: {cost.measured} of {todo} configurations; the others by their multiply-accumulates")
-    if cost.slots > 1 and cost.together:
+    if cost.together:
         lines += _slots(cost)
     lines += [f"{one.label}: {one.problem}" for one in cost.configurations if one.problem]
     return lines
@@ -39,17 +39,35 @@ def _time(cost: Cost) -> str:
 
 
 def _slots(cost: Cost) -> list[str]:
-    """What they gain in learning, and in all: starting takes one core, and a slot more starts beside the others."""
-    lines = [
-        f"{slots} slots: {speed:,.0f} images/s together, one alone {cost.alone:,.0f}: "
-        f"{speed / cost.alone:.2f} times as fast"
-        for slots, speed in cost.speeds.items()
-        if slots > 1
-    ]
-    if cost.enough < cost.slots:
-        enough = f"{cost.enough} slot{'s' * (cost.enough > 1)}"
-        lines.append(f"more slots do not pay here: {enough} would do, in about {duration(cost.times[cost.enough])}")
-    elif cost.gain < PAYS:
-        alone = duration(cost.times[1])
-        lines.append(f"they learn hardly faster, but start beside each other: with one slot it is about {alone}")
+    """What they gain, beside the best of fewer slots and of more that were measured; a line each."""
+    fewer = [slots for slots in cost.times if slots < cost.slots]
+    more = [slots for slots in cost.times if slots > cost.slots]
+    lines = []
+    if fewer:
+        lines.append(_beside_fewer(cost, min(fewer, key=cost.times.__getitem__)))
+    if more:
+        best = min(more, key=cost.times.__getitem__)
+        though = "though" if cost.speeds[best] >= PAYS * cost.speeds[cost.slots] else "as"
+        time, learn = duration(cost.times[best]), _learn(cost, best, cost.slots)
+        lines.append(f"{best} slots would not be done sooner, in about {time}, {though} {learn}")
     return lines
+
+
+def _beside_fewer(cost: Cost, fewer: int) -> str:
+    """Learning and all of it may not gain alike: starting takes time too, and the last runs leave slots empty."""
+    learn = _learn(cost, cost.slots, fewer)
+    is_faster = cost.speeds[cost.slots] >= PAYS * cost.speeds[fewer]
+    all_of_it = cost.times[fewer] / cost.seconds
+    time = f"with {fewer} it would take about {duration(cost.times[fewer])}"
+    if all_of_it >= PAYS:
+        return f"{cost.slots} slots pay: {learn}{'' if is_faster else ', but start beside each other'}; {time}"
+    if not is_faster:
+        return f"{cost.slots} slots {'hardly' if all_of_it >= 1 else 'do not'} pay here: {learn}; {time}"
+    todo = [one.seconds for one in cost.configurations if one.done < one.runs]
+    why = "a run is mostly its start" if 2 * cost.start_seconds > sum(todo) / len(todo) else "that is not all they do"
+    return f"{cost.slots} slots {'gain little' if all_of_it >= 1 else 'lose'} in all: {learn}, but {why}; {time}"
+
+
+def _learn(cost: Cost, slots: int, other: int) -> str:
+    speed, beside = cost.speeds[slots], cost.speeds[other]
+    return f"they learn {speed / beside:.2f} times as fast as {other} ({speed:,.0f} images/s, not {beside:,.0f})"

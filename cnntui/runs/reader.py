@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from cnntui.core.npy import read_npy
 from cnntui.core.windows import Array
 from cnntui.runs.events import (
     Answer,
@@ -214,10 +215,10 @@ class RunView:
     def _array(self, name: str | None, kind: type[np.generic]) -> Array | None:
         path = self.file(name)
         try:
-            array = np.load(path, allow_pickle=False) if path else None
-        except (OSError, ValueError, EOFError, MemoryError):
+            array = read_npy(path) if path else None
+        except (OSError, ValueError, MemoryError):
             return None  # thinned away meanwhile, or damaged: the next probe will do
-        if not isinstance(array, np.ndarray) or array.dtype != kind or array.ndim != 4:
+        if array is None or array.dtype != kind or array.ndim != 4:
             return None
         return array if array.size else None
 

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 
 from cnntui.core.layers import Shape
+from cnntui.core.npy import read_npy
 from cnntui.core.windows import Array
 from cnntui.runs.checkpoints import data_of
 from cnntui.runs.children import ChildError, ask
@@ -164,10 +165,9 @@ def _opened(stem: str) -> Gallery | None:
 
 def _array(path: Path) -> Array | None:
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False) if path.is_file() else None  # a pipe would block
-    except (OSError, ValueError, EOFError, MemoryError, OverflowError):
+        return read_npy(path, mapped=True) if path.is_file() else None  # a pipe would block
+    except (OSError, ValueError, MemoryError):
         return None  # deleted meanwhile, or damaged
-    return array if isinstance(array, np.ndarray) else None
 
 
 # -- keeping

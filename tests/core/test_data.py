@@ -167,7 +167,7 @@ def test_what_is_no_grid_is_refused(text: str) -> None:
 
 def test_a_pickle_is_not_opened(tmp_path: Path) -> None:
     np.save(tmp_path / "bad.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(GridError, match="allow_pickle=False"):
+    with pytest.raises(GridError, match=r"its dtype is .\|O."):
         read_grid(tmp_path / "bad.npy")
     (tmp_path / "bad.png").write_bytes(b"no picture")
     with pytest.raises(GridError, match="no picture"):

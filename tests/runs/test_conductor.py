@@ -22,12 +22,12 @@ from cnntui.runs import launch
 from cnntui.runs.spec import Exit, Status, last_attempt, lock_of, process_facts
 from cnntui.runs.sweeps import conductor, cost, slots, turns
 from cnntui.runs.sweeps.conductor import CONDUCTOR, Conducting, conduct, conducting, stop, stop_of
-from cnntui.runs.sweeps.cost import estimate
+from cnntui.runs.sweeps.cost import Cost, estimate
 from cnntui.runs.sweeps.directory import prepare, read_sweep
 from cnntui.runs.sweeps.plan import Choices, Design, Plan, SweepError, Value
 from cnntui.runs.sweeps.slots import Gpu, Machine, default_slots, fitting, slot_for, this_machine, threads
 from cnntui.runs.sweeps.timings import Timing, Timings
-from cnntui.runs.sweeps.todo import makespan
+from cnntui.runs.sweeps.todo import Estimate, makespan
 from cnntui.runs.sweeps.turns import Turns
 
 GIB = 1 << 30
@@ -472,38 +472,80 @@ def test_the_seconds_of_a_sweep_add_up(measured: Measured) -> None:
     assert found.seconds == pytest.approx(makespan([(one, 1) for one in each * 2], 2))
     assert found.times == {1: pytest.approx(2 * sum(4.8 + (one - 5.8) / 1.25 for one in each)), 2: found.seconds}
     assert found.gain == pytest.approx(1.6)
-    assert (found.measured, found.runs, found.todo, found.enough) == (3, 6, 6, 2)
+    assert (found.measured, found.runs, found.todo, found.slots) == (3, 6, 6, 2)
     assert cost_lines(found) == [
         "6 runs of 3 configurations, 90 to 330 parameters",
         "about 0:20 with 2 slots on cpu; a run 0:07, 0:05 of it to start",
-        "2 slots: 20,480 images/s together, one alone 12,800: 1.60 times as fast",
+        "2 slots pay: they learn 1.60 times as fast as 1 (20,480 images/s, not 12,800); with 1 it would take about 0:33",
     ]
 
 
-def test_where_slots_do_not_pay_it_says_so(measured: Measured) -> None:
-    found = estimate(plan_of(seeds=(0, 1, 2, 3), device="cpu", epochs=10_000), slots=8)
-    assert sorted(found.times) == [1, 4, 8], "so crowded that half as many are measured too"
-    assert found.enough == 4
-    assert cost_lines(found)[-3:] == [
-        "4 slots: 20,480 images/s together, one alone 12,800: 1.60 times as fast",
-        "8 slots: 20,480 images/s together, one alone 12,800: 1.60 times as fast",
-        f"more slots do not pay here: 4 slots would do, in about {duration(found.times[4])}",
-    ]
+def test_by_default_it_takes_as_many_slots_as_are_done_soonest(
+    measured: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cost, "this_machine", lambda: Machine(8, 64 * GIB))
+    plan = plan_of(seeds=(0, 1, 2, 3), device="cpu", epochs=10_000)
+    eight = estimate(plan, slots=8)
+    assert sorted(eight.times) == [1, 4, 8], "so crowded that half as many are measured too"
+    assert eight.slots == 8, "those that were asked for"
+    measured.gain = 0.9
+    for found in (estimate(plan), estimate(prepare(plan))):
+        assert found.slots == 1
+        assert found.seconds == min(found.times.values())
+        each = [row.seconds for row in found.configurations]
+        assert found.seconds == pytest.approx(4 * sum(each)), "what a run takes is told of so many slots too"
+        assert cost_lines(found)[-1] == (
+            f"4 slots would not be done sooner, in about {duration(found.times[4])}, "
+            "as they learn 0.90 times as fast as 1 (11,520 images/s, not 12,800)"
+        )
     few = estimate(plan_of(device="cpu"), slots=8)
     assert few.slots == 3, "there are no more runs"
 
 
-def test_what_starts_beside_each_other_pays_even_where_learning_does_not(measured: Measured) -> None:
-    measured.gain = 1.0
-    found = estimate(plan_of(seeds=(0, 1, 2, 3), device="cpu", epochs=1), slots=2)
-    assert found.gain == pytest.approx(1)
-    assert found.enough == 2
-    assert (
-        cost_lines(found)[-1] == "they learn hardly faster, but start beside each other: with one slot it is about 1:05"
-    )
-    long = estimate(plan_of(seeds=(0, 1, 2, 3), device="cpu", epochs=10_000), slots=2)
-    assert long.enough == 1
-    assert cost_lines(long)[-1].startswith("more slots do not pay here: 1 slot would do, in about 3:57:")
+def test_where_the_baseline_cannot_be_trained_the_others_are_told_all_the_same(measured: Measured) -> None:
+    found = estimate(plan_of({"width": {"99": 99, "4": 4, "8": 8}}, device="cpu"), slots=2)
+    assert (found.slots, found.alone, found.gain) == (2, 0, 1)
+    assert found.seconds > 0
+    assert cost_lines(found)[-1] == "width 99: too wide"
+
+
+@pytest.mark.parametrize(
+    ("slots", "speeds", "times", "start", "words"),
+    [
+        (2, {1: 1000, 2: 1600}, {1: 900, 2: 600}, 5,
+         ["2 slots pay: they learn 1.60 times as fast as 1 (1,600 images/s, not 1,000); with 1 it would take about 15:00"]),
+        (2, {1: 1000, 2: 1000}, {1: 900, 2: 600}, 30,
+         [("2 slots pay: they learn 1.00 times as fast as 1 (1,000 images/s, not 1,000), but start beside each other; "
+          "with 1 it would take about 15:00")]),
+        (2, {1: 1000, 2: 1550}, {1: 465, 2: 442}, 60,
+         [("2 slots gain little in all: they learn 1.55 times as fast as 1 (1,550 images/s, not 1,000), "
+          "but a run is mostly its start; with 1 it would take about 7:45")]),
+        (2, {1: 1000, 2: 1550}, {1: 400, 2: 442}, 5,
+         [("2 slots lose in all: they learn 1.55 times as fast as 1 (1,550 images/s, not 1,000), "
+          "but that is not all they do; with 1 it would take about 6:40")]),
+        (2, {1: 1000, 2: 1100}, {1: 465, 2: 442}, 5,
+         [("2 slots hardly pay here: they learn 1.10 times as fast as 1 (1,100 images/s, not 1,000); "
+          "with 1 it would take about 7:45")]),
+        (8, {1: 1000, 4: 1600, 8: 1500}, {1: 900, 4: 500, 8: 550}, 5,
+         [("8 slots do not pay here: they learn 0.94 times as fast as 4 (1,500 images/s, not 1,600); "
+          "with 4 it would take about 8:20")]),
+        (4, {1: 1000, 4: 1600, 8: 1500}, {1: 900, 4: 500, 8: 550}, 5,
+         ["4 slots pay: they learn 1.60 times as fast as 1 (1,600 images/s, not 1,000); with 1 it would take about 15:00",
+          ("8 slots would not be done sooner, in about 9:10, as they learn 0.94 times as fast as 4 "
+          "(1,500 images/s, not 1,600)")]),
+        (1, {1: 1000, 2: 1550}, {1: 442, 2: 465}, 60,
+         [("2 slots would not be done sooner, in about 7:45, though they learn 1.55 times as fast as 1 "
+          "(1,550 images/s, not 1,000)")]),
+        (1, {1: 1000}, {1: 442}, 5, []),
+    ],
+)  # fmt: skip
+def test_what_is_said_of_slots_never_contradicts_itself(
+    slots: int, speeds: dict[int, float], times: dict[int, float], start: float, words: list[str]
+) -> None:
+    rows = tuple(Estimate(label, 90, 900, 4, 0, seconds=100, measured=True) for label in "ab")
+    lines = cost_lines(Cost(rows, slots, "cpu", start, speeds, times, measured=2))
+    assert lines[2:] == words
+    assert lines[1].startswith(f"about {duration(times[slots])} with {slots} slot")
 
 
 def test_of_many_configurations_some_are_measured_and_the_others_lie_between(measured: Measured) -> None:

@@ -298,7 +298,7 @@ def test_the_cost_of_a_sweep_is_measured_and_adds_up(started: Forks) -> None:
     assert cost.alone > 0
     words = "\n".join(cost_lines(cost))
     assert "3 runs of 3 configurations, 170 to 330 parameters; 1 trained, 2 to do" in words
-    assert f"{cost.gain:.2f} times as fast" in words
+    assert f"{cost.gain:.2f} times as fast as 1 ({cost.together:,.0f} images/s, not {cost.alone:,.0f})" in words
     assert not list(sweep.glob(".timing-*"))
 
 

@@ -33,7 +33,9 @@ PAYS = 1.15  # times as fast
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a sweep on `slots` slots, never more than there are runs to do.
+    """Of a sweep on `slots` slots: those that were asked for, else those that are done soonest of what was measured.
+
+    Never more than there are runs to do.
 
     By how many slots were at work at once, where that was measured: `speeds`, images/s of the baseline in all of them
     together, and `times`, seconds until all is trained. `start_seconds`, of each run: before its first step. `need`: bytes
@@ -92,12 +94,6 @@ class Cost:
         """How many times as fast all slots learn together as one alone; 1 where nothing was measured."""
         return self.together / self.alone if self.alone and self.together else 1.0
 
-    @property
-    def enough(self) -> int:
-        """The least number of slots that is done nearly as soon as the best one: more are not worth it."""
-        best = min(self.times.values(), default=0.0)
-        return min((slots for slots, seconds in self.times.items() if seconds < PAYS * best), default=self.slots)
-
 
 @dataclass(frozen=True)
 class _Pace:
@@ -119,7 +115,7 @@ def estimate(what: Plan | Path, slots: int | None = None) -> Cost:
 
     Args:
         what: a plan, of which nothing is trained; or the directory of a sweep, whose runs say how far they are.
-        slots: how many runs at once; None: one a core, or on GPUs as many as fit.
+        slots: how many runs at once; None: one a core, or on GPUs as many as fit, or fewer where these are done sooner.
 
     Raises:
         SweepError: when there is no sweep.
@@ -147,7 +143,7 @@ def _measured(
     chosen: bool,
     where: Path | None,
 ) -> Cost:
-    """The cost, with so many slots; on GPUs fewer, unless they were chosen.
+    """The cost, with so many slots; unless they were chosen, with fewer where no more fit or where that takes less time.
 
     Raises:
         SweepError: why nothing can be measured.
@@ -169,11 +165,12 @@ def _measured(
     rows, once, epoch = _filled_in(rows, specs, alike, timing)
     own = timing[baseline].images_per_second
     paces = {1: _Pace(timings.start_seconds, timings.alone or own, own)}
-    if count > 1 and own:
+    if not own:  # the baseline cannot be trained: so the others are taken to be as fast as alone
+        paces = {count: _Pace(timings.start_seconds, 0.0, 0.0, count)}
+    elif count > 1:
         paces[count] = _together(specs[baseline], count, machine, need, where, own)
         if paces[count].slower > CROWDED and count > 3:
             paces[count // 2] = _together(specs[baseline], count // 2, machine, need, where, own)
-    pace = paces.get(count, paces[1])
 
     def seconds(job: Job, pace: _Pace) -> float:
         at = job.configuration
@@ -182,6 +179,13 @@ def _measured(
             return begin
         return begin + pace.slower * (once[at] + job.left * specs[at].epochs * epoch[at])
 
+    times = {
+        slots: makespan(((seconds(job, pace), specs[job.configuration].ranks) for job in jobs), slots)
+        for slots, pace in sorted(paces.items())
+    }
+    if not chosen:
+        count = min(times, key=times.__getitem__)
+    pace = paces[count]
     return Cost(
         tuple(
             replace(
@@ -195,10 +199,7 @@ def _measured(
         timings.device,
         start_seconds=pace.start_seconds,
         speeds={slots: pace.speed for slots, pace in sorted(paces.items())},
-        times={
-            slots: makespan(((seconds(job, pace), specs[job.configuration].ranks) for job in jobs), slots)
-            for slots, pace in sorted(paces.items())
-        },
+        times=times,
         need=need,
         measured=sum(rows[index].measured for index in todo),
     )
