@@ -14,6 +14,7 @@ import pytest
 from cnntui.labs import comparison as comparing
 from cnntui.labs.bands import ACCURACY, TEST_LOSS, TRAIN_LOSS, Band, band_of, banded, by_epoch
 from cnntui.labs.compare import CURVES, DIFFERENCES, MOST_CURVES, CompareState
+from cnntui.labs.compare_names import cut
 from cnntui.labs.compare_words import Line, account, interval_words, letter, runs_words, standing, told
 from cnntui.labs.comparison import Comparing
 from cnntui.labs.results import scale
@@ -229,6 +230,19 @@ def test_bars_begin_and_end_at_round_shares_about_all_results(mixed: CompareStat
     found = [accuracy for group in mixed.comparison.groups for accuracy in group.accuracies]
     assert (low, high) == pytest.approx((0.8, 1.0))
     assert low < min(found) < max(found) < high
+
+
+@pytest.mark.parametrize(
+    ("names", "cuts"),
+    [
+        (["none, 0.0003", "none, 0.003"], ["none,…0003", "none,….003"]),
+        (["batch norm first", "group norm first"], ["batch nor…", "group nor…"]),
+        (["a very long beginning 1", "a very long beginning 2"], ["a ver…ng 1", "a ver…ng 2"]),
+        (["short", "of any length at all"], ["short", "of any le…"]),
+    ],
+)
+def test_a_name_is_cut_where_it_does_not_differ(names: list[str], cuts: list[str]) -> None:
+    assert cut(names, 10) == cuts
 
 
 # -- following runs

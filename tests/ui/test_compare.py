@@ -21,6 +21,7 @@ from cnntui.runs.spec import Spec, Status, read_json
 from cnntui.runs.sweeps.conductor import conducting
 from cnntui.runs.sweeps.directory import prepare, read_sweep
 from cnntui.runs.sweeps.file import ready
+from cnntui.runs.sweeps.plan import Choices, Design
 from cnntui.ui.app import CnntuiApp
 from cnntui.ui.screens.dialogs import Choose
 from cnntui.ui.screens.train_dialogs import ChooseSeveral
@@ -116,11 +117,11 @@ async def test_keys_look_at_it_from_all_sides(root: Path) -> None:
         assert row(view, "depth 2").startswith("▸ ○")
         assert "b 93" not in text(view, CompareCurves)
         await pressed(pilot, "m")
-        assert "test loss by epoch, log" in text(view, CompareCurves)
+        assert "test loss, log" in text(view, CompareCurves)
         await pressed(pilot, "m")
-        assert "train loss by epoch, smoothed 0.9" in text(view, CompareCurves)
+        assert "smoothed 0.9, by epoch" in text(view, CompareCurves)
         await pressed(pilot, "m", "g")
-        assert "test errors by epoch, log" in text(view, CompareCurves)
+        assert "test errors, log" in text(view, CompareCurves)
         await pressed(pilot, "x", "full_stop", "less_than_sign", "full_stop")
         assert "epoch 2  b" in text(view, CompareCurves)
         await pressed(pilot, "escape", "s")
@@ -148,6 +149,33 @@ async def test_a_narrow_screen_has_one_pane_and_tab_turns_it(root: Path) -> None
         await pressed(pilot, "tab")
         assert not view.query_one(CompareCurves).display
         assert "adam, lr 0.003" in text(view, CompareAccount)
+
+
+def crossed() -> Design:
+    """Whose labels begin alike and end alike."""
+    vary: dict[str, Choices] = {
+        "norm": {"none": "", "batch norm": "bn"},
+        "lr": {"0.0003": 0.0003, "0.003": 0.003, "0.03": 0.03},
+    }
+    plain = design()
+    base = {"norm": "", **{name: plain.baseline[name] for name in ("data", "epochs", "lr")}}
+    net = "( conv 16 same; {norm}; relu ) x4; gap; linear 10"
+    return replace(plain, net=net, baseline=base, vary=vary, crossed=True)
+
+
+async def test_rows_are_told_apart_on_a_narrow_screen_and_the_selected_one_has_its_whole_name(root: Path) -> None:
+    app = CnntuiApp("compare", compare=Picked(write_swept(root, plan=crossed())))
+    async with opened(app, (80, 24)) as (view, pilot):
+        table = text(view, CompareTable).splitlines()
+        assert table[0].split()[:3] == ["norm,", "lr", "trained"]
+        assert [line[2:24].rstrip() for line in table[1:]] == [
+            "a none, 0.0003", "b none, 0.003", "c none, 0.03",
+            "d batch norm, 0.0003", "e batch norm, 0.003", "f batch norm, 0.03",
+        ]  # fmt: skip
+        await pressed(pilot, "down", "down", "right")
+        assert "d norm: batch norm, lr 0.0003  enter: seed 1" in text(view, CompareCurves).splitlines()[0]
+    async with opened(CnntuiApp("compare", compare=Picked(root / "depth"))) as (view, _):
+        assert "norm: batch norm, lr 0.0003 " in row(view, "d norm"), "here is room"
 
 
 async def test_failed_runs_are_shown_and_never_averaged_over(root: Path) -> None:
