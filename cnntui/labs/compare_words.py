@@ -184,7 +184,7 @@ def _differences(comparison: Comparison, group: Group) -> Iterator[Line]:
     reference = comparison.reference
     before, after = comparison.base | reference.changes, comparison.base | group.changes
     named = [name for name in comparison.variables if before.get(name) != after.get(name)]
-    for name in named:
+    for name in (name for name in named if name != "layers"):  # these are told line by line
         yield _change(name.replace("_", " "), before.get(name, ""), after.get(name, ""))
     if group.params != reference.params:
         times = f"  × {group.params / reference.params:.3g}" if reference.params else ""

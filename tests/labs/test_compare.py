@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from math import inf, isnan, nan
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -17,13 +18,14 @@ from cnntui.labs.compare import CURVES, DIFFERENCES, MOST_CURVES, CompareState
 from cnntui.labs.compare_names import cut
 from cnntui.labs.compare_words import Line, account, interval_words, letter, runs_words, standing, told
 from cnntui.labs.comparison import Comparing
-from cnntui.labs.results import scale
+from cnntui.labs.results import csv, scale
 from cnntui.labs.statistics import Difference
 from cnntui.runs.events import Resume
 from cnntui.runs.places import SWEEP
-from cnntui.runs.spec import Status, lock_of, read_json
+from cnntui.runs.spec import Spec, Status, lock_of, read_json
 from cnntui.runs.sweeps.directory import read_sweep
 from cnntui.runs.sweeps.plan import SweepError
+from tests.ui.helpers import write_run
 from tests.ui.swept import EPOCHS, GOING, KILLED, STEPS, TRAINED, WAITING, accuracy, design, write_log, write_swept
 
 MIXED = {"depth 4": (TRAINED, TRAINED, GOING), "depth 8": (TRAINED, KILLED, WAITING)}
@@ -340,7 +342,44 @@ def test_only_so_many_curves_are_kept(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_picked_runs_have_labels_that_tell_them_apart(tmp_path: Path) -> None:
     directory = write_swept(tmp_path)
     picked = [directory / run for one in read_sweep(directory).configurations for run in one.runs]
-    groups = Comparing(picked).glance().groups
-    assert [len(group.results) for group in groups] == [3, 3, 3, 3]
-    assert [group.label for group in groups] == ["depth-1", "depth-2", "depth-4", "depth-8"]
-    assert Comparing(picked[:1]).glance().title == str(picked[0])
+    found = Comparing(picked).glance()
+    assert [len(group.results) for group in found.groups] == [3, 3, 3, 3]
+    assert [group.label for group in found.groups] == ["depth-1", "depth-2", "depth-4", "depth-8"]
+    assert found.variables == ("net",), "its name says which layers it has"
+    one = Comparing(picked[:1]).glance()
+    assert (one.title, one.groups[0].label) == (str(picked[0]), "depth-1")
+
+
+def test_picked_runs_are_called_by_what_varies_the_first_one_too(tmp_path: Path) -> None:
+    chosen: tuple[dict[str, Any], ...] = (
+        {"lr": 0.01},
+        {"lr": 0.01, "epochs": 4},
+        {"lr": 0.0003},
+        {"lr": 0.01, "seed": 1},
+    )
+    picked = [write_run(tmp_path, name=f"run-{n}", **settings) for n, settings in enumerate(chosen)]
+    found = Comparing(picked).glance()
+    assert [group.label for group in found.groups] == ["epochs 3, lr 0.01", "epochs 4, lr 0.01", "epochs 3, lr 0.0003"]
+    assert [len(group.results) for group in found.groups] == [2, 1, 1]
+    assert (found.variables, found.base) == (("epochs", "lr"), {"epochs": "3", "lr": "0.01"})
+    assert [group.changes for group in found.groups] == [{}, {"epochs": "4"}, {"lr": "0.0003"}]
+    assert not found.crossed, "not every combination of them"
+    lines = csv(found).splitlines()
+    assert lines[0].startswith("configuration,epochs,lr,parameters")
+    assert lines[3].startswith('"epochs 3, lr 0.0003",3,0.0003,')
+    other = write_run(tmp_path, net="lenet5", name="run-4", lr=0.01)
+    groups = Comparing([picked[0], other]).glance().groups
+    assert [group.label for group in groups] == ["mnist-3conv", "lenet5"]
+
+
+def test_nets_of_one_name_are_told_apart_by_their_runs(tmp_path: Path) -> None:
+    picked = [write_run(tmp_path, name=f"run-{n}") for n in (111111, 222222)]
+    spec = read_json(picked[1] / "spec.json", Spec)
+    assert spec is not None
+    other = msgspec.structs.replace(spec, layers=[*spec.layers[:-1], "dropout 0.5", spec.layers[-1]])
+    (picked[1] / "spec.json").write_bytes(msgspec.json.encode(other))
+    found = Comparing(picked).glance()
+    assert [group.label for group in found.groups] == ["mnist-3conv (111111)", "mnist-3conv (222222)"]
+    assert found.variables == ("layers",)
+    text = said(account(CompareState(found, 1), 60))
+    assert text.count("dropout") == 1, "told once"

@@ -119,7 +119,7 @@ async def test_keys_look_at_it_from_all_sides(root: Path) -> None:
         await pressed(pilot, "m")
         assert "test loss, log" in text(view, CompareCurves)
         await pressed(pilot, "m")
-        assert "smoothed 0.9, by epoch" in text(view, CompareCurves)
+        assert "smoothed 0.9" in text(view, CompareCurves)
         await pressed(pilot, "m", "g")
         assert "test errors, log" in text(view, CompareCurves)
         await pressed(pilot, "x", "full_stop", "less_than_sign", "full_stop")
@@ -216,6 +216,21 @@ async def test_a_sweep_that_goes_on_is_followed_to_its_end(root: Path) -> None:
         assert app.sent == 0, "asleep"
 
 
+async def test_a_sweep_that_was_killed_is_followed_when_it_is_run_again_elsewhere(root: Path) -> None:
+    directory = write_swept(root, {"depth 4": (TRAINED, TRAINED, KILLED)})
+    app = MeteredApp("compare", compare=Picked(directory))
+    async with opened(app) as (view, pilot):
+        assert "2/3 ✗ 1 failed" in row(view, "depth 4")
+        assert app.clock.awake
+        app.sent = 0
+        view._poll_now()
+        await settled(pilot)
+        assert app.sent == 0, "nothing is new"
+        write_log(directory / read_sweep(directory).configurations[2].runs[2], "depth 4", 2, attempt=2)
+        await until(pilot, lambda: "3/3 " in row(view, "depth 4"))
+        await until(pilot, lambda: not app.clock.awake)
+
+
 async def test_a_hidden_screen_reads_nothing(root: Path) -> None:
     app = CnntuiApp("compare", compare=Picked(write_swept(root, MIXED)))
     async with opened(app) as (view, pilot):
@@ -271,7 +286,7 @@ async def test_space_trains_a_sweep_and_stops_it(root: Path) -> None:
         await pressed(pilot, "space", "space")
         await until(pilot, lambda: "space goes on" in text(view, CompareHead))
         assert conducting(directory).state == "stopped"  # type: ignore[union-attr]
-        assert not view.clock.awake
+        assert view.clock.awake, "somebody may have it go on elsewhere"
         assert "stopped   space goes on" in text(view, CompareHead)
         assert "failed" not in text(view, CompareHead)
 
@@ -299,8 +314,8 @@ async def test_a_sweep_is_chosen_and_runs_are_picked(root: Path) -> None:
         pilot.app.screen.query_one(OptionList).highlighted = picked[1]
         await pressed(pilot, "space", "enter")
         assert "2 configurations on mnist" in text(view, CompareHead)
-        assert "1/1       96.66 %  baseline" in row(view, "mnist-3conv")
-        assert "lr 0.0" in text(view, CompareTable)
+        assert "1/1       96.66 %  baseline" in row(view, "lr 0.001"), "the newer one"
+        assert "lr 0.01" in text(view, CompareTable)
 
 
 async def test_a_sweep_that_cannot_be_read_says_why(root: Path) -> None:
@@ -356,6 +371,23 @@ async def test_a_run_is_explored_and_watched(root: Path) -> None:
         assert len(view.state.comparison.groups) == 4
 
 
+async def test_what_has_only_begun_is_not_explored(root: Path) -> None:
+    states = {"depth 2": (GOING, WAITING, TRAINED), "depth 4": (WAITING,) * 3}
+    app = CnntuiApp("compare", compare=Picked(write_swept(root, states)))
+    async with opened(app) as (view, pilot):
+        await pressed(pilot, "enter", "right", "enter", "left", "down", "enter")
+        assert app.current_mode == "compare"
+        assert [note.message for note in app._notifications] == [
+            "seed 0 is still starting: → 2 times takes seed 2",
+            "seed 1 waits for its turn: → takes seed 2",
+            "seed 0 waits for its turn: there is nothing to explore in this row yet",
+        ]
+        assert view.state is not None
+        (view.state.result.view.directory / "checkpoints" / "step-23").mkdir(parents=True)
+        await pressed(pilot, "enter")
+        assert app.current_mode == "explore"
+
+
 async def test_a_watched_run_is_compared_with_those_over_it(root: Path) -> None:
     one, two = (write_run(root, name=f"20261120-11000{n}-mnist-3conv-{n}", lr=lr) for n, lr in enumerate((0.01, 0.1)))
     app = CnntuiApp("train", run=one)
@@ -366,7 +398,7 @@ async def test_a_watched_run_is_compared_with_those_over_it(root: Path) -> None:
         await pressed(pilot, "c")
         view = app.screen.query_one(CompareView)
         assert view.state is not None
-        assert [group.label for group in view.state.comparison.groups] == ["mnist-3conv", "lr 0.1"]
+        assert [group.label for group in view.state.comparison.groups] == ["lr 0.01", "lr 0.1"]
 
 
 async def test_the_table_is_copied_as_markdown(root: Path) -> None:

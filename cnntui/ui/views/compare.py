@@ -158,9 +158,9 @@ class CompareView(CompareMoves, Widget):
         self.wake()
 
     def wake(self) -> None:
-        """The screen is seen again: read, and go on reading while something is going."""
+        """The screen is seen again: read, and go on reading while something is going, or may be sent on from elsewhere."""
         self._poll_now()
-        if self.state is None or not self.state.comparison.over:
+        if self.state is None or not _is_settled(self.state.comparison):
             self.clock.listen(self, self._poll_now, every=POLL_SECONDS)
 
     def rest(self) -> None:
@@ -201,7 +201,7 @@ class CompareView(CompareMoves, Widget):
         return (state.taking(comparison) if state else CompareState(comparison, comparison.baseline)).wanted
 
     def on_compare_view_read(self, event: Read) -> None:
-        """Draw it; when all is over, nothing is read again."""
+        """Draw it; when all is trained, nothing is read again."""
         event.stop()
         self._reading = not event.done
         if event.picked is not self.picked:
@@ -222,7 +222,7 @@ class CompareView(CompareMoves, Widget):
             self.empty(EMPTY)
         elif event.done and not self.state.wanted <= event.wanted:
             self._poll_now()  # it was looked elsewhere meanwhile
-        elif event.done and self.state.comparison.over:
+        elif event.done and _is_settled(self.state.comparison):
             self.clock.ignore(self)
 
     def _take(self, comparison: Comparison) -> None:
@@ -310,6 +310,11 @@ class CompareView(CompareMoves, Widget):
         event.stop()
         if self.state is not None:
             self.make(self.state.select_group(event.index))
+
+
+def _is_settled(comparison: Comparison) -> bool:
+    """Whether nothing more is to come: every run has ended, and of a sweep all are trained."""
+    return comparison.over and not comparison.can_go_on
 
 
 def _same(before: Comparison, comparison: Comparison) -> bool:

@@ -171,7 +171,11 @@ class CompareMoves(Widget):
 
     async def action_explore(self) -> None:
         """The run that is looked at, from the whole net down to one number."""
-        if self.state is not None:
+        if self.state is None:
+            return
+        if why := self.state.unready:
+            self.app.notify(why, markup=False)
+        else:
             await cast("CnntuiApp", self.app).explore(Wish(str(self.state.result.view.directory)))
 
     async def action_watch(self) -> None:
