@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import OptionList, Static
+from textual.widgets import Label, OptionList, Static
 
 from cnntui.labs.wish import Picked
 from cnntui.runs.places import SWEEP
@@ -308,11 +308,14 @@ async def test_a_sweep_is_chosen_and_runs_are_picked(root: Path) -> None:
         await pressed(pilot, "r")
         assert isinstance(pilot.app.screen, ChooseSeveral)
         names = [option.id for option in pilot.app.screen.query_one(OptionList).options]
+        assert str(names[2]).startswith("another/"), "those of sweeps come last"
         picked = [names.index(f"20991120-11000{number}-mnist-3conv-{number}") for number in (0, 1)]
         pilot.app.screen.query_one(OptionList).highlighted = picked[0]
         await pressed(pilot, "space")
         pilot.app.screen.query_one(OptionList).highlighted = picked[1]
-        await pressed(pilot, "space", "enter")
+        await pressed(pilot, "space")
+        assert "takes: 2 ticked" in str(pilot.app.screen.query_one(Label).content)
+        await pressed(pilot, "enter")
         assert "2 configurations on mnist" in text(view, CompareHead)
         assert "1/1       96.66 %  baseline" in row(view, "lr 0.001"), "the newer one"
         assert "lr 0.01" in text(view, CompareTable)
@@ -406,6 +409,25 @@ async def test_the_table_is_copied_as_markdown(root: Path) -> None:
     async with opened(app) as (_, pilot):
         await pressed(pilot, "down", "b", "y")
         assert "| depth 4 | 7,290 | 3 of 3 | 97.12 ± 0.58 % | baseline |  |" in app.clipboard
+
+
+async def test_what_is_handed_in_is_written_and_nothing_is_written_over(
+    root: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path_factory.mktemp("here")
+    monkeypatch.chdir(here)
+    app = CnntuiApp("compare", compare=Picked(write_swept(root)))
+    async with opened(app) as (_, pilot):
+        await pressed(pilot, "w", "w")
+        assert sorted(path.name for path in here.iterdir()) == [
+            "depth-2-report.md", "depth-2.svg", "depth-report.md", "depth.svg",
+        ]  # fmt: skip
+        assert "depth 4: +3.98 points" in (here / "depth-report.md").read_text()
+        assert (here / "depth.svg").read_text().startswith("<svg")
+        assert [note.message for note in app._notifications][1] == f"{here}/depth-2.svg\n{here}/depth-2-report.md"
+        monkeypatch.chdir("/proc")
+        await pressed(pilot, "w")
+        assert "not saved in the working directory" in [note.message for note in app._notifications][2]
 
 
 # -- any size, any state

@@ -76,12 +76,13 @@ class CompareView(CompareMoves, Widget):
         Binding("enter,e", "explore", "Explore"),
         Binding("t", "watch", "Train"),
         Binding("b", "baseline", "Baseline"),
-        Binding("m", "metric", "Curve"),
+        Binding("m", "metric", "Next curve"),
         Binding("tab", "turn", "Other pane"),
         Binding("g", "scale", "Log scale, errors", show=False),
-        Binding("x", "leave_out", "Leave out"),
+        Binding("x", "leave_out", "Hide curve"),
         Binding("s", "sort", "Best first"),
-        Binding("y", "copy", "Copy"),
+        Binding("y", "copy", "Copy table"),
+        Binding("w", "write", "Write report"),
         Binding("r", "pick", "Pick runs"),
         Binding("comma", "walk(-1)", "Curve's cursor", show=False),
         Binding("full_stop", "walk(1)", "Curve's cursor", show=False),
@@ -92,11 +93,14 @@ class CompareView(CompareMoves, Widget):
     ]
 
     HELP = (
-        "A row is a configuration: its runs differ in the seed alone. Runs that failed are shown, and are in no mean. The "
-        "interval holds the true difference to the baseline in 95 of 100 cases (Welch); ▲ or ▼ stands where zero lies "
-        "outside of it, which chance alone seldom does. The bars begin and end where the heading says. space trains what "
-        "is not trained of a sweep, so many runs at once as there are cores, or room on the GPUs; once more, and again, it "
-        "stops them after a checkpoint. It all goes on by itself: this screen only reads directories."
+        "A row is a configuration: its runs differ in the seed alone. 2/3 of them are trained ✓; ✗ failed, … are going, "
+        "‖ were stopped, · wait. Failed runs are shown, and are in no mean. The bar ━ ends at the mean ┃, ├─┤ is a "
+        "deviation to both sides, • a seed, │ the baseline's mean; the heading says where bars begin and end. The interval "
+        "holds the true difference to the baseline in 95 of 100 cases (Welch); ▲ or ▼ stands where zero lies outside of "
+        "it, which chance alone seldom does. ← and → choose the seed that enter explores and t watches. w writes this "
+        "screen as SVG and a report in Markdown to the working directory. space trains what is not trained of a sweep, so "
+        "many runs at once as there are cores, or room on the GPUs; once more, and again, it stops them after a "
+        "checkpoint. It all goes on by itself: this screen only reads directories."
     )
 
     can_focus = True
