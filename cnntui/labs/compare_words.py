@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from difflib import SequenceMatcher
 from string import ascii_letters
 from textwrap import wrap
@@ -104,6 +105,37 @@ def standing(comparison: Comparison) -> tuple[Line, float | None]:
         return line, None
     done = sum(1.0 if result.view.ended else result.view.progress for result in results)
     return line, done / max(1, len(results))
+
+
+def seconds_left(comparison: Comparison, now: datetime) -> float | None:
+    """Until all of a sweep is trained, at the pace of the runs that ended since somebody gives them their turns.
+
+    None where nobody does, or where none has ended since. What failed is not waited for.
+    """
+    conductor = comparison.conductor
+    if conductor is None or conductor.state != "running":
+        return None
+    began, since, left = _moment(conductor.started), 0, 0.0
+    if began is None or now <= began:
+        return None
+    under_way = 0.0
+    for result in comparison.results:
+        if result.view.trained:
+            ended = _moment(result.view.exit.ended if result.view.exit else "")
+            since += ended is not None and ended >= began
+        elif not result.failed:
+            done = result.view.progress if result.standing == "going" else 0.0
+            under_way, left = under_way + done, left + 1 - done
+    return (now - began).total_seconds() / (since + under_way) * left if since and left else None
+
+
+def _moment(text: str) -> datetime | None:
+    """A time with its zone, as files tell it."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
 
 
 def _conducted(comparison: Comparison) -> Line:

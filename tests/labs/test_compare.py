@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
 from math import inf, isnan, nan
 from pathlib import Path
 from typing import Any
@@ -16,13 +18,14 @@ from cnntui.labs import comparison as comparing
 from cnntui.labs.bands import ACCURACY, TEST_LOSS, TRAIN_LOSS, Band, band_of, banded, by_epoch
 from cnntui.labs.compare import CURVES, DIFFERENCES, MOST_CURVES, CompareState
 from cnntui.labs.compare_names import cut
-from cnntui.labs.compare_words import Line, account, interval_words, letter, runs_words, standing, told
+from cnntui.labs.compare_words import Line, account, interval_words, letter, runs_words, seconds_left, standing, told
 from cnntui.labs.comparison import Comparing
 from cnntui.labs.results import csv, scale
 from cnntui.labs.statistics import Difference
 from cnntui.runs.events import Resume
 from cnntui.runs.places import SWEEP
-from cnntui.runs.spec import Spec, Status, lock_of, read_json
+from cnntui.runs.spec import Spec, Status, lock_of, process_facts, read_json
+from cnntui.runs.sweeps.conductor import Conducting
 from cnntui.runs.sweeps.directory import read_sweep
 from cnntui.runs.sweeps.plan import SweepError
 from tests.ui.helpers import write_run
@@ -195,6 +198,20 @@ def test_every_state_of_a_run_has_a_mark_and_a_word(mixed: CompareState) -> None
         == "12 runs: 9 trained  ✗ 1 failed  … 1 going  · 1 waiting   nobody begins the next ones: space goes on"
     )
     assert done == pytest.approx((10 + 0.75 + 0) / 12)
+
+
+def test_the_time_left_is_told_by_the_pace_of_what_ended(mixed: CompareState) -> None:
+    began = datetime.fromisoformat("2026-11-21T11:58:00+00:00")
+    conductor = Conducting(started=began.isoformat(), **process_facts())
+    comparison = replace(mixed.comparison, conductor=conductor)
+    now = began + timedelta(seconds=195)
+    # 9 runs and three quarters of one in 195 s are 20 s each: a quarter and one that waits, none for the one that failed.
+    assert seconds_left(comparison, now) == pytest.approx(20 * 1.25)
+    later = msgspec.structs.replace(conductor, started="2026-11-21T12:00:01+00:00")
+    assert seconds_left(replace(comparison, conductor=later), now) is None, "nothing has ended since"
+    assert seconds_left(replace(comparison, conductor=msgspec.structs.replace(conductor, state="stopped")), now) is None
+    assert seconds_left(mixed.comparison, now) is None
+    assert seconds_left(comparison, began - timedelta(seconds=1)) is None, "clocks that differ"
 
 
 def test_failed_runs_are_told_under_the_table(mixed: CompareState, tmp_path: Path) -> None:
