@@ -10,6 +10,7 @@ from pathlib import Path
 from cnntui.labs.bands import ACCURACY, METRICS, Band, band_of
 from cnntui.labs.comparison import Comparison, Group, Result
 from cnntui.labs.curves import walked
+from cnntui.runs.checkpoints import names
 from cnntui.runs.reader import Points
 
 CURVES, DIFFERENCES = range(2)
@@ -100,6 +101,20 @@ class CompareState:
         """How far the curves are to go."""
         return float(max((self.comparison.groups[i].spec.epochs for i in self.drawn), default=1))
 
+    @property
+    def unready(self) -> str | None:
+        """Why there is nothing to explore yet of the run that is looked at, and which key takes another; None: there is."""
+        if is_explorable(self.result):
+            return None
+        at, results = self.group.results.index(self.result), self.group.results
+        why = "waits for its turn" if self.result.standing == "waiting" else "is still starting"
+        others = sorted((abs(i - at), i) for i, result in enumerate(results) if is_explorable(result))
+        if not others:
+            return f"seed {self.result.seed} {why}: there is nothing to explore in this row yet"
+        steps, other = others[0]
+        times = "" if steps == 1 else f" {steps} times"
+        return f"seed {self.result.seed} {why}: {'→' if other > at else '←'}{times} takes seed {results[other].seed}"
+
     # -- moves
 
     def taking(self, comparison: Comparison) -> CompareState:
@@ -170,3 +185,8 @@ class CompareState:
     def no_cursor(self) -> CompareState:
         """The values at the end."""
         return replace(self, cursor=None)
+
+
+def is_explorable(result: Result) -> bool:
+    """Whether a run has ended, or has saved or told weights."""
+    return result.view.ended or result.view.weights is not None or bool(names(result.view.directory))

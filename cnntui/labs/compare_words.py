@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from difflib import SequenceMatcher
 from string import ascii_letters
 from textwrap import wrap
@@ -25,6 +26,7 @@ Line = list[Piece]
 BETTER, WORSE = "▲", "▼"
 SAME_LINES = 2  # layers that are the same are written out, if there are no more of them on end
 NAME = 14  # columns of what differs
+RUN = 27  # of what is told of a run, without its state and its device
 
 
 def letter(index: int) -> str:
@@ -105,6 +107,37 @@ def standing(comparison: Comparison) -> tuple[Line, float | None]:
     return line, done / max(1, len(results))
 
 
+def seconds_left(comparison: Comparison, now: datetime) -> float | None:
+    """Until all of a sweep is trained, at the pace of the runs that ended since somebody gives them their turns.
+
+    None where nobody does, or where none has ended since. What failed is not waited for.
+    """
+    conductor = comparison.conductor
+    if conductor is None or conductor.state != "running":
+        return None
+    began, since, left = _moment(conductor.started), 0, 0.0
+    if began is None or now <= began:
+        return None
+    under_way = 0.0
+    for result in comparison.results:
+        if result.view.trained:
+            ended = _moment(result.view.exit.ended if result.view.exit else "")
+            since += ended is not None and ended >= began
+        elif not result.failed:
+            done = result.view.progress if result.standing == "going" else 0.0
+            under_way, left = under_way + done, left + 1 - done
+    return (now - began).total_seconds() / (since + under_way) * left if since and left else None
+
+
+def _moment(text: str) -> datetime | None:
+    """A time with its zone, as files tell it."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
+
+
 def _conducted(comparison: Comparison) -> Line:
     """Who gives the runs their turns; or that nobody does, and what can be done about it."""
     conductor = comparison.conductor
@@ -157,9 +190,11 @@ def account(state: CompareState, width: int) -> list[Line]:
     if group is reference:
         lines = [[*head, ("  the baseline", "dim")], *_facts(group)]
     else:
-        lines = [[*head, (f"  beside {reference.label}", "dim")], *_differences(comparison, group)]
+        beside: Piece = (f"  beside {reference.label}", "dim")
+        fits = sum(len(text) for text, _ in (*head, beside)) <= width
+        lines = [[*head, beside] if fits else head, *([] if fits else [[beside]]), *_differences(comparison, group)]
     failed: list[Line] = [[], *_why(state, width)] if group.failed else []
-    return [*lines, [], *_runs(state), *failed]
+    return [*lines, [], *_runs(state, width), *failed]
 
 
 def _facts(group: Group) -> Iterator[Line]:
@@ -181,7 +216,7 @@ def _differences(comparison: Comparison, group: Group) -> Iterator[Line]:
     reference = comparison.reference
     before, after = comparison.base | reference.changes, comparison.base | group.changes
     named = [name for name in comparison.variables if before.get(name) != after.get(name)]
-    for name in named:
+    for name in (name for name in named if name != "layers"):  # these are told line by line
         yield _change(name.replace("_", " "), before.get(name, ""), after.get(name, ""))
     if group.params != reference.params:
         times = f"  × {group.params / reference.params:.3g}" if reference.params else ""
@@ -222,22 +257,26 @@ def _written(spec: Spec) -> list[str]:
     return [*spec.layers, *blocks]
 
 
-def _runs(state: CompareState) -> Iterator[Line]:
-    """Seed, state, accuracy, time, device of each run; the one that is looked at is marked."""
-    yield [(f"  {'seed':>4}  {'':<16} {'accuracy':>9} {'time':>8}  device", "dim")]
-    for result in state.group.results:
+def _runs(state: CompareState, width: int) -> Iterator[Line]:
+    """Seed, state, accuracy, time, device of each run, as far as there is room; the one that is looked at is marked."""
+    results = state.group.results
+    devices = [(result.view.status.device if result.view.status else None) or "" for result in results]
+    states = [state_words(result.view) for result in results]
+    wide = max(len(words) for words, _ in states)
+    with_device = RUN + wide + 2 + max(len("device"), *map(len, devices)) <= width
+    yield [(f"  {'seed':>4}  {'':<{wide}} {'accuracy':>9} {'time':>8}{'  device' if with_device else ''}", "dim")]
+    for result, (words, tone), device in zip(results, states, devices, strict=True):
         chosen = result is state.result
-        words, tone = state_words(result.view)
         accuracy = percent(result.so_far) if result.so_far is not None else "–"
         yield [
             ("▸ " if chosen else "  ", "accent"),
             (f"{result.seed:>4}  ", "accent" if chosen else "text"),
-            (f"{words:<16.16} ", tone),
+            (f"{words:<{wide}} ", tone),
             (f"{accuracy:>9} ", "dim" if result.accuracy is None else "text"),
-            (f"{_time(result.view):>8}  ", "text"),
-            ((result.view.status.device if result.view.status else None) or "", "dim"),
+            (f"{_time(result.view):>8}", "text"),
+            (f"  {device}" if with_device else "", "dim"),
         ]
-    yield [(f"  {'← → seed   ' if len(state.group.results) > 1 else ''}enter explore   t watch", "dim")]
+    yield [(f"  {'← → seed   ' if len(results) > 1 else ''}enter explore   t watch", "dim")]
 
 
 def _time(view: RunView) -> str:

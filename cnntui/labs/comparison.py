@@ -6,14 +6,16 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from cnntui.core.analysis import analyse
+from cnntui.core.layers import shape_text
+from cnntui.core.notation import network_text
 from cnntui.labs.statistics import Difference, Summary, between, summary
-from cnntui.labs.watching import difference as told_apart
 from cnntui.runs.files import stamp
 from cnntui.runs.listing import last_test, name_of
 from cnntui.runs.places import SWEEP
@@ -21,9 +23,10 @@ from cnntui.runs.reader import RunReader, RunView, UnreadableRunError
 from cnntui.runs.spec import Settings, Spec
 from cnntui.runs.sweeps.conductor import Conducting, conducting
 from cnntui.runs.sweeps.directory import Sweep, read_sweep
-from cnntui.runs.sweeps.plan import PLACE, SweepError
+from cnntui.runs.sweeps.plan import NET, PLACE, SweepError, label_of, name_value
 
 Setting = tuple[str, str, str]  # what it is, as in the baseline, as here
+NETS = (NET, "input", "layers")  # of what two trainings may differ in, those that are not settings
 MOST_READ = 240  # runs whose curves are kept at once
 
 
@@ -327,23 +330,51 @@ def _reader(run: Path) -> RunReader | None:
 
 
 def grouped(views: Sequence[RunView]) -> Comparison:
-    """Any runs, in the order in which they are given: those that differ in their seed alone are one group."""
+    """Any runs, in the order in which they are given: those that differ in their seed alone are one group.
+
+    What varies among the groups are the variables: each group is called by its values, the first one, the baseline, too.
+    """
     found: dict[str, list[RunView]] = {}
     for view in views:
         found.setdefault(_kind(view.spec), []).append(view)
-    first = views[0].spec
-    groups: list[Group] = []
-    for members in found.values():
-        spec = members[0].spec
-        alike = msgspec.structs.replace(spec, **{name: getattr(first, name) for name in PLACE})
-        label = told_apart(first, alike) if groups else first.net
-        if label in [group.label for group in groups]:
-            label = f"{label} ({spec.run[-6:]})"
-        results = tuple(Result(view.spec.seed, view) for view in members)
-        groups.append(Group(label, analyse(spec.network).params, results))
+    specs = [members[0].spec for members in found.values()]
+    values = [_values(spec) for spec in specs]
+    varied = [name for name in values[0] if len({one[name] for one in values}) > 1]
+    if len({one[NET] for one in values}) == len({tuple(one[name] for name in NETS) for one in values}):
+        varied = [name for name in varied if name == NET or name not in NETS]  # its name says the rest
+    told = [name for name in varied if name == NET or name not in NETS]
+    labels = [", ".join(name_value(name, _called(name, one[name])) for name in told) or one[NET] for one in values]
+    counts = Counter(labels)
+    base = {name: values[0][name] for name in varied}
+    groups = tuple(
+        Group(
+            f"{label} ({spec.run[-6:]})" if counts[label] > 1 else label,
+            analyse(spec.network).params,
+            tuple(Result(view.spec.seed, view) for view in members),
+            {name: one[name] for name in varied if one[name] != base[name]},
+        )
+        for label, spec, one, members in zip(labels, specs, values, found.values(), strict=True)
+    )
     names = [name_of(view.directory) for view in views]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return Comparison(", ".join(names[:3]) + more, tuple(groups))
+    crossed = len(groups) == prod(len({one[name] for one in values}) for name in varied)
+    return Comparison(", ".join(names[:3]) + more, groups, 0, "", tuple(varied), crossed, base)
+
+
+def _values(spec: Spec) -> dict[str, str]:
+    """All that makes another training: the net, its layers and input, the settings; as words."""
+    facts = spec.net, shape_text(spec.input), "; ".join(network_text(spec.network))
+    values = dict(zip(NETS, facts, strict=True))
+    for name in Settings.__struct_fields__:
+        if name not in PLACE:
+            value = getattr(spec, name)
+            values[name] = _text(value) if value is None else label_of(value)
+    return values
+
+
+def _called(name: str, value: str) -> str:
+    """A value as it stands in a name: of a path its last part."""
+    return Path(value).name if name in ("data", "weights_from") else value
 
 
 def _kind(spec: Spec) -> str:

@@ -16,6 +16,7 @@ from cnntui.labs.curves import walked
 from cnntui.labs.plain import percent
 from cnntui.runs.events import Answer, Classes, Misread, Notice
 from cnntui.runs.listing import name_of, row, run_directories
+from cnntui.runs.places import SWEEP
 from cnntui.runs.reader import Points, RunView, UnreadableRunError
 from cnntui.runs.spec import Settings, Spec
 
@@ -390,11 +391,12 @@ def toggled(chosen: Collection[str], name: str, most: int = MOST_OTHERS) -> tupl
 
 
 def offered(most: int = MOST_OFFERED) -> list[tuple[str, str, Path]]:
-    """Name, what to say of it, and directory of the newest runs."""
+    """Name, what to say of it, and directory of the newest runs: those of their own first, then those of sweeps."""
     runs = []
-    for directory in run_directories(waiting=False)[:most]:
+    for directory in sorted(run_directories(waiting=False), key=lambda run: (run.parent / SWEEP).is_file())[:most]:
         with suppress(UnreadableRunError):  # removed meanwhile
             found = row(directory)
             accuracy = percent(found.test_accuracy) if found.test_accuracy is not None else ""
-            runs.append((name_of(directory), f"{found.label} {accuracy}", directory))
+            tested = f"{found.label} {accuracy}".strip()
+            runs.append((name_of(directory), f"{tested}, epoch {found.epoch}" if found.epoch else tested, directory))
     return runs

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
 from math import inf, isnan, nan
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,15 +17,18 @@ import pytest
 from cnntui.labs import comparison as comparing
 from cnntui.labs.bands import ACCURACY, TEST_LOSS, TRAIN_LOSS, Band, band_of, banded, by_epoch
 from cnntui.labs.compare import CURVES, DIFFERENCES, MOST_CURVES, CompareState
-from cnntui.labs.compare_words import Line, account, interval_words, letter, runs_words, standing, told
+from cnntui.labs.compare_names import cut
+from cnntui.labs.compare_words import Line, account, interval_words, letter, runs_words, seconds_left, standing, told
 from cnntui.labs.comparison import Comparing
-from cnntui.labs.results import scale
+from cnntui.labs.results import csv, scale
 from cnntui.labs.statistics import Difference
 from cnntui.runs.events import Resume
 from cnntui.runs.places import SWEEP
-from cnntui.runs.spec import Status, lock_of, read_json
+from cnntui.runs.spec import Spec, Status, lock_of, process_facts, read_json
+from cnntui.runs.sweeps.conductor import Conducting
 from cnntui.runs.sweeps.directory import read_sweep
 from cnntui.runs.sweeps.plan import SweepError
+from tests.ui.helpers import write_run
 from tests.ui.swept import EPOCHS, GOING, KILLED, STEPS, TRAINED, WAITING, accuracy, design, write_log, write_swept
 
 MIXED = {"depth 4": (TRAINED, TRAINED, GOING), "depth 8": (TRAINED, KILLED, WAITING)}
@@ -194,6 +200,20 @@ def test_every_state_of_a_run_has_a_mark_and_a_word(mixed: CompareState) -> None
     assert done == pytest.approx((10 + 0.75 + 0) / 12)
 
 
+def test_the_time_left_is_told_by_the_pace_of_what_ended(mixed: CompareState) -> None:
+    began = datetime.fromisoformat("2026-11-21T11:58:00+00:00")
+    conductor = Conducting(started=began.isoformat(), **process_facts())
+    comparison = replace(mixed.comparison, conductor=conductor)
+    now = began + timedelta(seconds=195)
+    # 9 runs and three quarters of one in 195 s are 20 s each: a quarter and one that waits, none for the one that failed.
+    assert seconds_left(comparison, now) == pytest.approx(20 * 1.25)
+    later = msgspec.structs.replace(conductor, started="2026-11-21T12:00:01+00:00")
+    assert seconds_left(replace(comparison, conductor=later), now) is None, "nothing has ended since"
+    assert seconds_left(replace(comparison, conductor=msgspec.structs.replace(conductor, state="stopped")), now) is None
+    assert seconds_left(mixed.comparison, now) is None
+    assert seconds_left(comparison, began - timedelta(seconds=1)) is None, "clocks that differ"
+
+
 def test_failed_runs_are_told_under_the_table(mixed: CompareState, tmp_path: Path) -> None:
     assert "✗ depth 8, seed 1, is in no mean: crashed: killed by SIGKILL" in said(told(mixed.comparison))
     states = dict.fromkeys(("depth 1", "depth 8"), (KILLED,) * 3)
@@ -229,6 +249,19 @@ def test_bars_begin_and_end_at_round_shares_about_all_results(mixed: CompareStat
     found = [accuracy for group in mixed.comparison.groups for accuracy in group.accuracies]
     assert (low, high) == pytest.approx((0.8, 1.0))
     assert low < min(found) < max(found) < high
+
+
+@pytest.mark.parametrize(
+    ("names", "cuts"),
+    [
+        (["none, 0.0003", "none, 0.003"], ["none,…0003", "none,….003"]),
+        (["batch norm first", "group norm first"], ["batch nor…", "group nor…"]),
+        (["a very long beginning 1", "a very long beginning 2"], ["a ver…ng 1", "a ver…ng 2"]),
+        (["short", "of any length at all"], ["short", "of any le…"]),
+    ],
+)
+def test_a_name_is_cut_where_it_does_not_differ(names: list[str], cuts: list[str]) -> None:
+    assert cut(names, 10) == cuts
 
 
 # -- following runs
@@ -326,7 +359,44 @@ def test_only_so_many_curves_are_kept(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_picked_runs_have_labels_that_tell_them_apart(tmp_path: Path) -> None:
     directory = write_swept(tmp_path)
     picked = [directory / run for one in read_sweep(directory).configurations for run in one.runs]
-    groups = Comparing(picked).glance().groups
-    assert [len(group.results) for group in groups] == [3, 3, 3, 3]
-    assert [group.label for group in groups] == ["depth-1", "depth-2", "depth-4", "depth-8"]
-    assert Comparing(picked[:1]).glance().title == str(picked[0])
+    found = Comparing(picked).glance()
+    assert [len(group.results) for group in found.groups] == [3, 3, 3, 3]
+    assert [group.label for group in found.groups] == ["depth-1", "depth-2", "depth-4", "depth-8"]
+    assert found.variables == ("net",), "its name says which layers it has"
+    one = Comparing(picked[:1]).glance()
+    assert (one.title, one.groups[0].label) == (str(picked[0]), "depth-1")
+
+
+def test_picked_runs_are_called_by_what_varies_the_first_one_too(tmp_path: Path) -> None:
+    chosen: tuple[dict[str, Any], ...] = (
+        {"lr": 0.01},
+        {"lr": 0.01, "epochs": 4},
+        {"lr": 0.0003},
+        {"lr": 0.01, "seed": 1},
+    )
+    picked = [write_run(tmp_path, name=f"run-{n}", **settings) for n, settings in enumerate(chosen)]
+    found = Comparing(picked).glance()
+    assert [group.label for group in found.groups] == ["epochs 3, lr 0.01", "epochs 4, lr 0.01", "epochs 3, lr 0.0003"]
+    assert [len(group.results) for group in found.groups] == [2, 1, 1]
+    assert (found.variables, found.base) == (("epochs", "lr"), {"epochs": "3", "lr": "0.01"})
+    assert [group.changes for group in found.groups] == [{}, {"epochs": "4"}, {"lr": "0.0003"}]
+    assert not found.crossed, "not every combination of them"
+    lines = csv(found).splitlines()
+    assert lines[0].startswith("configuration,epochs,lr,parameters")
+    assert lines[3].startswith('"epochs 3, lr 0.0003",3,0.0003,')
+    other = write_run(tmp_path, net="lenet5", name="run-4", lr=0.01)
+    groups = Comparing([picked[0], other]).glance().groups
+    assert [group.label for group in groups] == ["mnist-3conv", "lenet5"]
+
+
+def test_nets_of_one_name_are_told_apart_by_their_runs(tmp_path: Path) -> None:
+    picked = [write_run(tmp_path, name=f"run-{n}") for n in (111111, 222222)]
+    spec = read_json(picked[1] / "spec.json", Spec)
+    assert spec is not None
+    other = msgspec.structs.replace(spec, layers=[*spec.layers[:-1], "dropout 0.5", spec.layers[-1]])
+    (picked[1] / "spec.json").write_bytes(msgspec.json.encode(other))
+    found = Comparing(picked).glance()
+    assert [group.label for group in found.groups] == ["mnist-3conv (111111)", "mnist-3conv (222222)"]
+    assert found.variables == ("layers",)
+    text = said(account(CompareState(found, 1), 60))
+    assert text.count("dropout") == 1, "told once"

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import OptionList, Static
+from textual.widgets import Label, OptionList, Static
 
 from cnntui.labs.wish import Picked
 from cnntui.runs.places import SWEEP
@@ -21,6 +21,7 @@ from cnntui.runs.spec import Spec, Status, read_json
 from cnntui.runs.sweeps.conductor import conducting
 from cnntui.runs.sweeps.directory import prepare, read_sweep
 from cnntui.runs.sweeps.file import ready
+from cnntui.runs.sweeps.plan import Choices, Design
 from cnntui.ui.app import CnntuiApp
 from cnntui.ui.screens.dialogs import Choose
 from cnntui.ui.screens.train_dialogs import ChooseSeveral
@@ -116,11 +117,11 @@ async def test_keys_look_at_it_from_all_sides(root: Path) -> None:
         assert row(view, "depth 2").startswith("▸ ○")
         assert "b 93" not in text(view, CompareCurves)
         await pressed(pilot, "m")
-        assert "test loss by epoch, log" in text(view, CompareCurves)
+        assert "test loss, log" in text(view, CompareCurves)
         await pressed(pilot, "m")
-        assert "train loss by epoch, smoothed 0.9" in text(view, CompareCurves)
+        assert "smoothed 0.9" in text(view, CompareCurves)
         await pressed(pilot, "m", "g")
-        assert "test errors by epoch, log" in text(view, CompareCurves)
+        assert "test errors, log" in text(view, CompareCurves)
         await pressed(pilot, "x", "full_stop", "less_than_sign", "full_stop")
         assert "epoch 2  b" in text(view, CompareCurves)
         await pressed(pilot, "escape", "s")
@@ -148,6 +149,33 @@ async def test_a_narrow_screen_has_one_pane_and_tab_turns_it(root: Path) -> None
         await pressed(pilot, "tab")
         assert not view.query_one(CompareCurves).display
         assert "adam, lr 0.003" in text(view, CompareAccount)
+
+
+def crossed() -> Design:
+    """Whose labels begin alike and end alike."""
+    vary: dict[str, Choices] = {
+        "norm": {"none": "", "batch norm": "bn"},
+        "lr": {"0.0003": 0.0003, "0.003": 0.003, "0.03": 0.03},
+    }
+    plain = design()
+    base = {"norm": "", **{name: plain.baseline[name] for name in ("data", "epochs", "lr")}}
+    net = "( conv 16 same; {norm}; relu ) x4; gap; linear 10"
+    return replace(plain, net=net, baseline=base, vary=vary, crossed=True)
+
+
+async def test_rows_are_told_apart_on_a_narrow_screen_and_the_selected_one_has_its_whole_name(root: Path) -> None:
+    app = CnntuiApp("compare", compare=Picked(write_swept(root, plan=crossed())))
+    async with opened(app, (80, 24)) as (view, pilot):
+        table = text(view, CompareTable).splitlines()
+        assert table[0].split()[:3] == ["norm,", "lr", "trained"]
+        assert [line[2:24].rstrip() for line in table[1:]] == [
+            "a none, 0.0003", "b none, 0.003", "c none, 0.03",
+            "d batch norm, 0.0003", "e batch norm, 0.003", "f batch norm, 0.03",
+        ]  # fmt: skip
+        await pressed(pilot, "down", "down", "right")
+        assert "d norm: batch norm, lr 0.0003  enter: seed 1" in text(view, CompareCurves).splitlines()[0]
+    async with opened(CnntuiApp("compare", compare=Picked(root / "depth"))) as (view, _):
+        assert "norm: batch norm, lr 0.0003 " in row(view, "d norm"), "here is room"
 
 
 async def test_failed_runs_are_shown_and_never_averaged_over(root: Path) -> None:
@@ -186,6 +214,21 @@ async def test_a_sweep_that_goes_on_is_followed_to_its_end(root: Path) -> None:
         app.sent = 0
         await pilot.pause(0.3)
         assert app.sent == 0, "asleep"
+
+
+async def test_a_sweep_that_was_killed_is_followed_when_it_is_run_again_elsewhere(root: Path) -> None:
+    directory = write_swept(root, {"depth 4": (TRAINED, TRAINED, KILLED)})
+    app = MeteredApp("compare", compare=Picked(directory))
+    async with opened(app) as (view, pilot):
+        assert "2/3 ✗ 1 failed" in row(view, "depth 4")
+        assert app.clock.awake
+        app.sent = 0
+        view._poll_now()
+        await settled(pilot)
+        assert app.sent == 0, "nothing is new"
+        write_log(directory / read_sweep(directory).configurations[2].runs[2], "depth 4", 2, attempt=2)
+        await until(pilot, lambda: "3/3 " in row(view, "depth 4"))
+        await until(pilot, lambda: not app.clock.awake)
 
 
 async def test_a_hidden_screen_reads_nothing(root: Path) -> None:
@@ -243,7 +286,7 @@ async def test_space_trains_a_sweep_and_stops_it(root: Path) -> None:
         await pressed(pilot, "space", "space")
         await until(pilot, lambda: "space goes on" in text(view, CompareHead))
         assert conducting(directory).state == "stopped"  # type: ignore[union-attr]
-        assert not view.clock.awake
+        assert view.clock.awake, "somebody may have it go on elsewhere"
         assert "stopped   space goes on" in text(view, CompareHead)
         assert "failed" not in text(view, CompareHead)
 
@@ -265,14 +308,17 @@ async def test_a_sweep_is_chosen_and_runs_are_picked(root: Path) -> None:
         await pressed(pilot, "r")
         assert isinstance(pilot.app.screen, ChooseSeveral)
         names = [option.id for option in pilot.app.screen.query_one(OptionList).options]
+        assert str(names[2]).startswith("another/"), "those of sweeps come last"
         picked = [names.index(f"20991120-11000{number}-mnist-3conv-{number}") for number in (0, 1)]
         pilot.app.screen.query_one(OptionList).highlighted = picked[0]
         await pressed(pilot, "space")
         pilot.app.screen.query_one(OptionList).highlighted = picked[1]
-        await pressed(pilot, "space", "enter")
+        await pressed(pilot, "space")
+        assert "takes: 2 ticked" in str(pilot.app.screen.query_one(Label).content)
+        await pressed(pilot, "enter")
         assert "2 configurations on mnist" in text(view, CompareHead)
-        assert "1/1       96.66 %  baseline" in row(view, "mnist-3conv")
-        assert "lr 0.0" in text(view, CompareTable)
+        assert "1/1       96.66 %  baseline" in row(view, "lr 0.001"), "the newer one"
+        assert "lr 0.01" in text(view, CompareTable)
 
 
 async def test_a_sweep_that_cannot_be_read_says_why(root: Path) -> None:
@@ -328,6 +374,23 @@ async def test_a_run_is_explored_and_watched(root: Path) -> None:
         assert len(view.state.comparison.groups) == 4
 
 
+async def test_what_has_only_begun_is_not_explored(root: Path) -> None:
+    states = {"depth 2": (GOING, WAITING, TRAINED), "depth 4": (WAITING,) * 3}
+    app = CnntuiApp("compare", compare=Picked(write_swept(root, states)))
+    async with opened(app) as (view, pilot):
+        await pressed(pilot, "enter", "right", "enter", "left", "down", "enter")
+        assert app.current_mode == "compare"
+        assert [note.message for note in app._notifications] == [
+            "seed 0 is still starting: → 2 times takes seed 2",
+            "seed 1 waits for its turn: → takes seed 2",
+            "seed 0 waits for its turn: there is nothing to explore in this row yet",
+        ]
+        assert view.state is not None
+        (view.state.result.view.directory / "checkpoints" / "step-23").mkdir(parents=True)
+        await pressed(pilot, "enter")
+        assert app.current_mode == "explore"
+
+
 async def test_a_watched_run_is_compared_with_those_over_it(root: Path) -> None:
     one, two = (write_run(root, name=f"20261120-11000{n}-mnist-3conv-{n}", lr=lr) for n, lr in enumerate((0.01, 0.1)))
     app = CnntuiApp("train", run=one)
@@ -338,7 +401,7 @@ async def test_a_watched_run_is_compared_with_those_over_it(root: Path) -> None:
         await pressed(pilot, "c")
         view = app.screen.query_one(CompareView)
         assert view.state is not None
-        assert [group.label for group in view.state.comparison.groups] == ["mnist-3conv", "lr 0.1"]
+        assert [group.label for group in view.state.comparison.groups] == ["lr 0.01", "lr 0.1"]
 
 
 async def test_the_table_is_copied_as_markdown(root: Path) -> None:
@@ -346,6 +409,25 @@ async def test_the_table_is_copied_as_markdown(root: Path) -> None:
     async with opened(app) as (_, pilot):
         await pressed(pilot, "down", "b", "y")
         assert "| depth 4 | 7,290 | 3 of 3 | 97.12 ± 0.58 % | baseline |  |" in app.clipboard
+
+
+async def test_what_is_handed_in_is_written_and_nothing_is_written_over(
+    root: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path_factory.mktemp("here")
+    monkeypatch.chdir(here)
+    app = CnntuiApp("compare", compare=Picked(write_swept(root)))
+    async with opened(app) as (_, pilot):
+        await pressed(pilot, "w", "w")
+        assert sorted(path.name for path in here.iterdir()) == [
+            "depth-2-report.md", "depth-2.svg", "depth-report.md", "depth.svg",
+        ]  # fmt: skip
+        assert "depth 4: +3.98 points" in (here / "depth-report.md").read_text()
+        assert (here / "depth.svg").read_text().startswith("<svg")
+        assert [note.message for note in app._notifications][1] == f"{here}/depth-2.svg\n{here}/depth-2-report.md"
+        monkeypatch.chdir("/proc")
+        await pressed(pilot, "w")
+        assert "not saved in the working directory" in [note.message for note in app._notifications][2]
 
 
 # -- any size, any state

@@ -42,6 +42,9 @@ class Ticks(OptionList):
 
     BINDINGS = [Binding("space", "tick", "Tick"), Binding("enter", "done", "Take these")]
 
+    class Ticked(Message):
+        """More is ticked, or less."""
+
     class Done(Message):
         """What is ticked is wanted."""
 
@@ -66,6 +69,7 @@ class Ticks(OptionList):
             self.app.notify(f"{self.most} runs are as many as can be told apart", timeout=3, markup=False)
         self.ticked = ticked
         self.replace_option_prompt_at_index(self.highlighted, self._line(name, about))
+        self.post_message(self.Ticked())
 
     def action_done(self) -> None:
         """Take them."""
@@ -96,8 +100,16 @@ class ChooseSeveral(ModalScreen[tuple[str, ...] | None]):
     def compose(self) -> ComposeResult:
         """A heading and the list."""
         with Vertical():
-            yield Label(self.heading, markup=False)
+            yield Label(self._title(len(self.chosen)), markup=False)
             yield Ticks(self.choices, self.chosen, self.most)
+
+    def _title(self, count: int) -> str:
+        return f"{self.heading}: {count} ticked" if count else self.heading
+
+    def on_ticks_ticked(self, event: Ticks.Ticked) -> None:
+        """Say how many."""
+        event.stop()
+        self.query_one(Label).update(self._title(len(self.query_one(Ticks).ticked)))
 
     def on_ticks_done(self, event: Ticks.Done) -> None:
         """Take what is ticked."""

@@ -76,12 +76,13 @@ class CompareView(CompareMoves, Widget):
         Binding("enter,e", "explore", "Explore"),
         Binding("t", "watch", "Train"),
         Binding("b", "baseline", "Baseline"),
-        Binding("m", "metric", "Curve"),
+        Binding("m", "metric", "Next curve"),
         Binding("tab", "turn", "Other pane"),
         Binding("g", "scale", "Log scale, errors", show=False),
-        Binding("x", "leave_out", "Leave out"),
+        Binding("x", "leave_out", "Hide curve"),
         Binding("s", "sort", "Best first"),
-        Binding("y", "copy", "Copy"),
+        Binding("y", "copy", "Copy table"),
+        Binding("w", "write", "Write report"),
         Binding("r", "pick", "Pick runs"),
         Binding("comma", "walk(-1)", "Curve's cursor", show=False),
         Binding("full_stop", "walk(1)", "Curve's cursor", show=False),
@@ -92,11 +93,14 @@ class CompareView(CompareMoves, Widget):
     ]
 
     HELP = (
-        "A row is a configuration: its runs differ in the seed alone. Runs that failed are shown, and are in no mean. The "
-        "interval holds the true difference to the baseline in 95 of 100 cases (Welch); ▲ or ▼ stands where zero lies "
-        "outside of it, which chance alone seldom does. The bars begin and end where the heading says. space trains what "
-        "is not trained of a sweep, so many runs at once as there are cores, or room on the GPUs; once more, and again, it "
-        "stops them after a checkpoint. It all goes on by itself: this screen only reads directories."
+        "A row is a configuration: its runs differ in the seed alone. 2/3 of them are trained ✓; ✗ failed, … are going, "
+        "‖ were stopped, · wait. Failed runs are shown, and are in no mean. The bar ━ ends at the mean ┃, ├─┤ is a "
+        "deviation to both sides, • a seed, │ the baseline's mean; the heading says where bars begin and end. The interval "
+        "holds the true difference to the baseline in 95 of 100 cases (Welch); ▲ or ▼ stands where zero lies outside of "
+        "it, which chance alone seldom does. ← and → choose the seed that enter explores and t watches. w writes this "
+        "screen as SVG and a report in Markdown to the working directory. space trains what is not trained of a sweep, so "
+        "many runs at once as there are cores, or room on the GPUs; once more, and again, it stops them after a "
+        "checkpoint. It all goes on by itself: this screen only reads directories."
     )
 
     can_focus = True
@@ -158,9 +162,9 @@ class CompareView(CompareMoves, Widget):
         self.wake()
 
     def wake(self) -> None:
-        """The screen is seen again: read, and go on reading while something is going."""
+        """The screen is seen again: read, and go on reading while something is going, or may be sent on from elsewhere."""
         self._poll_now()
-        if self.state is None or not self.state.comparison.over:
+        if self.state is None or not _is_settled(self.state.comparison):
             self.clock.listen(self, self._poll_now, every=POLL_SECONDS)
 
     def rest(self) -> None:
@@ -201,7 +205,7 @@ class CompareView(CompareMoves, Widget):
         return (state.taking(comparison) if state else CompareState(comparison, comparison.baseline)).wanted
 
     def on_compare_view_read(self, event: Read) -> None:
-        """Draw it; when all is over, nothing is read again."""
+        """Draw it; when all is trained, nothing is read again."""
         event.stop()
         self._reading = not event.done
         if event.picked is not self.picked:
@@ -222,7 +226,7 @@ class CompareView(CompareMoves, Widget):
             self.empty(EMPTY)
         elif event.done and not self.state.wanted <= event.wanted:
             self._poll_now()  # it was looked elsewhere meanwhile
-        elif event.done and self.state.comparison.over:
+        elif event.done and _is_settled(self.state.comparison):
             self.clock.ignore(self)
 
     def _take(self, comparison: Comparison) -> None:
@@ -310,6 +314,11 @@ class CompareView(CompareMoves, Widget):
         event.stop()
         if self.state is not None:
             self.make(self.state.select_group(event.index))
+
+
+def _is_settled(comparison: Comparison) -> bool:
+    """Whether nothing more is to come: every run has ended, and of a sweep all are trained."""
+    return comparison.over and not comparison.can_go_on
 
 
 def _same(before: Comparison, comparison: Comparison) -> bool:

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from cnntui.labs.compare import CompareState
-from cnntui.labs.results import markdown
+from cnntui.labs.results import markdown, report
 from cnntui.labs.watching import offered
 from cnntui.labs.wish import Picked, Wish
 from cnntui.runs.listing import name_of
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 SAY_SECONDS = 5.0  # in which a second space stops it, too
 MOST_SWEEPS = 30  # that are offered
+MOST_LISTED = 120  # runs to pick of
 MOST_PICKED = 30
+COUNT = 10_000  # of names for a file that is not there yet
 
 
 class CompareMoves(Widget):
@@ -171,7 +173,11 @@ class CompareMoves(Widget):
 
     async def action_explore(self) -> None:
         """The run that is looked at, from the whole net down to one number."""
-        if self.state is not None:
+        if self.state is None:
+            return
+        if why := self.state.unready:
+            self.app.notify(why, markup=False)
+        else:
             await cast("CnntuiApp", self.app).explore(Wish(str(self.state.result.view.directory)))
 
     async def action_watch(self) -> None:
@@ -187,6 +193,20 @@ class CompareMoves(Widget):
         if self.state is not None:
             self.app.copy_to_clipboard(markdown(self.state.comparison))
             self.app.notify("the table, in Markdown", title="copied", markup=False)
+
+    def action_write(self) -> None:
+        """What is handed in: the screen as a picture, and the report, as new files in the working directory."""
+        if self.state is None:
+            return
+        directory = self.state.comparison.directory
+        name = directory.name if directory is not None else "picked-runs"
+        texts = {".svg": self.app.export_screenshot(title="cnntui"), "-report.md": report(self.state.comparison)}
+        try:
+            paths = written(Path.cwd(), name, texts)
+        except OSError as error:
+            self.app.notify(f"not saved in the working directory: {error.strerror}", severity="error", markup=False)
+        else:
+            self.app.notify("\n".join(map(str, paths)), title="saved", markup=False)
 
     def action_open(self) -> None:
         """Another sweep; or pick runs."""
@@ -210,7 +230,7 @@ class CompareMoves(Widget):
 
     def action_pick(self) -> None:
         """Any runs side by side."""
-        runs = {name: (about, directory) for name, about, directory in offered()}
+        runs = {name: (about, directory) for name, about, directory in offered(MOST_LISTED)}
         if not runs:
             self.app.notify("there is no run yet: train one first", markup=False)
             return
@@ -221,5 +241,20 @@ class CompareMoves(Widget):
 
         there = self.picked.runs if self.picked else ()
         choices = [(name, about) for name, (about, _) in runs.items()]
-        title = "Compare which runs? space ticks, enter takes. Those that differ in the seed alone are one row"
+        title = "Compare which runs? space ticks, enter takes"
         self.app.push_screen(ChooseSeveral(title, choices, [name_of(run) for run in there], MOST_PICKED), chosen)
+
+
+def written(directory: Path, name: str, texts: dict[str, str]) -> list[Path]:
+    """New files of one name, numbered where it is taken, one for each ending of `texts`.
+
+    Raises:
+        OSError: when they cannot be written.
+    """
+    names = (name if number == 1 else f"{name}-{number}" for number in range(1, COUNT))
+    free = next(one for one in names if not any((directory / f"{one}{ending}").exists() for ending in texts))
+    paths = [directory / f"{free}{ending}" for ending in texts]
+    for path, text in zip(paths, texts.values(), strict=True):
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    return paths

@@ -8,6 +8,8 @@ import numpy as np
 
 from cnntui.labs.bands import ACCURACY, METRICS, SMOOTHING, TRAIN_LOSS, Band
 from cnntui.labs.compare import CompareState
+from cnntui.labs.compare_names import shortened
+from cnntui.labs.compare_words import Line as WordLine
 from cnntui.labs.compare_words import letter
 from cnntui.labs.curves import loss_text
 from cnntui.labs.results import rounded
@@ -18,6 +20,7 @@ from cnntui.ui.widgets.painted import Canvas, PaintedState
 
 FEW = 6  # groups whose bands and lines are all drawn in full colour
 LEGEND = 2  # lines of values
+FRAME = 8  # columns of the title line beside the words
 BLANK = " \N{BRAILLE PATTERN BLANK}"
 
 
@@ -35,7 +38,8 @@ class CompareCurves(PaintedState[CompareState | None]):
         state, colors = self.state, self.palette
         if state is None:
             return
-        put_title(canvas, title(state), about(state), colors, "tab what is different" if self.alone else "")
+        line, color = whose(state, canvas.width - len(title(state))), color_of(state.selected, colors)
+        put_title(canvas, title(state), about(state), colors, "tab differences" if self.alone else "", line, color)
         bands = {i: band for i, band in state.bands.items() if band.mean}
         if not bands:
             canvas.put(1, 2, nothing(state), ink(colors.dim))
@@ -89,9 +93,17 @@ class CompareCurves(PaintedState[CompareState | None]):
 
 
 def title(state: CompareState) -> str:
-    """Which curve."""
-    name = METRICS[state.metric]
-    return "test errors" if state.metric == ACCURACY and state.logarithmic else name
+    """Which curve, and on which scale."""
+    name = "test errors" if state.metric == ACCURACY and state.logarithmic else METRICS[state.metric]
+    return f"{name}, log" if state.logarithmic else name
+
+
+def whose(state: CompareState, room: int) -> WordLine:
+    """The whole name of the selected group where there is room for it, and which of its runs enter opens."""
+    seed = f"  enter: seed {state.result.seed}" if len(state.group.results) > 1 else ""
+    most = max(8, room - len(seed) - FRAME)
+    name = shortened(state.group.label, most, most // 2)
+    return [(f"{letter(state.selected)} ", "group"), (name, "accent"), (seed, "text")]
 
 
 def nothing(state: CompareState) -> str:
@@ -108,16 +120,13 @@ def nothing(state: CompareState) -> str:
 
 def about(state: CompareState) -> str:
     """How it is drawn."""
-    words = ["by epoch"]
-    if any(band.seeds > 1 for band in state.bands.values()):
-        words.append("mean and range of the seeds")
-    if state.logarithmic:
-        words.insert(1, "log")
-    if state.metric == TRAIN_LOSS:
-        words.insert(1, f"smoothed {SMOOTHING:g}")
+    words = [f"smoothed {SMOOTHING:g}"] if state.metric == TRAIN_LOSS else []
     shown, groups = len(state.drawn), len(state.comparison.groups)
     if shown < groups - len(state.left_out):
-        words.insert(1, f"{shown} of {groups} drawn")
+        words.append(f"{shown} of {groups} drawn")
+    words.append("by epoch")
+    if any(band.seeds > 1 for band in state.bands.values()):
+        words.append("mean and range of the seeds")
     return ", ".join(words)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from cnntui.labs.classes import whole_percent
 from cnntui.labs.compare import CompareState
-from cnntui.labs.compare_words import Line, heading, marks, standing, told
+from cnntui.labs.compare_words import Line, heading, marks, seconds_left, standing, told
+from cnntui.labs.plain import duration
 from cnntui.ui.theme import ink
 from cnntui.ui.widgets.compare_words import put_line, put_lines
 from cnntui.ui.widgets.painted import Canvas, PaintedState
@@ -27,13 +30,17 @@ class CompareHead(PaintedState[CompareState | None]):
         x = put_line(canvas, 0, 1, line, colors) + 2
         if done is None:
             return
-        after = f" {whole_percent(done)}"
+        left = seconds_left(self.state.comparison, datetime.now(UTC))
+        time = f"about {duration(left)} left" if left is not None else ""
+        after = f" {whole_percent(done)}{', ' * bool(time)}{time}"
         room = min(40, canvas.width - x - len(after))
         if room >= LEAST_BAR:
             full = round(done * room)
             x = canvas.put(x, 1, "━" * full, ink(colors.accent))
             x = canvas.put(x, 1, "─" * (room - full), ink(colors.dim))
             canvas.put(x, 1, after, ink(colors.text))
+        elif x + len(time) <= canvas.width:
+            canvas.put(x, 1, time, ink(colors.text))
 
 
 class CompareNotes(PaintedState[CompareState | None]):

@@ -9,6 +9,7 @@ from textual import events
 from textual.message import Message
 
 from cnntui.labs.compare import CompareState
+from cnntui.labs.compare_names import TITLE, names_in, width_needed
 from cnntui.labs.compare_words import Line, interval_words, letter, runs_words
 from cnntui.labs.comparison import Comparison, Group
 from cnntui.labs.results import LEVEL, mean_text, rounded, scale
@@ -18,10 +19,11 @@ from cnntui.ui.widgets.painted import Canvas, PaintedState
 
 HEAD = 4  # columns of what is selected, and of the letter
 GAP = 2
-LABEL, SHORT_LABEL = 30, 10  # columns of what a configuration is called, at most and at least
+LABEL, SHORT_LABEL = 30, 18  # columns of what a configuration is called, at most (or a third of all), and at least
 LEAST_BAR, MOST_BAR = 16, 60
 SEEN = 2  # columns from which on a deviation is drawn
 BAR_WORDS = "┃ mean ├─┤ sd • seed"
+PLAIN_WORDS = "# mean [-] sd o seed"
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Columns:
     """
 
     title: str
+    names: list[str]
     label: int
     params: int
     runs: int
@@ -74,23 +77,21 @@ class CompareTable(PaintedState[CompareState | None]):
         if state is None:
             return
         rows = self._visible(state, max(1, canvas.height - 1))
-        columns = laid_out(state, rows, canvas.width, self._title(state, canvas.height - 1))
+        columns = laid_out(state, rows, canvas.width, self._seen(state, canvas.height - 1))
         self._scale = scale(state.comparison)
         self._put_heading(canvas, state, columns, colors)
         for y, index in enumerate(rows, start=1):
             self._put_row(canvas, y, state, index, columns, colors)
 
-    def _title(self, state: CompareState, room: int) -> str:
-        """What the rows are, or in which order; and which of them are seen."""
+    def _seen(self, state: CompareState, room: int) -> str:
+        """Which rows are seen, where not all are."""
         count = len(state.order)
         seen = f"{self._first + 1}–{self._first + room}" if room > 1 else f"{self._first + 1}"
-        where = f" {seen} of {count}" if room < count else ""
-        return ("best first" if state.best_first else "configuration") + where
+        return f"{seen} of {count}" if room < count else ""
 
     def _put_heading(self, canvas: Canvas, state: CompareState, columns: Columns, colors: Palette) -> None:
-        dim, title = ink(colors.dim), columns.title
-        title = title if len(title) <= columns.label else title.partition(" ")[2] or "config."
-        x = canvas.put(HEAD, 0, f"{title:<{columns.label}.{columns.label}}", dim)
+        dim = ink(colors.dim)
+        x = canvas.put(HEAD, 0, f"{columns.title:<{columns.label}.{columns.label}}", dim)
         for text, width in (("parameters", columns.params), ("trained", -columns.runs), ("accuracy", columns.mean)):
             if width:
                 side = "<" if width < 0 else ">"
@@ -103,8 +104,9 @@ class CompareTable(PaintedState[CompareState | None]):
             x = canvas.put(x + GAP, 0, low, dim)
             end = x - len(low) + columns.bar
             canvas.put(end - len(high), 0, high, dim)
-            if end - len(high) - x > len(BAR_WORDS) + 2:
-                canvas.put(x + 1 + (end - len(high) - x - len(BAR_WORDS)) // 2, 0, BAR_WORDS, dim)
+            words = PLAIN_WORDS if self.plain else BAR_WORDS
+            if end - len(high) - x > len(words) + 2:
+                canvas.put(x + 1 + (end - len(high) - x - len(words)) // 2, 0, words, dim)
 
     def _put_row(
         self, canvas: Canvas, y: int, state: CompareState, index: int, columns: Columns, colors: Palette
@@ -123,8 +125,8 @@ class CompareTable(PaintedState[CompareState | None]):
         part.put(0, 0, "▸" if chosen else " ", ink(colors.accent, bold=True))
         out = index in state.left_out
         part.put(2, 0, "○" if out else letter(index), ink(colors.dim if out else color, bold=True))
-        name = group.label if len(group.label) <= columns.label else f"{group.label[: columns.label - 1]}…"
-        x = part.put(HEAD, 0, f"{name:<{columns.label}}", ink(colors.accent if chosen else colors.text, bold=chosen))
+        name = f"{columns.names[index]:<{columns.label}}"
+        x = part.put(HEAD, 0, name, ink(colors.accent if chosen else colors.text, bold=chosen))
         if columns.params:
             x = part.put(x, 0, f"{'':{GAP}}{group.params:>{columns.params},}", ink(colors.dim))
         put_line(part, x + GAP, 0, runs_words(group, columns.few), colors, color, columns.runs)
@@ -165,11 +167,16 @@ def _mean(group: Group, spread: bool) -> str:
     return text if group.summary.sd is not None else text.removesuffix(" %") + gap + " %"
 
 
-def laid_out(state: CompareState, rows: list[int], width: int, title: str) -> Columns:
-    """What there is room for: bars go first, then words, then parameters, then intervals, at last the differences."""
+def laid_out(state: CompareState, rows: list[int], width: int, seen: str) -> Columns:
+    """What there is room for beside names that tell the rows apart.
+
+    Bars go first, then words, then parameters, then intervals, at last the differences; only then are names cut.
+    """
     comparison = state.comparison
     groups = [comparison.groups[i] for i in rows]
-    label = min(LABEL, max(len(title), *(len(group.label) for group in comparison.groups)))
+    most = max(LABEL, width // 3)
+    whole = min(most, max(len(group.label) for group in comparison.groups))
+    needed = min(most, width_needed(comparison, SHORT_LABEL))
     params = max(len("parameters"), *(len(f"{group.params:,}") for group in groups))
     spread = any(group.summary is not None and group.summary.sd is not None for group in groups)
     mean = max(len("accuracy"), *(len(_mean(group, spread)) for group in groups))
@@ -178,22 +185,33 @@ def laid_out(state: CompareState, rows: list[int], width: int, title: str) -> Co
         for short in (False, True)
     )
     full, brief = (_change_width(comparison, groups, short) for short in (False, True))
-    for with_params, told, change in (
-        (params, runs, full),
-        (params, few, full),
-        (0, few, full),
-        (params, few, brief),
-        (0, few, brief),
-        (0, few, 0),
+
+    def columns(with_params: int, told: int, mean: int, change: int) -> Columns:
+        room = width - HEAD - sum(GAP + part for part in (with_params, told, mean, change) if part)
+        label = max(1, min(room, max(whole, len(_title(state, TITLE, seen, room)))))
+        kind, names = names_in(comparison, label)
+        title = _title(state, kind, seen, label)
+        bar = room - label - GAP
+        bar = min(MOST_BAR, bar) if bar >= LEAST_BAR else 0
+        return Columns(title, names, label, with_params, told, mean, change, bar, change == brief, told < runs, spread)
+
+    for parts in (
+        (params, runs, mean, full),
+        (params, few, mean, full),
+        (0, few, mean, full),
+        (0, few, mean, brief),
+        (0, few, mean, 0),
     ):
-        used = HEAD + sum(GAP + part for part in (with_params, told, mean, change) if part)
-        spare = width - used - label
-        if spare >= 0 or spare + label >= SHORT_LABEL:
-            bar = spare - GAP if spare - GAP >= LEAST_BAR else 0
-            label += min(0, spare)
-            bar = min(MOST_BAR, bar)
-            return Columns(title, label, with_params, told, mean, change, bar, change == brief, told < runs, spread)
-    return Columns(title, max(1, width - HEAD - GAP - few), 0, few, 0, 0, 0, True, True, spread)
+        if width - HEAD - sum(GAP + part for part in parts if part) >= needed:
+            return columns(*parts)
+    return columns(0, few, mean if width >= LABEL else 0, 0)
+
+
+def _title(state: CompareState, kind: str, seen: str, room: int) -> str:
+    """What the rows are, or in which order; and which of them are `seen`, which is never cut."""
+    name = "best first" if state.best_first else kind
+    whole = f"{name} {seen}".strip()
+    return whole if len(whole) <= room else seen or f"{name[: max(0, room - 1)]}…"
 
 
 def _change_width(comparison: Comparison, groups: list[Group], short: bool) -> int:
@@ -237,8 +255,8 @@ def put_bar(
     if found.sd is not None and place(found.mean + found.sd) - place(found.mean - found.sd) >= SEEN:
         last = int(place(found.mean + found.sd))
         canvas.put(x + full, 0, ("-" if plain else "─") * (last - full), line)
-        mark(found.mean - found.sd, "├", line)
-        mark(found.mean + found.sd, "┤", line)
+        mark(found.mean - found.sd, "[" if plain else "├", line)
+        mark(found.mean + found.sd, "]" if plain else "┤", line)
     for accuracy in group.accuracies:
         mark(accuracy, "o" if plain else "•", line)
     mark(found.mean, "#" if plain else "┃", own)

@@ -49,16 +49,23 @@ def put_line(canvas: Canvas, x: int, y: int, line: Line, colors: Palette, group:
     return x
 
 
-def put_title(canvas: Canvas, name: str, about: str, colors: Palette, end: str = "") -> None:
-    """The line above a pane: what it shows, how, and a key at its end."""
+def put_title(
+    canvas: Canvas, name: str, about: str, colors: Palette, end: str = "", whose: Line | None = None, group: str = ""
+) -> None:
+    """The line above a pane: what it shows, `whose` with the colour of that group, a key at its end, how it is drawn.
+
+    What stands later here goes first where there is little room.
+    """
     canvas.put(0, 0, "─" * canvas.width, ink(colors.dim))
     x = canvas.put(1, 0, f" {name} ", ink(colors.text, bold=True))
+    if whose and canvas.width - x > len(ENOUGH):
+        x = put_line(canvas, x, 0, [(" ", "text"), *whose, (" ", "text")], colors, group, canvas.width - x)
+    end = f" {end} " if end and x + len(end) + 2 <= canvas.width else ""
     room = canvas.width - x - len(end) - 2
     if about and room > len(ENOUGH):
         cut = about if len(about) <= room else f"{about[: room - 1]}…"
-        x = canvas.put(x, 0, f"{cut} ", ink(colors.dim))
-    if end and x + len(end) + 2 <= canvas.width:
-        canvas.put(canvas.width - len(end) - 2, 0, f" {end} ", ink(colors.dim))
+        canvas.put(x, 0, f" {cut} ", ink(colors.dim))
+    canvas.put(canvas.width - len(end), 0, end, ink(colors.dim))
 
 
 def put_lines(canvas: Canvas, y: int, lines: Sequence[Line], colors: Palette, group: str = "") -> None:
