@@ -94,8 +94,8 @@ class Turns:
         self.slots = slots or 1
         self.tell()  # before the first look, which takes a moment where there are many runs
         devices = [device for run in self.runs if (device := self.sort(run))]
-        todo = len(self.going) + len(self.waiting)
-        self.slots = slots or default_slots(devices[0] if devices else "cpu", this_machine(), todo)
+        # As many as for all of it, however few are left: the threads of a run, and so its last bits, follow from it.
+        self.slots = slots or default_slots(devices[0] if devices else "cpu", this_machine(), len(self.runs))
 
     def stop(self) -> None:
         """From now on nothing is started, and what is going is told to end."""
