@@ -148,7 +148,7 @@ def _conducted(comparison: Comparison) -> Line:
     if not comparison.can_go_on:
         return []
     if any(result.view.state != "waiting" and not result.view.ended for result in comparison.results):
-        return [("nobody begins the next ones: space goes on", "more")]
+        return [("space goes on: nobody begins the next ones", "more")]
     return [("space goes on" if any(result.view.ended for result in comparison.results) else "space starts it", "more")]
 
 

@@ -9,7 +9,7 @@ from textual import events
 from textual.message import Message
 
 from cnntui.labs.compare import CompareState
-from cnntui.labs.compare_names import TITLE, names_in, width_needed
+from cnntui.labs.compare_names import TITLE, names_in, shortened, width_needed
 from cnntui.labs.compare_words import Line, interval_words, letter, runs_words
 from cnntui.labs.comparison import Comparison, Group
 from cnntui.labs.results import LEVEL, mean_text, rounded, scale
@@ -210,8 +210,10 @@ def laid_out(state: CompareState, rows: list[int], width: int, seen: str) -> Col
 def _title(state: CompareState, kind: str, seen: str, room: int) -> str:
     """What the rows are, or in which order; and which of them are `seen`, which is never cut."""
     name = "best first" if state.best_first else kind
-    whole = f"{name} {seen}".strip()
-    return whole if len(whole) <= room else seen or f"{name[: max(0, room - 1)]}…"
+    for title in (f"{name} {seen}".strip(), seen or name, "config." if name == TITLE else name):
+        if len(title) <= room:
+            return title
+    return shortened(seen or name, max(1, room), max(0, room - 1))
 
 
 def _change_width(comparison: Comparison, groups: list[Group], short: bool) -> int:
