@@ -103,7 +103,7 @@ def standing(comparison: Comparison) -> tuple[Line, float | None]:
     line += [(f"   {words}", tone) for words, tone in _conducted(comparison)]
     if comparison.over:
         return line, None
-    done = sum(1.0 if result.view.ended else result.view.progress for result in results)
+    done = sum(1.0 if result.view.trained or result.failed else result.view.progress for result in results)
     return line, done / max(1, len(results))
 
 
