@@ -103,7 +103,7 @@ def standing(comparison: Comparison) -> tuple[Line, float | None]:
     line += [(f"   {words}", tone) for words, tone in _conducted(comparison)]
     if comparison.over:
         return line, None
-    done = sum(1.0 if result.view.ended else result.view.progress for result in results)
+    done = sum(1.0 if result.view.trained or result.failed else result.view.progress for result in results)
     return line, done / max(1, len(results))
 
 
@@ -148,7 +148,7 @@ def _conducted(comparison: Comparison) -> Line:
     if not comparison.can_go_on:
         return []
     if any(result.view.state != "waiting" and not result.view.ended for result in comparison.results):
-        return [("nobody begins the next ones: space goes on", "more")]
+        return [("space goes on: nobody begins the next ones", "more")]
     return [("space goes on" if any(result.view.ended for result in comparison.results) else "space starts it", "more")]
 
 

@@ -396,7 +396,8 @@ def offered(most: int = MOST_OFFERED) -> list[tuple[str, str, Path]]:
     for directory in sorted(run_directories(waiting=False), key=lambda run: (run.parent / SWEEP).is_file())[:most]:
         with suppress(UnreadableRunError):  # removed meanwhile
             found = row(directory)
-            accuracy = percent(found.test_accuracy) if found.test_accuracy is not None else ""
-            tested = f"{found.label} {accuracy}".strip()
-            runs.append((name_of(directory), f"{tested}, epoch {found.epoch}" if found.epoch else tested, directory))
+            words = [found.label] if found.label != "finished" or found.test_accuracy is None else []
+            words += [percent(found.test_accuracy)] if found.test_accuracy is not None else []
+            words += [f"epoch {found.epoch}"] if found.epoch else []
+            runs.append((name_of(directory), ", ".join(words), directory))
     return runs

@@ -195,7 +195,7 @@ def test_every_state_of_a_run_has_a_mark_and_a_word(mixed: CompareState) -> None
     line, done = standing(mixed.comparison)
     assert (
         said([line])
-        == "12 runs: 9 trained  ✗ 1 failed  … 1 going  · 1 waiting   nobody begins the next ones: space goes on"
+        == "12 runs: 9 trained  ✗ 1 failed  … 1 going  · 1 waiting   space goes on: nobody begins the next ones"
     )
     assert done == pytest.approx((10 + 0.75 + 0) / 12)
 

@@ -85,6 +85,7 @@ class ChooseSeveral(ModalScreen[tuple[str, ...] | None]):
     ChooseSeveral > Vertical { border: round $accent; padding: 0 1; }
     ChooseSeveral Label { color: $accent; text-style: bold; width: 1fr; }
     ChooseSeveral Ticks { height: auto; max-height: 18; border: none; padding: 0; background: $background; }
+    ChooseSeveral Ticks { text-wrap: nowrap; text-overflow: ellipsis; }
     """
     BINDINGS = [Binding("escape", "dismiss(None)", "Close")]
 

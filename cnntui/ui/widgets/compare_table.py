@@ -9,7 +9,7 @@ from textual import events
 from textual.message import Message
 
 from cnntui.labs.compare import CompareState
-from cnntui.labs.compare_names import TITLE, names_in, width_needed
+from cnntui.labs.compare_names import TITLE, names_in, shortened, width_needed
 from cnntui.labs.compare_words import Line, interval_words, letter, runs_words
 from cnntui.labs.comparison import Comparison, Group
 from cnntui.labs.results import LEVEL, mean_text, rounded, scale
@@ -170,7 +170,8 @@ def _mean(group: Group, spread: bool) -> str:
 def laid_out(state: CompareState, rows: list[int], width: int, seen: str) -> Columns:
     """What there is room for beside names that tell the rows apart.
 
-    Bars go first, then words, then parameters, then intervals, at last the differences; only then are names cut.
+    Bars go first, then words and parameters, then what is not needed of the names, then intervals, at last the
+    differences; only then are names cut so far that some are alike.
     """
     comparison = state.comparison
     groups = [comparison.groups[i] for i in rows]
@@ -195,14 +196,11 @@ def laid_out(state: CompareState, rows: list[int], width: int, seen: str) -> Col
         bar = min(MOST_BAR, bar) if bar >= LEAST_BAR else 0
         return Columns(title, names, label, with_params, told, mean, change, bar, change == brief, told < runs, spread)
 
-    for parts in (
-        (params, runs, mean, full),
-        (params, few, mean, full),
-        (0, few, mean, full),
-        (0, few, mean, brief),
-        (0, few, mean, 0),
-    ):
-        if width - HEAD - sum(GAP + part for part in parts if part) >= needed:
+    with_intervals = ((params, runs, mean, full), (params, few, mean, full), (0, few, mean, full))
+    without = ((0, few, mean, brief), (0, few, mean, 0))
+    wanted = [(whole, parts) for parts in with_intervals]
+    for least, parts in (*wanted, *((needed, parts) for parts in (*with_intervals, *without))):
+        if width - HEAD - sum(GAP + part for part in parts if part) >= least:
             return columns(*parts)
     return columns(0, few, mean if width >= LABEL else 0, 0)
 
@@ -210,8 +208,10 @@ def laid_out(state: CompareState, rows: list[int], width: int, seen: str) -> Col
 def _title(state: CompareState, kind: str, seen: str, room: int) -> str:
     """What the rows are, or in which order; and which of them are `seen`, which is never cut."""
     name = "best first" if state.best_first else kind
-    whole = f"{name} {seen}".strip()
-    return whole if len(whole) <= room else seen or f"{name[: max(0, room - 1)]}…"
+    for title in (f"{name} {seen}".strip(), seen or name, "config." if name == TITLE else name):
+        if len(title) <= room:
+            return title
+    return shortened(seen or name, max(1, room), max(0, room - 1))
 
 
 def _change_width(comparison: Comparison, groups: list[Group], short: bool) -> int:
