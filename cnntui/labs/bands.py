@@ -63,7 +63,7 @@ def banded(curves: Sequence[Points], most: int = MOST_POINTS) -> Band:
     if not curves:
         return Band()
     # Rounded: the same epoch of two runs is the same place, whatever the division has left of it.
-    places = np.unique(np.round([x for curve in curves for x, _ in curve], 9))
+    places = np.array(sorted({round(x, 9) for curve in curves for x, _ in curve}))
     if len(places) > most:
         places = np.linspace(places[0], places[-1], most)
     values = np.array([_values(curve, places) for curve in curves])

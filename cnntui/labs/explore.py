@@ -291,7 +291,9 @@ class ExploreState:
         plane = np.nan_to_num(self.trace.values[node][channel])
         if plane.ndim == 0:
             return (channel,)
-        far = np.abs(plane - np.median(plane))
+        places = (plane.size - 1) // 2, plane.size // 2
+        middle = np.partition(plane, places, axis=None)[list(places)].mean()  # the median
+        far = np.abs(plane - middle)
         return (channel, *map(int, np.unravel_index(int(far.argmax()), plane.shape)))
 
     # -- looking

@@ -441,14 +441,15 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Measured:
     def time_trainings(specs: Any, environment: Any, *_: Any) -> Timings:
         made.asked.append([spec.layers[0] for spec in specs])
         timings = [
-            Timing(
+            Timing(problem="too wide")
+            if spec.layers[0].startswith("conv 99 ")
+            else Timing(
                 step_seconds=0.001 * (1 + int(spec.layers[0].split()[1])),
                 test_seconds=0.01,
                 save_seconds=0.005,
                 once_seconds=0.5,
                 steps_per_epoch=10,
                 pictures=640,
-                problem="too wide" if spec.layers[0].startswith("conv 99 ") else "",
             )
             for spec in specs
         ]
@@ -505,8 +506,11 @@ def test_by_default_it_takes_as_many_slots_as_are_done_soonest(
 def test_where_the_baseline_cannot_be_trained_the_others_are_told_all_the_same(measured: Measured) -> None:
     found = estimate(plan_of({"width": {"99": 99, "4": 4, "8": 8}}, device="cpu"), slots=2)
     assert (found.slots, found.alone, found.gain) == (2, 0, 1)
-    assert found.seconds > 0
-    assert cost_lines(found)[-1] == "width 99: too wide"
+    each = [0.8 + 4 + 0.5 + 2 * (10 * 0.001 * (1 + width) + 0.015) for width in (4, 8)]
+    assert [one.seconds for one in found.configurations] == pytest.approx([4.8, *each])
+    assert found.seconds == pytest.approx(4.8 + each[1])
+    assert cost_lines(found)[1].startswith("about 0:10 with 2 slots on cpu; a run 0:05")
+    assert cost_lines(found)[2:] == ["width 99: too wide"]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ from submitit.core.utils import DelayedSubmission, JobPaths
 
 from cnntui.runs import events
 from cnntui.runs.events import EventReader
-from cnntui.runs.launch import launch
 from cnntui.runs.places import runs_root
 from cnntui.runs.reader import RunReader, RunView
 from cnntui.runs.spec import Exit, Spec, Status, last_attempt, lock_of, read_json
@@ -27,6 +26,7 @@ from cnntui.runs.sweeps.directory import prepare, read_sweep
 from cnntui.runs.sweeps.file import parse_design
 from cnntui.runs.sweeps.job import Work
 from cnntui.runs.sweeps.plan import SweepError
+from tests.training.forks import forks
 from tests.training.runs import PATIENCE, over, wait
 from tests.training.slurm import Slurm, options
 from tests.training.test_resume import assert_same
@@ -54,11 +54,17 @@ def runs_of(directory: Path) -> list[Path]:
     return read_sweep(directory).directories(directory)
 
 
-def by_hand(run: Path) -> Path:
-    """The same run, started as any other."""
-    spec = read_json(run / "spec.json", Spec)
-    assert spec is not None
-    return launch(msgspec.structs.replace(spec, run=f"by-hand-{run.name}"))
+@pytest.fixture
+def by_hand() -> Iterator[Callable[[Path], Path]]:
+    """Trains the same run under another name, as any other; it ends with the test."""
+
+    def begin(run: Path) -> Path:
+        spec = read_json(run / "spec.json", Spec)
+        assert spec is not None
+        return started.launch(msgspec.structs.replace(spec, run=f"by-hand-{run.name}")).directory
+
+    with forks() as started:
+        yield begin
 
 
 def eventually(something: Callable[[], bool]) -> None:
@@ -94,7 +100,7 @@ print(submit(directory, {}, LocalExecutor(directory / FOLDER)).summary)
 """
 
 
-def test_submitits_local_executor_trains_a_sweep_as_by_hand() -> None:
+def test_submitits_local_executor_trains_a_sweep_as_by_hand(by_hand: Callable[[Path], Path]) -> None:
     directory = a_sweep("epochs = 2")
     runs = runs_of(directory)
     other = by_hand(runs[0])
@@ -107,7 +113,9 @@ def test_submitits_local_executor_trains_a_sweep_as_by_hand() -> None:
     assert submit(directory, {}, "not even looked at").summary == "nothing to submit; 2 trained"
 
 
-def test_a_job_that_is_preempted_loses_its_node_or_is_ended_by_slurm_goes_on_from_its_checkpoint(slurm: Slurm) -> None:
+def test_a_job_that_is_preempted_loses_its_node_or_is_ended_by_slurm_goes_on_from_its_checkpoint(
+    slurm: Slurm, by_hand: Callable[[Path], Path]
+) -> None:
     directory = a_sweep("epochs = 30", "[vary]\nepochs = [30, 1]")
     first, second = runs_of(directory)
     asked = parse_options(

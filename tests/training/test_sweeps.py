@@ -9,6 +9,7 @@ import time
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,23 +113,23 @@ def told(sweep: Path) -> Conducting:
 
 
 def test_a_conductor_that_is_killed_half_way_and_conducted_again_comes_to_the_same_table(tmp_path: Path) -> None:
-    plan = load_design("depth", {"epochs": 2, "device": "cpu"}).plan()
+    plan = replace(load_design("depth", {"epochs": 2, "device": "cpu"}), seeds=(0, 1)).plan()
     whole, parts = prepare(plan, tmp_path / "whole"), prepare(plan, tmp_path / "parts")
     runs = runs_of(parts)
     with forks() as started:
         started.conduct(whole, 1, slots=2).wait(PATIENCE)
         first = started.conduct(parts, 1, slots=2)
-        until(lambda: sum((run / "exit.json").exists() for run in runs) >= 5)
+        until(lambda: sum((run / "exit.json").exists() for run in runs) >= 3)
         until(lambda: sum(view_of(run).state == "training" for run in runs) == 2)
         first.kill()
         first.wait()
         assert told(parts).state == "gone"
-        assert 5 <= sum((run / "exit.json").exists() for run in runs) < 12
+        assert 3 <= sum((run / "exit.json").exists() for run in runs) < 8
         started.conduct(parts, 2, slots=2).wait(PATIENCE)
     assert (told(parts).state, told(parts).message) == ("finished", "")
-    assert [len(accuracies) for _, accuracies in table(whole)] == [3, 3, 3, 3]
+    assert [len(accuracies) for _, accuracies in table(whole)] == [2, 2, 2, 2]
     assert table(parts) == table(whole)
-    assert [last_attempt(run) for run in runs] == [1] * 12, "what was going was waited for, not begun again"
+    assert [last_attempt(run) for run in runs] == [1] * 8, "what was going was waited for, not begun again"
     assert most_at_once(runs) == most_at_once(runs_of(whole)) == 2
 
 
@@ -163,7 +164,7 @@ def test_the_process_of_a_conductor_refuses_a_second_one_and_leaves_trainers_tha
 
 
 def test_stopped_runs_go_on_from_their_checkpoints(started: Forks) -> None:
-    sweep = sweep_of({"lr": {"0.01": 0.01, "0.003": 0.003}}, epochs=60)
+    sweep = sweep_of({"epochs": {"60": 60, "1": 1}})
     one, two = runs_of(sweep)
     with conducted(sweep, slots=1):
         wait(RunReader(one), lambda view: bool(view.status and view.status.step > 23))
