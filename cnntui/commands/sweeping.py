@@ -23,6 +23,7 @@ from cnntui.commands.common import (
 
 if TYPE_CHECKING:
     from cnntui.labs.comparison import Comparing, Comparison
+    from cnntui.runs.sweeps.cost import Cost
     from cnntui.runs.sweeps.directory import Sweep
     from cnntui.runs.sweeps.plan import Plan, Value
 
@@ -183,7 +184,9 @@ def run(
     going = conducting(home)
     attached = going is not None and going.alive
     if plan is not None and not attached and not is_done(plan, home):
-        need = announce(plan, home, slots, estimated and not slurm, err=quiet)
+        cost = announce(plan, home, slots, estimated and not slurm, err=quiet)
+        if cost is not None and cost.need is not None:  # on GPUs there may be room for fewer
+            slots, need = slots or cost.slots, cost.need
         if asked and has_terminal() and not quiet and not click.confirm("start it?", default=True):
             return 130
     if plan is not None:
@@ -250,8 +253,8 @@ def runs_of(sweep: Sweep) -> set[str]:
     return {run for one in sweep.configurations for run in one.runs}
 
 
-def announce(plan: Plan, home: Path, slots: int | None, estimated: bool, err: bool = False) -> int | None:
-    """What it will train, and what that will cost; returns the bytes of a GPU that a run needs, where that was measured."""
+def announce(plan: Plan, home: Path, slots: int | None, estimated: bool, err: bool = False) -> Cost | None:
+    """What it will train, and what that will cost, where that was measured."""
     from rich.console import Console
 
     from cnntui.labs.sweep_words import cost_lines
@@ -269,7 +272,7 @@ def announce(plan: Plan, home: Path, slots: int | None, estimated: bool, err: bo
     for line in cost_lines(cost) if cost else [plan_line(plan)]:
         click.echo(line, err=err)
     click.echo(f"its runs: {home}", err=err)
-    return cost.need if cost else None
+    return cost
 
 
 def follow_plainly(comparing: Comparing, home: Path, quiet: bool) -> None:

@@ -260,7 +260,7 @@ def _method(comparison: Comparison) -> str:
     seeds = ", ".join(map(str, comparison.seeds or sorted({result.seed for result in comparison.results})))
     epochs = f"{spec.epochs} epoch{'s' * (spec.epochs > 1)}"
     varied = ""
-    if comparison.variables:
+    if comparison.variables and comparison.directory:
         crossed = comparison.crossed and len(comparison.variables) > 1
         how = "every combination of their values" if crossed else "one at a time"
         how = f", {how}" if len(comparison.variables) > 1 else ""

@@ -33,7 +33,7 @@ PAYS = 1.15  # times as fast
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a sweep on `slots` slots: those that were asked for, else those that are done soonest of what was measured.
+    """Of a sweep on `slots` slots: those that were asked for, else one a core, or on GPUs those that are done soonest.
 
     Never more than there are runs to do.
 
@@ -124,7 +124,8 @@ def estimate(what: Plan | Path, slots: int | None = None) -> Cost:
     if not jobs:
         return Cost(rows, slots or 1)
     machine = this_machine()
-    count = min(slots or default_slots(specs[baseline].device, machine, len(jobs)), len(jobs))
+    every = sum(row.runs for row in rows)  # as a conductor reckons, however few are left
+    count = min(slots or default_slots(specs[baseline].device, machine, every), len(jobs))
     try:
         where = what if isinstance(what, Path) else None
         return _measured(rows, specs, jobs, baseline, machine, count, chosen=slots is not None, where=where)
@@ -143,7 +144,7 @@ def _measured(
     chosen: bool,
     where: Path | None,
 ) -> Cost:
-    """The cost, with so many slots; unless they were chosen, with fewer where no more fit or where that takes less time.
+    """The cost, with so many slots; on GPUs, unless they were chosen, with fewer where no more fit or that takes less time.
 
     Raises:
         SweepError: why nothing can be measured.
@@ -183,7 +184,9 @@ def _measured(
         slots: makespan(((seconds(job, pace), specs[job.configuration].ranks) for job in jobs), slots)
         for slots, pace in sorted(paces.items())
     }
-    if not chosen:
+    if (
+        gpu and not chosen
+    ):  # on a CPU the numbers that come out follow from the slots: they are to be the same each time
         count = min(times, key=times.__getitem__)
     pace = paces[count]
     return Cost(
