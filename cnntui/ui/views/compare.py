@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+# The worker loads scipy, which loads this; so its syntax trees are made here, and not in a thread: see core/npy.py.
+import numpy.ma  # noqa: F401, TID251
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding
