@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
@@ -56,7 +58,20 @@ def log_traceback() -> str:
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a", encoding="utf-8") as file:
-            traceback.print_exc(file=file)
+            file.writelines(_told(sys.exception()))
     except OSError as error:
         return f"There is no log, for {log} cannot be written: {error.strerror}"
     return f"The details are in {log}"
+
+
+def _told(error: BaseException | None) -> Iterator[str]:
+    """A traceback without carets below the code: these are found with `ast`, which no thread may use (core/npy.py)."""
+    if error is None:
+        return
+    told = traceback.TracebackException.from_exception(error)
+    link: traceback.TracebackException | None = told
+    while link:
+        for frame in link.stack:
+            frame.colno = None
+        link = link.__cause__ or link.__context__
+    yield from told.format()
