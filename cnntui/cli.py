@@ -8,7 +8,18 @@ import sys
 import click
 
 from cnntui import __version__
-from cnntui.commands import convolution, explaining, exploring, learning, networks, reuse, steering, sweeping, training
+from cnntui.commands import (
+    comparing,
+    convolution,
+    explaining,
+    exploring,
+    learning,
+    networks,
+    reuse,
+    steering,
+    sweeping,
+    training,
+)
 from cnntui.commands.common import open_app, pipe_broke
 
 COLORS = {"truecolor": "truecolor", "256": "256", "16": "standard"}
@@ -76,7 +87,7 @@ for command in (
     steering.set_,
     steering.checkpoint,
     sweeping.sweep,
-    sweeping.compare,
+    comparing.compare,
     reuse.export,
     reuse.predict,
     explaining.explain,

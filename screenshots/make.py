@@ -66,7 +66,7 @@ def swept() -> Path:
     """A finished sweep of the depths, two runs at once."""
     import time
 
-    from cnntui.labs.comparison import Comparing
+    from cnntui.labs.comparing import Comparing
     from cnntui.runs.launch import start
     from cnntui.runs.sweeps.directory import prepare, read_sweep
     from cnntui.runs.sweeps.file import load_design

@@ -12,7 +12,8 @@ from textwrap import wrap
 from cnntui.core.notation import network_text
 from cnntui.labs.classes import whole_percent
 from cnntui.labs.compare import CompareState
-from cnntui.labs.comparison import Comparison, Group, Result, Standing, spec_differences, standings
+from cnntui.labs.comparison import Comparison, Group, Result, Standing, standings
+from cnntui.labs.grouping import spec_differences
 from cnntui.labs.plain import duration, percent
 from cnntui.labs.results import cautions, points
 from cnntui.labs.statistics import Difference

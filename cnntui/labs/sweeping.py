@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from cnntui.labs.comparison import Comparing, Comparison, Result, standings
+from cnntui.labs.comparing import Comparing
+from cnntui.labs.comparison import Comparison, Result, standings
 from cnntui.labs.plain import duration, percent
 from cnntui.runs.sweeps.plan import Plan
 

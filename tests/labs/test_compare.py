@@ -19,7 +19,7 @@ from cnntui.labs.bands import ACCURACY, TEST_LOSS, TRAIN_LOSS, Band, band_of, ba
 from cnntui.labs.compare import CURVES, DIFFERENCES, MOST_CURVES, CompareState
 from cnntui.labs.compare_names import cut
 from cnntui.labs.compare_words import Line, account, interval_words, letter, runs_words, seconds_left, standing, told
-from cnntui.labs.comparison import Comparing
+from cnntui.labs.comparing import Comparing
 from cnntui.labs.results import csv, scale
 from cnntui.labs.statistics import Difference
 from cnntui.runs.events import Resume

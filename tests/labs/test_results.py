@@ -15,7 +15,9 @@ from rich.console import Console
 from scipy import stats
 
 from cnntui.labs import results
-from cnntui.labs.comparison import Comparing, Comparison, Group, Result, grouped, spec_differences, standings
+from cnntui.labs.comparing import Comparing
+from cnntui.labs.comparison import Comparison, Group, Result, standings
+from cnntui.labs.grouping import grouped, spec_differences
 from cnntui.labs.statistics import Difference, Summary, difference, summary
 from cnntui.labs.sweeping import follow
 from cnntui.runs import events

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from cnntui.labs.comparison import Comparing
+from cnntui.labs.comparing import Comparing
 from cnntui.labs.sweep_words import cost_lines
 from cnntui.runs import control, launch
 from cnntui.runs.events import EventReader, Resume

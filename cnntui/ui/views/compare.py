@@ -17,7 +17,8 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from cnntui.labs.compare import CURVES, DIFFERENCES, CompareState
-from cnntui.labs.comparison import Comparing, Comparison
+from cnntui.labs.comparing import Comparing
+from cnntui.labs.comparison import Comparison
 from cnntui.labs.statistics import difference
 from cnntui.labs.wish import Picked
 from cnntui.runs.reader import UnreadableRunError
