@@ -108,7 +108,8 @@ def checkpoint(run: str, root: Path | None) -> None:
 def set_(run: str, setting: str, root: Path | None) -> None:
     """Change the learning rate of RUN while it trains, or which layer and test picture it shows."""
     name, _, text = setting.partition("=")
-    steer(the_run(run, root), "set", **{name: setting_value(name, text, setting)})
+    values = {name: setting_value(name, text, setting)}
+    steer(the_run(run, root), "set", **values)
 
 
 def setting_value(name: str, text: str, setting: str) -> float | str:

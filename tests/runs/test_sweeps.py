@@ -106,11 +106,6 @@ def test_combinations_that_cannot_be_are_all_named_and_can_be_left_out() -> None
         planned(vary, "crossed = true\nskip = [{ depth = 7 }]", net, base)
 
 
-def test_a_baseline_alone_is_nothing_to_compare() -> None:
-    with pytest.raises(SweepError, match="nothing to compare: lr has no other value"):
-        planned("lr = [0.001]")
-
-
 def test_a_file_of_a_net_has_no_placeholders() -> None:
     with pytest.raises(SweepError, match="'width' is no setting, and a net's file has no placeholders"):
         planned("width = [4]", net='net = "mine.toml"\n', base='[baseline]\nwidth = 2\ndata = "digits"\n')

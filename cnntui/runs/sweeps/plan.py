@@ -131,9 +131,6 @@ class Design:
         if problems:
             raise SweepError(_all_of(list(problems), self.crossed))
         configurations = tuple(found.values())
-        if len(configurations) < 2:
-            only = ", ".join(self.vary)
-            raise SweepError(f"there is nothing to compare: {only} has no other value than the baseline's")
         if len(configurations) * len(self.seeds) > MOST_RUNS:
             raise SweepError(
                 f"{len(configurations):,} configurations with {len(self.seeds)} seeds are "
