@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from cnntui.labs import comparison as comparing
+from cnntui.labs import comparing
 from cnntui.labs.bands import ACCURACY, TEST_LOSS, TRAIN_LOSS, Band, band_of, banded, by_epoch
 from cnntui.labs.compare import CURVES, DIFFERENCES, MOST_CURVES, CompareState
 from cnntui.labs.compare_names import cut
