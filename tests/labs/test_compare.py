@@ -346,7 +346,7 @@ def test_only_so_many_curves_are_kept(tmp_path: Path, monkeypatch: pytest.Monkey
     groups = runs.glance().groups
     assert not any(result.view.test_accuracy for group in groups for result in group.results)
 
-    def curves(of: Callable[[], comparing.Comparison]) -> list[int]:
+    def curves(of: Callable[[], Comparison]) -> list[int]:
         return [sum(bool(result.view.test_accuracy) for result in group.results) for group in of().groups]
 
     wanted = [frozenset(result.view.directory for result in group.results) for group in groups]
