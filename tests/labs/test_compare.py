@@ -20,6 +20,7 @@ from cnntui.labs.compare import CURVES, DIFFERENCES, MOST_CURVES, CompareState
 from cnntui.labs.compare_names import cut
 from cnntui.labs.compare_words import Line, account, interval_words, letter, runs_words, seconds_left, standing, told
 from cnntui.labs.comparing import Comparing
+from cnntui.labs.comparison import Comparison
 from cnntui.labs.results import csv, scale
 from cnntui.labs.statistics import Difference
 from cnntui.runs.events import Resume
