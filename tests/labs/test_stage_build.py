@@ -71,8 +71,9 @@ def test_the_facts_of_layers() -> None:
     assert net_fact(lenet, "linear1.rf") is None
     assert net_fact(lenet, "count", ("conv",)) == 3 and net_fact(lenet, "has", ("bn",)) is False
     assert net_fact(lenet, "conv1.exists") is True and net_fact(lenet, "conv9.exists") is False
-    assert sum(net_fact(lenet, "params", (n + 1,)) for n in range(len(rows))) == net_fact(lenet, "params")
-    assert sum(net_fact(lenet, f"{row.node.name}.share") for row in rows) == pytest.approx(1)
+    params: list[Any] = [net_fact(lenet, "params", (n + 1,)) for n in range(len(rows))]
+    shares: list[Any] = [net_fact(lenet, f"{row.node.name}.share") for row in rows]
+    assert sum(params) == net_fact(lenet, "params") and sum(shares) == pytest.approx(1)
     assert net_fact(lenet, "outputs") == net_fact(lenet, "classes") == 10
 
 
