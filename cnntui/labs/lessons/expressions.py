@@ -56,7 +56,7 @@ class Scope(Protocol):
         """
 
     def called(self, function: str, arguments: tuple[Any, ...], path: str, index: Index) -> Any:
-        """`net("conv 8; relu", 1, 28, 28).params`: a fact of what is called up; the mathematical functions are not asked for.
+        """`net("conv 8; relu", 1, 28, 28).params`: a fact of what is called up.
 
         Raises:
             WordsError: when there is no such function, or its arguments are wrong.

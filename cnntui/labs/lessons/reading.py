@@ -1,4 +1,4 @@
-"""A lesson's file made a lesson: every key known, every name there; what is wrong, with its line and what to write instead."""
+"""A lesson's file made a lesson: every key known, every name there; else what is wrong, in which line, and what to write."""
 
 from __future__ import annotations
 

@@ -13,12 +13,21 @@ from cnntui.labs.lessons.scope import LessonScope
 from cnntui.labs.stages import WordsError
 
 ROUNDING = 1e-6
-COMPARISONS = ("is", "is_not", "at_least", "at_most", "above", "below")
+SHOULD = {
+    "is": "",
+    "is_not": "another than ",
+    "at_least": "at least ",
+    "at_most": "at most ",
+    "above": "above ",
+    "below": "below ",
+}
+COMPARISONS = tuple(SHOULD)
+NO_NUMBER = Literal(0)
 
 
 @dataclass(frozen=True)
 class Text:
-    """Words with figures among them: a `Figure` for each pair of braces; `after` are the moves that come before it is read."""
+    """Words with figures among them: for each pair of braces a `Figure`, and the moves that come before it is read."""
 
     parts: tuple[str | tuple[Figure, tuple[str, ...]], ...]
 
@@ -77,9 +86,7 @@ class Check:
             return f"{what} is not known yet"
         if isinstance(found, bool) and isinstance(wanted, bool):
             return f"{what}: {'not yet' if wanted else 'it should not be so'}"
-        should = {
-            "is": "", "is_not": "another than ", "at_least": "at least ", "at_most": "at most ", "above": "above ", "below": "below "
-        }[self.how]  # fmt: skip
+        should = SHOULD[self.how]
         shown, needed = (_place(value) if self._is_place else in_words(value) for value in (found, wanted))
         return f"{what} is {shown}; it should be {should}{needed}"
 
@@ -195,7 +202,7 @@ class Number(Task):
         reply: what to tell when it is right.
     """
 
-    answer: Expression = Literal(0)
+    answer: Expression = NO_NUMBER
     tolerance: float = 0.0
     relative: bool = False
     unit: str = ""
