@@ -14,7 +14,7 @@ from textual.widgets import Label
 from cnntui.core.arithmetic import number
 from cnntui.core.images import GridError, grid_from_text
 from cnntui.labs.convolve import ConvolveState, MoveError, start
-from cnntui.labs.panels import PICTURES, VIEWS, Panels, looked_at, moved, panels
+from cnntui.labs.panels import PICTURES, VIEWS, Panels, looked_at, moved, panels, view_at_first
 from cnntui.labs.words import number_of
 from cnntui.ui.clock import Clock
 from cnntui.ui.views.convolve_moves import ConvolveMoves
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from cnntui.ui.app import CnntuiApp
 
 SPEEDS = (1, 2, 4, 8)
-LARGE = 48  # from this many rows or columns on, the input is first shown as a picture
 GRIDS = ("input", "kernel", "output")
 
 
@@ -195,9 +194,8 @@ class ConvolveView(ConvolveMoves):
 
     def _show_large(self) -> None:
         """A large input is first seen as a picture, a small one as cells."""
-        large = max(self.state.operation.input.shape[1:]) >= LARGE
-        if large == (self.view not in PICTURES):
-            self._set_view("picture" if large else "cells")
+        if (view := view_at_first(self.state, self.view)) != self.view:
+            self._set_view(view)
         self._draw()
 
     def focus_looked_at(self) -> None:
