@@ -1,4 +1,4 @@
-"""Whether the tasks of a lesson can be done, and only done: each tried from its start, with wrong answers, and as it should be.
+"""Whether tasks can be done, and only done: each is tried from its start, with wrong answers, and as it should be.
 
 In words: on the stages that need nothing from outside. `cnntui lessons --check` tries all of them in the real app.
 """
