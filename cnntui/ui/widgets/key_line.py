@@ -14,6 +14,7 @@ KEY_NAMES = {
     "less_than_sign": "<",
     "question_mark": "?",
     "plus": "+",
+    "minus": "−",
     "equals_sign": "=",
     "colon": ":",
     "left_square_bracket": "[",
