@@ -88,7 +88,7 @@ class LearnView(Widget):
     LearnView Markdown {{ padding: 0; margin: 1 0 0 0; background: $background; }}
     LearnView MarkdownBlock {{ color: $foreground; }}
     LearnView MarkdownFence {{ margin: 0 0 1 0; padding: 0; }}
-    LearnView #text {{ height: 1fr; scrollbar-size-vertical: 1; }}
+    LearnView #text {{ height: auto; scrollbar-size-vertical: 1; }}
     LearnView #where {{ color: $border; height: 1; }}
     LearnView #verdict {{ display: none; height: 1; margin: 0 1; color: $accent; }}
     LearnView.-narrow.-flipped #verdict {{ display: block; }}
@@ -185,6 +185,16 @@ class LearnView(Widget):
         self.set_class(self.size.width < SIDE_BY_SIDE, "-narrow")
         self._say_where()
         self._settle_focus()
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        """The text takes what the task leaves: the task follows it at once, and is never out of sight."""
+        box, heading = self.query_one(TaskBox), self.query_one("#heading", Label)
+        taken = heading.size.height + (box.outer_size.height if box.display else 0) + 1
+        room = max(3, self.query_one(Reader).content_size.height - taken)
+        text = self.query_one("#text", VerticalScroll)
+        if text.styles.max_height is None or text.styles.max_height.value != room:
+            text.styles.max_height = room
 
     # -- pages
 
@@ -308,6 +318,7 @@ class LearnView(Widget):
         if task is None:
             box.show(None)
             self.query_one("#verdict", Label).update("f8: text")
+            self.call_after_refresh(self._fit)
             return
         try:
             problem = self.problem()
@@ -319,6 +330,7 @@ class LearnView(Widget):
             box.show(Asked(task.id, verdict=problem, mark=WRONG))
         asked = cast("Asked", box.asked)
         self.query_one("#verdict", Label).update(f"{asked.mark} {asked.verdict}   f8: text")
+        self.call_after_refresh(self._fit)
 
     def _asked(self, problem: str | None) -> Asked:
         """What the box shows."""
@@ -375,9 +387,8 @@ class LearnView(Widget):
         task = self.page.task
         if isinstance(task, Number):
             line = self.query_one("#answer", Input)
-            line.focus()
-            line.value = str(digit)
-            line.cursor_position = 1
+            self.screen.set_focus(line)  # now, for the next digits may be here already
+            line.insert_text_at_cursor(str(digit))
         elif isinstance(task, Choice) and 1 <= digit <= len(task.choices):
             one = frozenset([digit - 1])
             if len(task.right) == 1:
@@ -458,7 +469,7 @@ class LearnView(Widget):
         """Where the task is done: on the screen, or in the line for the number; of several answers, check those chosen."""
         task = self.page.task
         if isinstance(task, Number):
-            self.query_one("#answer", Input).focus()
+            self.screen.set_focus(self.query_one("#answer", Input))
         elif isinstance(task, Choice):
             self.answer(self.trying.chosen)
         elif self.has_stage:

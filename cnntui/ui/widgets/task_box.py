@@ -71,7 +71,7 @@ class TaskBox(Vertical):
         answer = Input(id="answer", placeholder="type a number; enter checks it")
         answer.cursor_blink = False
         yield answer
-        yield Static("", id="verdict")
+        yield Static("", id="said")
 
     def show(self, asked: Asked | None) -> None:
         """Show a task, or none."""
@@ -84,7 +84,7 @@ class TaskBox(Vertical):
         self.set_class(asked.mark == DONE, "-done")
         self.set_class(asked.unit is not None, "-number")
         self.query_one("#ask", Static).update(self._question(asked))
-        self.query_one("#verdict", Static).update(self._told(asked))
+        self.query_one("#said", Static).update(self._told(asked))
 
     def clear(self) -> None:
         """No number."""
