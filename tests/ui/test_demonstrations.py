@@ -22,7 +22,7 @@ from cnntui.ui.stages import Holder, holder
 from cnntui.ui.views.demonstration import Demonstration
 from tests.ui.helpers import SIZES, MeteredApp
 
-NAMES = ("activations",)
+NAMES = ("activations", "norms")
 
 
 class Stageful(Frame):
@@ -175,3 +175,38 @@ async def test_a_bias_kills_a_unit() -> None:
         assert screen.holder.state.bias == -4
         await pilot.press("minus", "s")
         assert (screen.holder.state.depth, screen.holder.state.slopes) == (9, False)
+
+
+async def test_the_frames_follow_the_kind_of_normalisation() -> None:
+    """A student goes through the kinds: the letters say which grids share a mean, brackets where one is."""
+    async with on_stage("norms") as (screen, pilot):
+        for kind, letters in (("batch", "abcdabcd"), ("layer", "aaaabbbb"), ("instance", "abcdefgh")):
+            assert screen.holder.state.kind == kind
+            assert f"─ {kind} normalisation" in text(screen)
+            frames = [line for line in text(screen).splitlines() if line.strip().startswith(("┌", "┏"))]
+            assert "".join(glyph for line in frames for glyph in line if glyph.isalpha()) == letters
+            assert text(screen).count("┏") == letters.count(letters[0])
+            await pilot.press("k")
+        await pilot.press("g")
+        assert screen.holder.state.parts == 4
+
+
+async def test_a_number_of_a_normalisation_is_written_out_and_changed() -> None:
+    async with on_stage("norms", "kind layer", "cell 1,2,1,1") as (screen, pilot):
+        before = screen.holder.state
+        assert " ".join(before.lines[-1].equation.terms) in said(screen)
+        await pilot.press("plus", "plus", "minus")
+        assert screen.holder.state.value == before.value + 1
+        assert screen.holder.state.lines[-1].equation.result in said(screen)
+        await pilot.press("v")
+        assert text(screen).splitlines()[1].startswith("after")
+        await pilot.press("right", "right", "down")
+        assert screen.holder.state.place == (1, 3, 2, 0)
+        await pilot.press("u", "u", "u")
+        assert (screen.holder.state.tensor == before.tensor).all()
+
+
+async def test_both_tensors_are_seen_where_there_is_room() -> None:
+    async with on_stage("norms", size=(80, 40)) as (screen, _):
+        lines = [line.split()[0] for line in text(screen).splitlines() if "channel 0  " in line]
+        assert lines == ["before", "after"]
