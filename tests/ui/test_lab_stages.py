@@ -27,6 +27,7 @@ from cnntui.ui.views.build import BESIDE, NOTHING
 from cnntui.ui.widgets.editor import Editor
 from cnntui.ui.widgets.key_line import listed
 from cnntui.ui.widgets.layer_table import LayerTable
+from cnntui.ui.widgets.picture_view import PictureView
 from cnntui.ui.widgets.ways_panel import WaysPanel
 
 
@@ -46,10 +47,10 @@ class Lesson(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Reader()
-        yield self.stage
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         self.query_one(Reader).focus()
+        await self.mount(self.stage)  # as a page comes: the focus is there already
 
     def on_holder_changed(self, event: Holder.Changed) -> None:
         self.changes += 1
@@ -90,6 +91,7 @@ async def staged(
 ) -> AsyncIterator[tuple[Any, Pilot[None]]]:
     app = Host(name, shown)
     async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
         await app.lesson.stage.begin(moves)
         await pilot.pause()
         if focus:
@@ -164,9 +166,17 @@ async def test_convolve_takes_no_focus_but_when_told() -> None:
         assert reader.has_focus
         await pilot.press("s")
         assert asked(found, "stride") == 1  # whose keys are elsewhere
+        found.screen.set_focus(None)
+        await found.perform("tap 0,0")
+        await found.begin(["pixel 0,0", "view picture"])
+        await pilot.pause()
+        assert found.screen.focused is None
         found.take_focus()
         await pilot.pause()
-        assert found.has_focus_within
+        assert found.view.query_one(PictureView).has_focus
+        await found.begin(["tap 0,0"])
+        await pilot.pause()
+        assert found.view.query_one("#kernel").has_focus  # within the view it goes where one looks
 
 
 async def test_keys_that_are_hidden_do_nothing_and_are_not_listed() -> None:
