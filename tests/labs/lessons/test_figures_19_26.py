@@ -39,9 +39,18 @@ LENET = {
 }
 
 
+SMALL_KERNELS = {
+    "73,728": 2 * 9 * 64 * 64,
+    "102,400": 25 * 64 * 64,
+    "9,472": conv(3, 64, 7),
+    "75,648": conv(3, 64, 3) + 2 * conv(64, 64, 3),
+}
+FIGURES = {"lenet-and-its-children": LENET, "small-kernels": SMALL_KERNELS}
+
+
 @pytest.mark.parametrize(
     ("lesson", "figure", "value"),
-    [(lesson, *each) for lesson, figures in {"lenet-and-its-children": LENET}.items() for each in figures.items()],
+    [(lesson, *each) for lesson, figures in FIGURES.items() for each in figures.items()],
 )
 def test_figures_are_computed_right(lesson: str, figure: str, value: float) -> None:
     assert figure == f"{value:,}"
@@ -52,3 +61,10 @@ def test_first_layers_of_alexnet_and_resnet() -> None:
     text = rendered("lenet-and-its-children")
     assert (224 + 2 * 2 - 11) // 4 + 1 == 55 and "64×55×55" in text  # AlexNet: 11×11, stride 4, padding 2
     assert (224 + 2 * 3 - 7) // 2 + 1 == 112 and "64×112×112" in text  # ResNet: 7×7, stride 2, padding 3
+
+
+def test_two_of_3x3_against_one_of_5x5() -> None:
+    text = rendered("small-kernels")
+    assert (2 * 3 * 3, 3 * 3 * 3) == (18, 27)
+    assert "2·9·C² = 18·C²" in text and "25·C² in all" in text
+    assert "Three, with 27·C² against 49·C²" in text
