@@ -98,7 +98,9 @@ class Check:
         """What the fact is called in a sentence."""
         if not isinstance(self.fact, Name):
             return "what is asked for"
-        index = ",".join(in_words(part.value(scope)) for part in self.fact.index)
+        indices = [part.value(scope) for part in self.fact.index]
+        index = ",".join(map(in_words, indices))
+        index = f"({index})" if any(isinstance(one, str) for one in indices) else index
         words = (scope.stage.facts if scope.stage else {}).get(self.fact.path)
         if words is None and scope.stage is not None and "." in self.fact.path:
             layer, _, rest = self.fact.path.partition(".")
