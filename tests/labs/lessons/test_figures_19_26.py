@@ -45,7 +45,15 @@ SMALL_KERNELS = {
     "9,472": conv(3, 64, 7),
     "75,648": conv(3, 64, 3) + 2 * conv(64, 64, 3),
 }
-FIGURES = {"lenet-and-its-children": LENET, "small-kernels": SMALL_KERNELS}
+CHEAPER = {
+    "73,856": conv(64, 128, 3),
+    "8,896": 9 * 64 + 64 * 128 + 128,
+    "115,605,504": 14 * 14 * 9 * 256 * 256,
+    "13,296,640": 14 * 14 * (9 * 256 + 256 * 256),
+    "4,816,896": 28 * 28 * 32 * 192,
+    "1,354,752": 28 * 28 * 9 * 192,
+}
+FIGURES = {"lenet-and-its-children": LENET, "small-kernels": SMALL_KERNELS, "cheaper-convolutions": CHEAPER}
 
 
 @pytest.mark.parametrize(
@@ -68,3 +76,8 @@ def test_two_of_3x3_against_one_of_5x5() -> None:
     assert (2 * 3 * 3, 3 * 3 * 3) == (18, 27)
     assert "2·9·C² = 18·C²" in text and "25·C² in all" in text
     assert "Three, with 27·C² against 49·C²" in text
+
+
+def test_share_of_a_separable_convolution() -> None:
+    assert f"{100 * (1 / 256 + 1 / 9):.1f} %" == "11.5 %"
+    assert "11.5 %" in rendered("cheaper-convolutions")
