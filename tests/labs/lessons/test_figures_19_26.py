@@ -53,7 +53,20 @@ CHEAPER = {
     "4,816,896": 28 * 28 * 32 * 192,
     "1,354,752": 28 * 28 * 9 * 192,
 }
-FIGURES = {"lenet-and-its-children": LENET, "small-kernels": SMALL_KERNELS, "cheaper-convolutions": CHEAPER}
+WRONG_TOOL = {
+    "112": (224 - 1 + 1) // 2,  # each layer of 3×3 adds two pixels to the first
+    "223": 1 + 2 * 111,
+    "225": 1 + 2 * 112,
+    "38,416": (224 // 16) ** 4,
+    "614,656": (224 // 8) ** 4,
+    "50,176": 224 * 224,
+}
+FIGURES = {
+    "lenet-and-its-children": LENET,
+    "small-kernels": SMALL_KERNELS,
+    "cheaper-convolutions": CHEAPER,
+    "the-wrong-tool": WRONG_TOOL,
+}
 
 
 @pytest.mark.parametrize(
