@@ -14,7 +14,7 @@ from cnntui.labs.stages import Fact, Index, WordsError, nearest
 
 OPS = (*VOCABULARY, *MERGES)
 WEIGHTED = (Conv, DepthwiseConv, TransposedConv, Linear)
-COSTS = ("params", "buffers", "macs", "flops", "memory", "share", "rf")  # not known where a layer is impossible
+COSTS = ("params", "buffers", "macs", "flops", "memory", "share", "rf", "sigma")  # not known where a layer is impossible
 
 
 class NoLayerError(WordsError):
@@ -61,6 +61,7 @@ OF_NET: dict[str, tuple[str, Callable[[Analysis], Fact]]] = {
     "outputs": ("how many numbers come out", lambda net: None if net.output is None else prod(net.output)),
     "classes": ("the number of classes", lambda net: net.classes),
     "rf": ("the receptive field of the last map", lambda net: _field(net.last_field)),
+    "sigma": ("how far the influence of the pixels spreads", lambda net: _field(net.last_field, "deviation")),
     "ok": ("all layers are possible", lambda net: net.error is None),
     "error": ("a layer is impossible", lambda net: net.error is not None),
 }
@@ -75,6 +76,7 @@ OF_LAYER: dict[str, tuple[str, Callable[[Analysis, Row], Fact]]] = {
     "output": ("the output", lambda net, row: row.output),
     "outputs": ("how many numbers come out", lambda net, row: _outputs(row)),
     "rf": ("the receptive field", lambda net, row: _field(row.field)),
+    "sigma": ("how far the influence of the pixels spreads", lambda net, row: _field(row.field, "deviation")),
     "jump": ("the pixels from one unit to the next", lambda net, row: _field(row.field, "jump")),
     "start": ("the pixel at the centre of the first unit", lambda net, row: _field(row.field, "start")),
     "op": ("the kind", lambda net, row: row.node.layer.op),

@@ -72,6 +72,7 @@ class CnntuiApp(App[None]):
         self.opening = Opening(**given)
         self.clock = Clock(self)
         self.going_run: Path | None = None  # what goes on when the app is left
+        self.lesson_at = ""  # lesson and page that are open on the Learn screen
         self.failure = ""  # what ended it, if not its user
         for tab in TABS:
             self.add_mode(tab.mode, lambda tab=tab: self._open(tab.mode))  # type: ignore[misc]

@@ -196,7 +196,7 @@ def test_a_step_is_torchs(tmp_path: Path, optimizer: str) -> None:
     ],
 )
 def test_a_layer_that_the_run_holds_back_is_told(tmp_path: Path, changed: dict[str, object], said: str) -> None:
-    run, _, _ = trained(tmp_path, "adam", **changed)
+    run, _, _ = trained(tmp_path, "adam", **changed)  # type: ignore[arg-type]
     state = exploring(run)
     assert (said in learner(state.look("conv1"), 0).learning.notes) == bool(said)
     assert not any("In the run" in note for note in learner(state.look("linear2"), 0).learning.notes)

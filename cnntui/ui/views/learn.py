@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from textual.app import ComposeResult
@@ -26,6 +26,9 @@ from cnntui.labs.stages import WordsError
 from cnntui.ui.screens.course import Contents, Glossary, Place, Search
 from cnntui.ui.stages import Holder, holder
 from cnntui.ui.widgets.task_box import DONE, OPEN, WRONG, Asked, TaskBox
+
+if TYPE_CHECKING:
+    from cnntui.ui.app import CnntuiApp
 
 SIDE_BY_SIDE = 110  # columns from which text and screen are seen together
 TEXT_COLUMNS = 40
@@ -218,6 +221,8 @@ class LearnView(Widget):
             self.query_one("#heading", Label).update(f"{self.lesson.name} · {self.page.title}")
             self.query_one(TaskBox).clear()
             self._say_where()
+            number = f"{self.lesson.number}." if self.lesson.number else ""
+            cast("CnntuiApp", self.app).lesson_at = f"{number}{self.page_index + 1}"
             self.query_one(Reader).focus()
             await self._set_stage()
             self._check()

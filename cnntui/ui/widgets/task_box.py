@@ -68,7 +68,7 @@ class TaskBox(Vertical):
     def compose(self) -> ComposeResult:
         """The task, the line for a number, and what is said to it."""
         yield Static("", id="ask")
-        answer = Input(id="answer", placeholder="type a number; enter checks it")
+        answer = Input(id="answer", select_on_focus=False)
         answer.cursor_blink = False
         yield answer
         yield Static("", id="said")
@@ -83,6 +83,8 @@ class TaskBox(Vertical):
             return
         self.set_class(asked.mark == DONE, "-done")
         self.set_class(asked.unit is not None, "-number")
+        unit = f" ({asked.unit})" if asked.unit else ""
+        self.query_one(Input).placeholder = f"type a number{unit}; enter checks it"
         self.query_one("#ask", Static).update(self._question(asked))
         self.query_one("#said", Static).update(self._told(asked))
 
@@ -98,8 +100,6 @@ class TaskBox(Vertical):
             style = f"bold {colors.accent}" if chosen else ""
             text.append(f"\n{'▸' if chosen else ' '}{number + 1}  ", f"bold {colors.accent}")
             text.append(choice, style or "not bold")
-        if asked.unit:
-            text.append(f" ({asked.unit})", "not bold")
         return text
 
     def _told(self, asked: Asked) -> Text:
