@@ -681,6 +681,10 @@ def test_a_trained_net_goes_to_others(tmp_path: Path) -> None:
     other = settings_of("conv 4 p1; relu; flatten; linear 3", "--input", "1,8,8", "--from", directory.name)
     assert (other["data"], other["weights_from"]) == ("auto", str(directory))
     assert other["layers"] != again["layers"]
+    slow = settings_of("--from", directory.name, "--new-head", "--classes", "12", "--backbone-lr", "1e-4")
+    assert (slow["new_head"], slow["backbone_lr"], slow["layers"][-1]) == (True, 1e-4, "linear 12")
+    held = process("train", "--from", directory.name, "--frozen", "--backbone-lr", "1e-4")
+    assert held.stderr == "Error: a frozen backbone has no learning rate: leave out 0.0001, or do not freeze it\n"
 
 
 def test_a_damaged_checkpoint_is_passed_over_with_a_warning(tmp_path: Path) -> None:

@@ -35,6 +35,12 @@ NO_MAPS = click.option("--no-maps", is_flag=True, help="Where lines are printed:
 @click.argument("net", required=False)
 @input_option
 @click.option("--from", "source", metavar="RUN", help="Begin with the weights of RUN; without NET, train its net.")
+@click.option("--new-head", is_flag=True, help="With --from: the last layer that has weights starts fresh.")
+@click.option(
+    "--frozen", is_flag=True, help="With --from: train only that layer; the backbone before it stays as it is."
+)
+@click.option("--backbone-lr", type=float, help="Learning rate of the backbone, below --lr to keep what it knows.")
+@click.option("--classes", type=int, help="That layer gets so many outputs: one for each class of the data.")
 @click.option(
     "--data",
     default="auto",
@@ -100,6 +106,7 @@ def train(
     net: str | None,
     shape: str | None,
     source: str | None,
+    classes: int | None,
     run_dir: Path | None,
     plain: bool,
     no_maps: bool,
@@ -111,6 +118,7 @@ def train(
     Started by torchrun or srun, each process is a rank of one run, and the first prints lines.
     """
     from cnntui.core.axis import ImpossibleError
+    from cnntui.core.backbone import with_classes
     from cnntui.core.vocabulary import NotationError
     from cnntui.runs.job import present_job
     from cnntui.runs.launch import LaunchError, create, launch, start
@@ -130,6 +138,7 @@ def train(
         settings = settings_of(chosen, given, earlier, net is None)
         settings.check()
         network = earlier[1].network if earlier and not net else the_net(net or "lenet5", shape).network
+        network = network if classes is None else with_classes(network, classes)
         if job is not None:
             sys.exit(train_as_first(job, new_spec(network, settings), directory_of(job, run_dir), not no_maps))
         if not (plain or detach) and has_terminal():

@@ -24,6 +24,7 @@ from cnntui.core.operation import (
     refitted,
 )
 from cnntui.core.windows import Array, swap_transposed
+from cnntui.labs.stages import WordsError
 from cnntui.runs.places import kernels_root
 
 LOOKING = ("output", "input", "kernel")
@@ -32,7 +33,7 @@ MOST_CELLS, MOST_CHANNELS = 1024, 64  # a side of the input; channels and filter
 CUSTOM = "custom"
 
 
-class MoveError(ValueError):
+class MoveError(WordsError):
     """A move that this state does not allow, and why."""
 
 

@@ -12,6 +12,7 @@ from math import fsum, isfinite
 import numpy as np
 
 from cnntui.core.arithmetic import MINUS, TIMES, Equation, brief, channel_sums, number, signed
+from cnntui.core.backbone import backbone_and_head
 from cnntui.core.backward import Gradients, of_loss
 from cnntui.core.explanation import Source, Unit
 from cnntui.core.forward import cross_entropy, forward, last_softmax
@@ -423,11 +424,20 @@ def _notes(made: Learner) -> tuple[str, ...]:
         notes.append("Batch norms take their running statistics, dropout drops nothing.")
     if spec is not None and spec.label_smoothing:
         notes.append(f"The run's label smoothing of {brief(spec.label_smoothing)} is left out.")
+    if spec is not None and (how := _held_back(spec, made.weight.node)):
+        notes.append(f"In the run {made.weight.node} {how}; here all layers learn alike.")
     if last_softmax(model.analysis) is not None:
         notes.append("The net ends in a softmax: as in training, the loss takes softmax of that once more.")
     shape = shape_text(made.state.parameters[made.weight.node][made.weight.name].shape)
     notes.append(f"{made.weight.node}'s {made.weight.name} has {shape} of these; a step moves all of the net.")
     return tuple(notes)
+
+
+def _held_back(spec: Spec, node: str) -> str:
+    """How a run holds back a layer of its backbone; nothing where it does not."""
+    if not (spec.frozen or spec.backbone_lr) or node not in backbone_and_head(spec.network)[0]:
+        return ""
+    return f"learns at {brief(spec.backbone_lr / spec.lr)} times the rate" if spec.backbone_lr else "is frozen"
 
 
 def _decimal(text: str) -> Decimal:

@@ -18,6 +18,7 @@ from cnntui.labs.convolve import ConvolveState, MoveError
 
 PICTURES = ("picture", "ascii")
 VIEWS = ("cells", *PICTURES, "im2col", "matrix")
+LARGE = 48  # from this many rows or columns on, an input is first shown as a picture
 LARGEST = 4_000_000  # cells of a matrix that is still shown
 
 Frame = tuple[int, int, int, int]
@@ -95,6 +96,14 @@ def panels(state: ConvolveState, view: str = "cells") -> Panels:
     if view in ("im2col", "matrix") and state.operation.window:
         return _patches(state) if view == "im2col" else _tied(state)
     return _cells(state)
+
+
+def view_at_first(state: ConvolveState, view: str) -> str:
+    """The view of an input that is new: a large one is first seen as a picture, a small one is not."""
+    large = max(state.operation.input.shape[1:]) >= LARGE
+    if large == (view in PICTURES):
+        return view
+    return "picture" if large else "cells"
 
 
 # -- cells

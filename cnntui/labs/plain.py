@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 
 from cnntui.core.analysis import analyse
 from cnntui.core.arithmetic import number
-from cnntui.core.network import INPUT
+from cnntui.core.backbone import trained_params
+from cnntui.core.network import INPUT, Network
 from cnntui.core.shading import glyphs
 from cnntui.labs.classes import class_name
 from cnntui.runs.events import from_number
 from cnntui.runs.listing import name_of
 from cnntui.runs.reader import RunReader, RunView
-from cnntui.runs.spec import Status
+from cnntui.runs.spec import Settings, Status
 
 POLL_SECONDS = 0.25
 LINE_SECONDS = 5.0
@@ -40,9 +41,17 @@ def percent(share: float) -> str:
 
 def header(view: RunView) -> str:
     """What is trained."""
-    params = analyse(view.spec.network).params
-    ranks = f", {view.spec.ranks} ranks" if view.spec.ranks > 1 else ""
-    return f"run {view.spec.run}\n{view.directory}\n{view.spec.net}: {params:,} parameters, {view.spec.epochs} epochs{ranks}"
+    spec = view.spec
+    ranks = f", {spec.ranks} ranks" if spec.ranks > 1 else ""
+    return f"run {spec.run}\n{view.directory}\n{spec.net}: {trained(spec.network, spec)}, {spec.epochs} epochs{ranks}"
+
+
+def trained(network: Network, settings: Settings) -> str:
+    """How many parameters there are; where the backbone is frozen, how many of them are trained."""
+    params = analyse(network).params
+    if not settings.frozen:
+        return f"{params:,} parameters"
+    return f"{trained_params(network, frozen=True):,} of {params:,} parameters are trained"
 
 
 def speed(status: Status) -> str:

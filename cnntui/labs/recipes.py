@@ -9,14 +9,17 @@ from cnntui.core.network import Network
 from cnntui.runs.spec import Settings
 from cnntui.runs.sweeps.plan import Design
 
+RUN = "run:"  # before the name of a run of the lesson, where a sweep's weights_from is to be its directory
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """A net and how it is trained."""
+    """A net and how it is trained; `after` is the recipe whose weights it begins with, if any."""
 
     name: str
     network: Network
     settings: Settings
+    after: str = ""
 
 
 @dataclass(frozen=True)

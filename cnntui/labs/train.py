@@ -11,6 +11,7 @@ import msgspec
 
 from cnntui.core.nets import load_net
 from cnntui.core.network import Network
+from cnntui.labs.plain import trained
 from cnntui.runs.spec import (
     AUGMENTATIONS,
     DATA_SETS,
@@ -58,7 +59,8 @@ HELP = {
     "device": "Where it is computed. auto takes a GPU where there is one.",
 }
 
-ALONE: dict[str, Any] = {"weights_from": None, "tensorboard": None, "ranks": 1, "sync_bn": False}
+FRESH: dict[str, Any] = {"weights_from": None, "new_head": False, "frozen": False, "backbone_lr": None}
+ALONE: dict[str, Any] = {**FRESH, "tensorboard": None, "ranks": 1, "sync_bn": False}
 RECIPE_SETS = tuple(sorted({name for recipe in RECIPES.values() for name in recipe}))
 
 
@@ -132,7 +134,7 @@ class TrainState:
 
     def with_network(self, network: Network) -> TrainState:
         """Another net; the weights to begin with were for the one before."""
-        return replace(self, network=network, settings=msgspec.structs.replace(self.settings, weights_from=None))
+        return replace(self, network=network, settings=msgspec.structs.replace(self.settings, **FRESH))
 
     @property
     def extras(self) -> list[str]:
@@ -142,7 +144,12 @@ class TrainState:
             norm = ", batch norm over all" if settings.sync_bn else ""
             lines.append(f"{settings.ranks} ranks train it together{norm}")
         if settings.weights_from is not None:
-            lines.append(f"begins with the weights of {Path(settings.weights_from).name}")
+            head = ", but for a new head" if settings.new_head else ""
+            lines.append(f"begins with the weights of {Path(settings.weights_from).name}{head}")
+        if settings.frozen:
+            lines.append(f"backbone frozen: {trained(self.network, settings)}")
+        if settings.backbone_lr is not None:
+            lines.append(f"learning rate of the backbone: {settings.backbone_lr:g}")
         if settings.tensorboard is not None:
             lines.append(f"TensorBoard: {settings.tensorboard}")
         return lines

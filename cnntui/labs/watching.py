@@ -235,6 +235,14 @@ def rate(view: RunView) -> float:
     return view.lr[-1][1] if view.lr else view.spec.lr
 
 
+def backbone_rate(view: RunView) -> str:
+    """What is to be said of the backbone's learning rate beside the present one; nothing where it is the same."""
+    if view.spec.frozen:
+        return ", backbone frozen"
+    own = view.spec.backbone_lr
+    return f", backbone {rate(view) * own / view.spec.lr:.4g}" if own is not None else ""
+
+
 def rate_problem(text: str) -> str | None:
     """What is wrong with a learning rate that was typed, in one line."""
     try:
@@ -360,6 +368,12 @@ SHORT = {
     "seed": "seed {}",
     "ranks": "{} ranks",
     "weights_from": "from {}",
+    "backbone_lr": "backbone lr {}",
+}
+SWITCHED: dict[tuple[str, object], str] = {
+    ("weights_from", None): "fresh weights",
+    ("new_head", True): "new head",
+    ("frozen", True): "frozen",
 }
 
 
@@ -371,7 +385,7 @@ def difference(spec: Spec, other: Spec) -> str:
         *(name for name in Settings.__struct_fields__ if name not in (*SAID, "data_dir", "tensorboard")),
     ):
         value = getattr(other, name)
-        if value != getattr(spec, name) and not isinstance(value, bool | None):
+        if value != getattr(spec, name) and ((name, value) in SWITCHED or not isinstance(value, bool | None)):
             words.append(_short(name, value))
     return ", ".join(words[:3]) or other.run[-6:]
 
@@ -379,6 +393,8 @@ def difference(spec: Spec, other: Spec) -> str:
 def _short(name: str, value: object) -> str:
     if name in ("epochs", "ranks") and value == 1:
         return f"1 {name[:-1]}"
+    if said := SWITCHED.get((name, value)):
+        return said
     text = Path(str(value)).name if name in ("data", "weights_from") else str(value)
     return SHORT.get(name, "{}").format(text)
 

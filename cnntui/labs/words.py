@@ -99,9 +99,16 @@ def _grid(text: str) -> str:
     return name
 
 
-def _signed(text: str) -> Pair:
-    row, column = (signed(part) for part in text.split(","))
-    return row, column
+def signed_pair(text: str) -> Pair:
+    """Two whole numbers that may be negative: 0,1 or −1,0.
+
+    Raises:
+        MoveError: when it is none.
+    """
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise MoveError(f"{text[:20]!r} is not down,right such as 0,1 or −1,0")
+    return signed(parts[0]), signed(parts[1])
 
 
 def kernel_named(name: str) -> Kernel:
@@ -176,7 +183,9 @@ MOVES: dict[str, Move] = {
     ),
     "transpose": Move("GRID", "rows become columns", lambda s, g: s.transposed(_grid(g))),
     "rotate": Move("GRID", "a quarter turn clockwise", lambda s, g: s.rotated(_grid(g))),
-    "shift": Move("GRID DOWN,RIGHT", "everything moves, zeros come in", lambda s, g, by: s.shifted(_grid(g), *_signed(by))),
+    "shift": Move(
+        "GRID DOWN,RIGHT", "everything moves, zeros come in", lambda s, g, by: s.shifted(_grid(g), *signed_pair(by))
+    ),
     "input": Move("ROW,COLUMN VALUE", "set a cell", lambda s, at, v: s.set_input(*pair_of(at), number_of(v))),
     "weight": Move("ROW,COLUMN VALUE", "set a weight", lambda s, at, v: s.set_weight(*pair_of(at), number_of(v))),
     "cell": Move("ROW,COLUMN", "look at an output cell", lambda s, at: s.look("output", *pair_of(at))),

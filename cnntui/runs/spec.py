@@ -61,6 +61,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pixels, `flip` mirrors half of them as well, `auto` is what suits the data. `precision`: `auto` is bfloat16 autocast on
     the GPUs that have it. `compile` is torch.compile, `cuda_graphs` replays a whole step at once where the device is CUDA.
     `weights_from` is a run directory whose weights to begin with, `tensorboard` where event files are to be written.
+    Of these weights `new_head` leaves out those of the last layer that has any, which starts fresh (see `core.backbone`).
+    `frozen`: only that layer is trained; all before it stays as it is, the statistics of batch norms included. `backbone_lr`
+    is a learning rate for all before it, which follows the same schedule.
     `ranks` is how many processes train it together, each on its part of every batch; `batch_size` is the whole batch.
     `sync_bn` has batch norm take its mean and deviation over all of them.
     """
@@ -81,6 +84,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     compile: bool = False
     cuda_graphs: bool = True
     weights_from: str | None = None
+    new_head: bool = False
+    frozen: bool = False
+    backbone_lr: float | None = None  # None: lr
     tensorboard: str | None = None
     ranks: int = 1
     sync_bn: bool = False
@@ -115,7 +121,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"device {self.device!r} is none of auto, cpu, cuda, cuda:N, mps")
         if self.data_dir is not None and not Path(self.data_dir).is_dir():
             raise ValueError(f"data directory {self.data_dir} does not exist")
+        self._check_backbone()
         self._check_ranks()
+
+    def _check_backbone(self) -> None:
+        if self.backbone_lr is not None and not 0 < self.backbone_lr < float("inf"):
+            raise ValueError(
+                f"learning rate {self.backbone_lr} of the backbone is not a number above 0: to keep it as it is, freeze it"
+            )
+        if self.frozen and self.backbone_lr is not None:
+            raise ValueError(
+                f"a frozen backbone has no learning rate: leave out {self.backbone_lr:g}, or do not freeze it"
+            )
+        if self.weights_from is None and self.new_head:
+            raise ValueError(
+                "a new head is for the weights of another run, and there are none to begin with: --from RUN"
+            )
+        if self.weights_from is None and self.frozen:
+            raise ValueError(
+                "a frozen backbone would stay as random as it begins: give it what a run learned, --from RUN"
+            )
 
     def _check_ranks(self) -> None:
         count = self.ranks

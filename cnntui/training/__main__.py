@@ -85,13 +85,13 @@ def work(run: Path, spec: Spec, desk: Desk, attempt: int) -> int:
     from cnntui.training.loop import Trainer
     from cnntui.training.model import build
     from cnntui.training.team import LostError, Order, Team, TeamError
-    from cnntui.training.weights import WeightsError, take_over
+    from cnntui.training.weights import WeightsError, begin
 
     def train() -> None:
         model = build(spec.network)
         checkpoint = newest(run, desk.notice) if attempt > 1 else None
         if spec.weights_from and checkpoint is None:
-            taken = take_over(model, Path(spec.weights_from))
+            taken = begin(model, spec)
             for line in (*taken.refused, taken.summary):
                 desk.notice(line)
         model = model.to(device).to(memory_format=torch.channels_last)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from cnntui.core.backbone import backbone_and_head
 from cnntui.runs.ranks import ALONE
 from cnntui.runs.schedules import factor
 from cnntui.runs.spec import Spec
@@ -41,6 +42,8 @@ class Course:
     def __init__(self, spec: Spec, model: Net, data: DataSet, team: Team | None = None) -> None:
         self.spec, self.model, self.team = spec, model, team
         self.device = next(model.parameters(), torch.zeros(())).device
+        if spec.frozen:
+            model.freeze(backbone_and_head(spec.network)[0])
         self.sha256 = data.sha256()
         self.data = data = data.to(self.device)
         self.fit = _fitted(spec, model, data)

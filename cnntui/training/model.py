@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import reduce
+from typing import Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from cnntui.core import layers, merges, pointwise
 from cnntui.core.analysis import Analysis, analyse
@@ -83,6 +85,7 @@ class Net(nn.Module):
 
     def __init__(self, analysis: Analysis) -> None:
         super().__init__()
+        self._frozen: list[str] = []
         modules = module_names(analysis.network)
         last = {name: index for index, row in enumerate(analysis.rows) for name in row.node.inputs}
         self._plan: list[tuple[str, str, tuple[str, ...], tuple[str, ...]]] = []
@@ -93,6 +96,21 @@ class Net(nn.Module):
             self.add_module(own, Merging(node.layer) if is_merge else module(node.layer, row.input or ()))  # type: ignore[arg-type]
             done = tuple(name for name in dict.fromkeys(node.inputs) if last[name] == index)
             self._plan.append((node.name, own, node.inputs, done))
+
+    def freeze(self, nodes: Collection[str]) -> None:
+        """Train the layers of these nodes no more; their batch norms keep their statistics from here on."""
+        self._frozen = [own for name, own, _, _ in self._plan if name in nodes]
+        for own in self._frozen:
+            self._modules[own].requires_grad_(False)  # type: ignore[union-attr]
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """As torch's, but for the batch norms that are frozen: they take no statistics of a batch."""
+        super().train(mode)
+        for own in self._frozen:
+            if isinstance(norm := self._modules[own], _BatchNorm):
+                norm.eval()
+        return self
 
     def trace(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Each node's name and what it makes of a batch, in order; what nothing reads any more is let go."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from cnntui.core.backbone import backbone_and_head
+from cnntui.core.parameters import module_names
 from cnntui.runs.checkpoints import MODEL, CheckpointError, State, demand, read_state
 from cnntui.runs.spec import Spec, read_json
 from cnntui.training.model import Net, build
@@ -99,16 +102,18 @@ class Taken:
         return line + (f"; left: {_few(only)}" if only else "")
 
 
-def take_over(model: nn.Module, run: Path, which: str = "best") -> Taken:
+def take_over(model: nn.Module, run: Path, which: str = "best", only: Collection[str] | None = None) -> Taken:
     """Load the weights of a run's checkpoint into a model: what has the same name and the same shape.
 
-    Everything else stays as it was, such as a new head for another number of classes.
+    Everything else stays as it was, such as a head for another number of classes; with `only`, all but those modules.
 
     Raises:
         WeightsError: when there is no checkpoint that can be used, or nothing of it fits.
     """
     weights = read(run, which)
     mine, theirs = model.state_dict(), weights.tensors
+    if only is not None:
+        theirs = {name: tensor for name, tensor in theirs.items() if name.partition(".")[0] in only}
     kept = [name for name in mine if name in theirs and theirs[name].shape == mine[name].shape]
     new = [_told(name, mine, theirs) for name in mine if name not in kept]
     left = [_told(name, theirs, mine) for name in theirs if name not in kept]
@@ -119,6 +124,26 @@ def take_over(model: nn.Module, run: Path, which: str = "best") -> Taken:
         for name in kept:
             mine[name].copy_(theirs[name])
     return Taken(weights.title, tuple(kept), tuple(new), tuple(left), weights.refused)
+
+
+def begin(model: nn.Module, spec: Spec) -> Taken:
+    """Load the weights that a spec begins with: without those of the head where it is to be new.
+
+    Raises:
+        WeightsError: as `take_over`; and when a backbone that is to be frozen would not be all of that run.
+    """
+    names = module_names(spec.network)
+    backbone = {names[node] for node in backbone_and_head(spec.network)[0]}
+    if not backbone and (spec.new_head or spec.frozen):
+        raise WeightsError(
+            f"{spec.net} has no layers with weights before its head: there is nothing to take over or to freeze"
+        )
+    taken = take_over(model, Path(spec.weights_from or ""), only=backbone if spec.new_head else None)
+    if spec.frozen and (lacking := [text for text in taken.new if text.partition(".")[0] in backbone]):
+        raise WeightsError(
+            f"a frozen backbone must be learned, and {taken.source} has not {_few(lacking)}: train it too, or take its net"
+        )
+    return taken
 
 
 def _told(name: str, here: dict[str, Tensor], there: dict[str, Tensor]) -> str:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from cnntui.core.network import Network
     from cnntui.labs.build import BuildState
     from cnntui.labs.convolve import ConvolveState
-    from cnntui.labs.lesson import Lesson
+    from cnntui.labs.lessons.course import Course
+    from cnntui.labs.lessons.lesson import Lesson
     from cnntui.labs.wish import Picked, Wish
     from cnntui.runs.spec import Settings
 
@@ -45,6 +46,7 @@ class Opening:
     network: Network | None = None
     settings: Settings | None = None
     run: Path | None = None
+    course: Course | None = None
     lesson: Lesson | None = None
     explore: Wish | None = None
     compare: Picked | None = None
@@ -70,6 +72,7 @@ class CnntuiApp(App[None]):
         self.opening = Opening(**given)
         self.clock = Clock(self)
         self.going_run: Path | None = None  # what goes on when the app is left
+        self.lesson_at = ""  # lesson and page that are open on the Learn screen
         self.failure = ""  # what ended it, if not its user
         for tab in TABS:
             self.add_mode(tab.mode, lambda tab=tab: self._open(tab.mode))  # type: ignore[misc]

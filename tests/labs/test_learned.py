@@ -187,6 +187,21 @@ def test_a_step_is_torchs(tmp_path: Path, optimizer: str) -> None:
         assert made.state.learned is not None and len(made.state.learned.steps) == 3
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, ""),
+        ({"frozen": True}, "In the run conv1 is frozen; here all layers learn alike."),
+        ({"backbone_lr": 0.001}, "In the run conv1 learns at 0.1 times the rate; here all layers learn alike."),
+    ],
+)
+def test_a_layer_that_the_run_holds_back_is_told(tmp_path: Path, changed: dict[str, object], said: str) -> None:
+    run, _, _ = trained(tmp_path, "adam", **changed)  # type: ignore[arg-type]
+    state = exploring(run)
+    assert (said in learner(state.look("conv1"), 0).learning.notes) == bool(said)
+    assert not any("In the run" in note for note in learner(state.look("linear2"), 0).learning.notes)
+
+
 def test_every_gradient_is_autograds(tmp_path: Path) -> None:
     run, model, theirs = trained(tmp_path, "adam")
     state = exploring(run)

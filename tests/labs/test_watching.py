@@ -151,6 +151,12 @@ def test_runs_are_told_apart_by_what_differs() -> None:
     )
     assert difference(one, new_spec(network, Settings(epochs=1))) == "1 epoch"
     assert difference(one, new_spec(network, Settings(weights_from="/runs/first"))) == "from first"
+    frozen = new_spec(network, Settings(weights_from="/runs/first", new_head=True, frozen=True))
+    tuned = new_spec(network, Settings(weights_from="/runs/first", new_head=True, backbone_lr=1e-4))
+    assert difference(one, frozen) == "from first, new head, frozen"
+    assert difference(frozen, tuned) == "backbone lr 0.0001"
+    assert difference(tuned, frozen) == "frozen"
+    assert difference(frozen, one) == "fresh weights"
     same = new_spec(network, Settings())
     assert difference(one, same) == same.run[-6:]
 

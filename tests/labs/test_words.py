@@ -119,7 +119,7 @@ def check(state: ConvolveState) -> None:
         ("weight 3,0 1", "there is no cell 3,0 in 3×3"),
         ("input 0,0 one", "'one' is not a number"),
         ("ceil maybe", "'maybe' is neither on nor off"),
-        ("shift input 1", "is not understood; write shift GRID DOWN,RIGHT"),
+        ("shift input 1", "is not down,right such as 0,1"),
         ("look away", "no grid is called 'away'"),
     ],
 )

@@ -90,6 +90,27 @@ def test_too_many_combinations_are_refused_before_they_are_made() -> None:
         planned(f"{vary}width = {list(range(1, 90))}\nepochs = {list(range(1, 90))}", "crossed = true")
 
 
+def test_what_a_run_learned_is_handed_on_in_a_sweep(root: Path, tmp_path: Path) -> None:
+    run = tmp_path / "learned"
+    run.mkdir()
+    (run / "spec.json").write_text("{}")
+    vary = f"weights_from = {{ learned = {str(run)!r}, fresh = '' }}"
+    plan = planned(vary)
+    assert labels(plan) == ["weights from: learned", "weights from: fresh"]
+    assert plan.baseline == 1, "which says nothing of it"
+    assert [one.settings.weights_from for one in plan.configurations] == [str(run.resolve()), None]
+    base = f"{BASE}weights_from = {str(run)!r}\nnew_head = true\n"
+    plan = planned("backbone_lr = [0.0001, 1]\nfrozen = [true]", base=base)
+    assert labels(plan) == ["baseline", "backbone lr 0.0001", "backbone lr 1", "frozen: on"]
+    assert [one.settings.frozen for one in plan.configurations] == [False, False, False, True]
+    with pytest.raises(SweepError, match="weights_from: last may be another run each time, name it"):
+        planned("lr = [0.1]", base=f"{BASE}weights_from = 'last'\n")
+    with pytest.raises(SweepError, match="weights_from: no run is called 'lost'"):
+        planned("lr = [0.1]", base=f"{BASE}weights_from = 'lost'\n")
+    with pytest.raises(SweepError, match="a frozen backbone would stay as random as it begins"):
+        planned("frozen = [true, false]")
+
+
 def test_combinations_that_cannot_be_are_all_named_and_can_be_left_out() -> None:
     net = 'net = "( conv {width} k{kernel}; relu; {pool} 2 ) x{depth}; gap; linear 10"\ninput = [1, 8, 8]\n'
     base = BASE.replace('norm = ""\n', "")

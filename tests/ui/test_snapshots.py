@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 
 from cnntui.core.notation import parse
 from cnntui.labs.build import open_net
-from cnntui.labs.lesson import find_lesson
+from cnntui.labs.lessons.course import open_course
 from cnntui.labs.watching import PANELS
 from cnntui.labs.wish import Picked, Wish
 from cnntui.ui.app import CnntuiApp
@@ -253,7 +253,7 @@ def test_train_in_the_light(snap_compare: Any, tmp_path: Path) -> None:
 
 @sizes
 def test_learn(snap_compare: Any, size: str) -> None:
-    app = CnntuiApp("learn", lesson=find_lesson("sliding-window"))
+    app = CnntuiApp("learn", lesson=open_course("sliding-window")[1])
     assert snap_compare(app, terminal_size=SIZES[size], run_before=pressing("h"))
 
 

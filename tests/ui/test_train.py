@@ -705,6 +705,20 @@ def test_what_ranks_a_run_had_its_successor_has_too_unless_x_is_pressed() -> Non
     assert state.without_extras().settings.ranks == 1
 
 
+def test_what_is_frozen_and_how_the_backbone_learns_is_seen_and_goes_with_x() -> None:
+    chosen = Settings(weights_from="/runs/one", new_head=True, frozen=True)
+    state = TrainState(load_net("lenet5").network, chosen)
+    assert state.extras == [
+        "begins with the weights of one, but for a new head",
+        "backbone frozen: 850 of 61,706 parameters are trained",
+    ]
+    assert state.without_extras().settings == Settings()
+    assert state.with_network(load_net("vgg11").network).settings == Settings()
+    slower = TrainState(load_net("lenet5").network, Settings(backbone_lr=0.0001))
+    assert slower.extras == ["learning rate of the backbone: 0.0001"]
+    assert slower.without_extras().settings == Settings()
+
+
 async def test_a_log_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
     run = make_live(write_run(tmp_path))
     async with opened(CnntuiApp("train", run=run)) as (view, pilot):

@@ -85,6 +85,20 @@ class Stage:
         except ValueError as error:
             raise WordsError(str(error) or f"{move!r} is not understood; write {verb} {words.arguments}") from None
 
+    def hidden(self, shown: Iterable[str] | None) -> frozenset[str]:
+        """The view's actions that go when only these controls are left; none where `shown` is None.
+
+        Raises:
+            WordsError: when one of them is no control.
+        """
+        if shown is None:
+            return frozenset()
+        left = frozenset(shown)
+        if unknown := sorted(left - self.controls.keys()):
+            raise WordsError(f"{self.name} has no control {unknown[0]!r}; {nearest(unknown[0], self.controls)}")
+        kept = {action for name in left for action in self.controls[name]}
+        return frozenset(action for actions in self.controls.values() for action in actions) - kept
+
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """What to write instead of a word that is not known."""

@@ -58,6 +58,15 @@ def parse_design(text: str, name: str, overrides: Mapping[str, Value] | None = N
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise SweepError(f"not TOML: {error}") from None
+    return design_of(data, name, overrides)
+
+
+def design_of(data: Mapping[str, Any], name: str, overrides: Mapping[str, Value] | None = None) -> Design:
+    """The same of what the TOML text holds.
+
+    Raises:
+        SweepError: naming the key that is wrong, and what it takes.
+    """
     if unknown := sorted(data.keys() - set(KEYS)):
         raise SweepError(f"unknown key {unknown[0]!r}; a sweep has {', '.join(KEYS)}")
     baseline = _values(data.get("baseline", {}), "[baseline]") | dict(overrides or {})

@@ -17,6 +17,7 @@ from cnntui.core.layers import Shape, shape_text
 from cnntui.core.network import Network
 from cnntui.core.notation import network_text, printable
 from cnntui.core.vocabulary import NotationError
+from cnntui.runs.listing import RunError, find_run
 from cnntui.runs.nets import load_any
 from cnntui.runs.spec import RECIPES, Settings
 
@@ -29,7 +30,7 @@ NET = "net"
 # Where and how it is computed changes no result that is worth another run.
 PLACE = ("data_dir", "device", "tensorboard", "seed", "cuda_graphs")
 NOT_OURS = ("seed", "tensorboard")
-FRACTIONS = ("lr", "weight_decay", "label_smoothing")
+FRACTIONS = ("lr", "backbone_lr", "weight_decay", "label_smoothing")
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -158,8 +159,8 @@ class Design:
     def _base(self, name: str) -> Value:
         if name == NET:
             return self.net
-        value: Value = self.baseline.get(name, getattr(Settings(), name, ""))
-        return value
+        value: Value | None = self.baseline.get(name, getattr(Settings(), name, ""))
+        return "" if value is None else value
 
     def _label(self, name: str, value: Value) -> str:
         """What a value is called where the file calls it something."""
@@ -294,7 +295,9 @@ def settings_of(values: Mapping[str, Value]) -> Settings:
     recipe = str(values.get("recipe", "plain"))
     if recipe not in RECIPES:
         raise SweepError(f"recipe {recipe!r} is none of {', '.join(RECIPES)}")
-    own = {name: value for name, value in values.items() if name in Settings.__struct_fields__}
+    own: dict[str, Value | None] = {name: value for name, value in values.items() if name in Settings.__struct_fields__}
+    if "weights_from" in own:
+        own["weights_from"] = _run(str(own["weights_from"]))
     try:
         own |= {name: float(value) for name, value in own.items() if name in FRACTIONS and type(value) is int}
         settings = msgspec.convert({**RECIPES[recipe], **own}, Settings, strict=True)
@@ -305,6 +308,20 @@ def settings_of(values: Mapping[str, Value]) -> Settings:
     except (ValueError, OverflowError) as error:
         raise SweepError(str(error)) from None
     return settings
+
+
+def _run(name: str) -> str | None:
+    """The directory of the run whose weights to begin with; an empty name is none.
+
+    Raises:
+        SweepError: when there is no such run, or another one each time.
+    """
+    if name == "last":
+        raise SweepError("weights_from: last may be another run each time, name it")
+    try:
+        return str(find_run(name).resolve()) if name else None
+    except RunError as error:
+        raise SweepError(f"weights_from: {error}") from None
 
 
 def label_of(value: Value) -> str:

@@ -19,6 +19,8 @@ NO_MATTER = (
     "weight_decay",
     "label_smoothing",
     "weights_from",
+    "new_head",
+    "backbone_lr",
     *PLACE,
 )  # to a step's seconds
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.screen import Screen
@@ -13,6 +15,9 @@ from cnntui.ui.tabs import TABS
 from cnntui.ui.theme import ink
 from cnntui.ui.widgets.key_line import KeyLine, joined, listed
 from cnntui.ui.widgets.painted import Canvas, Painted
+
+if TYPE_CHECKING:
+    from cnntui.ui.app import CnntuiApp
 
 
 class Bar(Painted):
@@ -33,6 +38,8 @@ class Bar(Painted):
                 x = canvas.put(x + 1, 0, f" {name} ", ink(colors.on_accent, colors.accent, bold=True))
                 continue
             shown, rest = (letter, name[1:]) if name.startswith(letter) else (key.upper(), f" {name}")
+            if mode == "learn" and (at := cast("CnntuiApp", self.app).lesson_at):
+                rest += f" {at}"  # where one comes back to
             x = canvas.put(x + 2, 0, shown, ink(colors.accent, bold=True))
             x = canvas.put(x, 0, f"{rest} ", ink(colors.text))
 
@@ -79,5 +86,6 @@ class Frame(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """What moved goes on."""
+        self.query_one(Bar).repaint()
         if wake := getattr(self.query_one("#view"), "wake", None):
             wake()

@@ -16,7 +16,8 @@ class Holder(Widget):
     """A view on the stage of a lesson.
 
     Subclasses make the view, obey the moves of `labs.stages`, and post `Changed` whenever what a task can ask about may be
-    another. `shown` are the controls that the lesson leaves (names of `Stage.controls`); None: all of them.
+    another. `shown` are the controls that the lesson leaves (names of `Stage.controls`); None: all of them. The view's
+    `hidden` are the actions that go, as `Stage.hidden` gives them.
     """
 
     DEFAULT_CSS = "Holder { width: 1fr; height: 1fr; layout: vertical; }"

@@ -31,7 +31,8 @@ from cnntui.ui.widgets.totals import Totals
 from cnntui.ui.widgets.ways_panel import WaysPanel
 
 NARROW, TINY = 100, 64  # columns of the view below which the picture is narrower, or is not there
-BESIDE = (ReceptiveFieldMap, DerivationPanel, WaysPanel, ShapePyramid)
+BESIDE = {"field": ReceptiveFieldMap, "derivation": DerivationPanel, "ways": WaysPanel, "shapes": ShapePyramid}
+NOTHING = "none"
 OFFERED = 4  # layers that are offered while one is typed
 PAGE = 10
 # At once, in the order in which they are pressed: over a slow link many keys come together.
@@ -72,6 +73,7 @@ KEYS = (
 )
 ACTIONS = frozenset(action.partition("(")[0] for _, action, _, _ in KEYS) | {"take"}
 ARROWS = ("select", "shut")  # which the picture has keys of its own for
+HINTS = (("add", "a adds a layer"), ("edit", "enter edits one"), ("new", "n begins a new net"))
 
 
 class BuildView(BuildMoves, Widget):
@@ -104,6 +106,9 @@ class BuildView(BuildMoves, Widget):
         "spread before training."
     )
 
+    class Changed(Message):
+        """The lab may be in another state, or have another picture beside the table."""
+
     class TrainRequested(Message):
         """Train the net on the screen."""
 
@@ -125,11 +130,13 @@ class BuildView(BuildMoves, Widget):
         self.saved_to: set[Path] = set()
         self.kept = self.state.network
         self.columns = SCREEN
-        self._beside = 0
+        self.view = next(iter(BESIDE))
         self._draft: Callable[[BuildState, str], BuildState] | None = None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """In the editor only escape is a command; on the picture the arrows move the unit."""
+        if action in self.hidden:
+            return False
         if self._draft is not None:
             return action not in ACTIONS
         return not (action in ARROWS and self.query_one(ReceptiveFieldMap).has_focus)
@@ -139,7 +146,7 @@ class BuildView(BuildMoves, Widget):
         yield Totals(self.state)
         with Horizontal():
             yield LayerTable(self.state)
-            for kind in BESIDE:
+            for kind in BESIDE.values():
                 panel = kind(self.state)
                 panel.add_class("beside")
                 yield panel
@@ -148,13 +155,32 @@ class BuildView(BuildMoves, Widget):
 
     def on_mount(self) -> None:
         """Draw the first state."""
-        self.query_one(LayerTable).focus()
-        self.action_beside(0)
+        self.query_one(WaysPanel).hidden = self.hidden
+        if not self.guest:
+            self.query_one(LayerTable).focus()
+        self.show_view(self.view)
 
     def on_unmount(self) -> None:
         """What nobody saved is kept for the next time."""
-        if self.history.past is not None and self.state.network != self.kept:
+        if not self.guest and self.history.past is not None and self.state.network != self.kept:
             leave(self.state)
+
+    def begin(self, state: BuildState, view: str) -> None:
+        """A state with nothing before it, and what is beside it: one of BESIDE or NOTHING. What is half written is left."""
+        self.workers.cancel_group(self, "reading")
+        held = self.has_focus_within
+        self._draft = None
+        self.query_one(Editor).display = False
+        if held:
+            self.screen.set_focus(self.query_one(LayerTable))
+        self.refresh_bindings()
+        self.kept = state.network
+        self.show_view(view)
+        self._show(History(state))
+
+    def changed(self) -> None:
+        """Tell it."""
+        self.post_message(self.Changed())
 
     def on_resize(self) -> None:
         """A narrow screen has a narrow picture, a tiny one none."""
@@ -178,15 +204,19 @@ class BuildView(BuildMoves, Widget):
         self.query_one(LayerTable).show(self._drawn, self.columns)
 
     def _draw_beside(self, state: BuildState) -> None:
-        if self._beside < len(BESIDE):
-            self.query_one(BESIDE[self._beside]).show(state)
+        if self.view in BESIDE:
+            self.query_one(BESIDE[self.view]).show(state)
 
     def tell(self, state: BuildState, wrong: str | None = None, offers: str = "") -> None:
         """Under the table: what is wrong and what would work, or is offered, else what the net is about."""
         colors = self.query_one(Totals).palette
         line = self.query_one("#problem", Static)
         if wrong or state.analysis.error:
-            fixes = "" if wrong else "   ".join(f"{i}: {text}" for i, text in enumerate(state.fixes, start=1))
+            fixes = (
+                ""
+                if wrong or "take" in self.hidden
+                else "   ".join(f"{i}: {text}" for i, text in enumerate(state.fixes, start=1))
+            )
             line.styles.color = colors.error
             line.styles.max_height = 5
             line.update(f"✗ {wrong or self._located(state)}" + (f"\n  works there: {fixes}" if fixes else ""))
@@ -203,7 +233,8 @@ class BuildView(BuildMoves, Widget):
         about = state.net.idea if state.lines else ""
         room = 2 * (self.size.width - 2) - 12  # words do not break where the lines end
         about = about if len(about) <= room else f"{about[:room].rsplit(' ', 1)[0]} …"
-        return about or "a adds a layer, enter edits one, n begins a new net, ? lists the keys"
+        hints = [hint for action, hint in HINTS if action not in self.hidden]
+        return about or ", ".join([*hints, "? lists the keys"])
 
     def _located(self, state: BuildState) -> str:
         """The error, with the number that the table gives the layer."""
@@ -246,6 +277,8 @@ class BuildView(BuildMoves, Widget):
 
     def action_add(self, before: bool = False) -> None:
         """Write layers after the selected one, or before it: enter adds one, and waits for the next."""
+        if "add" in self.hidden:  # it follows on others
+            return
         line = self.state.line
         at = f" {'before' if before else 'after'} {line.text}" if line else ""
         self._edit(f"add{at} · enter adds, tab completes, esc leaves", "", partial(BuildState.add, before=before))
@@ -253,6 +286,8 @@ class BuildView(BuildMoves, Widget):
 
     def action_edit(self) -> None:
         """Rewrite the selected layer."""
+        if "edit" in self.hidden:  # a click asks for it, too
+            return
         line = self.state.line
         if line is None:
             self.action_add()
@@ -315,12 +350,18 @@ class BuildView(BuildMoves, Widget):
 
     def action_beside(self, by: int) -> None:
         """Another picture beside the table: what a unit sees, the numbers written out, what if, the shapes; or none."""
-        self._beside = (self._beside + by) % (len(BESIDE) + 1)
-        for number, kind in enumerate(BESIDE):
-            self.query_one(kind).set_class(number == self._beside, "-shown")
+        names = (*BESIDE, NOTHING)
+        self.show_view(names[(names.index(self.view) + by) % len(names)])
         if self.screen.focused is None:
             self.query_one(LayerTable).focus()
+
+    def show_view(self, view: str) -> None:
+        """The one of that name, of BESIDE or NOTHING."""
+        self.view = view
+        for name, kind in BESIDE.items():
+            self.query_one(kind).set_class(name == view, "-shown")
         self.call_after_refresh(self.draw)
+        self.changed()
 
     def action_take(self, index: int) -> None:
         """Take a fix; where nothing is wrong and other ways are shown, one of these."""

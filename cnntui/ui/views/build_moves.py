@@ -40,6 +40,8 @@ class BuildMoves(Widget):
     columns: tuple[str, ...]
     saved_to: set[Path]
     kept: Network  # as it is in a file, or was opened
+    hidden: frozenset[str] = frozenset()  # actions that a lesson has taken away
+    guest = False  # beside a lesson's text, from which it takes no focus by itself; what is not saved there is not kept
 
     @property
     def state(self) -> BuildState:
@@ -53,18 +55,29 @@ class BuildMoves(Widget):
         except EDIT_ERRORS as error:
             self.tell(self.state, str(error))
             return False
-        if state.net is not self.state.net or state.goal != self.state.goal:
-            self.history = self.history.push(state)
-        self.draw()
+        self.take(state)
         return True
+
+    def take(self, state: BuildState) -> None:
+        """A state that a move has made of this one; undo takes another net or goal back."""
+        changed = state.net is not self.state.net or state.goal != self.state.goal
+        self._show(self.history.push(state) if changed else self.history.amend(state))
 
     def look(self, move: Callable[[BuildState], BuildState]) -> None:
         """A move of the eye, which undo need not take back."""
-        self.history = self.history.amend(move(self.state))
+        self._show(self.history.amend(move(self.state)))
+
+    def _show(self, history: History[BuildState]) -> None:
+        self.history = history
         self.draw()
+        self.changed()
 
     def draw(self) -> None:
         """Draw the present state."""
+        raise NotImplementedError
+
+    def changed(self) -> None:
+        """Tell that the state may be another."""
         raise NotImplementedError
 
     def tell(self, state: BuildState, wrong: str | None = None) -> None:
@@ -117,13 +130,11 @@ class BuildMoves(Widget):
 
     def action_undo(self) -> None:
         """Take the last change back."""
-        self.history = self.history.undo()
-        self.draw()
+        self._show(self.history.undo())
 
     def action_redo(self) -> None:
         """Make it again."""
-        self.history = self.history.redo()
-        self.draw()
+        self._show(self.history.redo())
 
     # -- dialogs
 

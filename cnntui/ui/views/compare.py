@@ -107,6 +107,7 @@ class CompareView(CompareMoves, Widget):
     )
 
     can_focus = True
+    hidden: frozenset[str] = frozenset()  # actions that a lesson has taken away
 
     class Read(Message):
         """How the runs stand, read by a worker, with the curves of those that were wanted; or why they cannot be read.
@@ -254,7 +255,7 @@ class CompareView(CompareMoves, Widget):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Without runs only those keys that get some; the other pane only where there is room for one alone."""
-        if action == "turn" and self.has_class("-wide"):
+        if action in self.hidden or (action == "turn" and self.has_class("-wide")):
             return False
         if action == "go" and self.state is not None:
             return self.state.comparison.can_go_on or self.state.comparison.is_conducted

@@ -14,7 +14,8 @@ from textual.widgets import Label
 from cnntui.core.arithmetic import number
 from cnntui.core.images import GridError, grid_from_text
 from cnntui.labs.convolve import ConvolveState, MoveError, start
-from cnntui.labs.panels import PICTURES, VIEWS, Panels, looked_at, moved, panels
+from cnntui.labs.history import History
+from cnntui.labs.panels import PICTURES, VIEWS, Panels, looked_at, moved, panels, view_at_first
 from cnntui.labs.words import number_of
 from cnntui.ui.clock import Clock
 from cnntui.ui.views.convolve_moves import ConvolveMoves
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from cnntui.ui.app import CnntuiApp
 
 SPEEDS = (1, 2, 4, 8)
-LARGE = 48  # from this many rows or columns on, the input is first shown as a picture
 GRIDS = ("input", "kernel", "output")
 
 
@@ -65,12 +65,12 @@ class ConvolveView(ConvolveMoves):
         Binding("k", "kernels", "Kernel"),
         Binding("i", "pictures", "Input"),
         Binding("o", "operations", "Operation"),
-        Binding("s", "change('stride', 1)", "Stride", show=False),
-        Binding("S", "change('stride', -1)", "Stride", show=False),
-        Binding("p", "change('padding', 1)", "Padding", show=False),
-        Binding("P", "change('padding', -1)", "Padding", show=False),
-        Binding("d", "change('dilation', 1)", "Dilation", show=False),
-        Binding("D", "change('dilation', -1)", "Dilation", show=False),
+        Binding("s", "stride(1)", "Stride", show=False),
+        Binding("S", "stride(-1)", "Stride", show=False),
+        Binding("p", "padding(1)", "Padding", show=False),
+        Binding("P", "padding(-1)", "Padding", show=False),
+        Binding("d", "dilation(1)", "Dilation", show=False),
+        Binding("D", "dilation(-1)", "Dilation", show=False),
         Binding("g", "groups", "Groups", show=False),
         Binding("plus", "bias", "Bias", show=False),
         Binding("a", "activations", "Activation", show=False),
@@ -99,7 +99,7 @@ class ConvolveView(ConvolveMoves):
     )
 
     class Changed(Message):
-        """The lab is in another state."""
+        """The lab is in another state, or shown in another view."""
 
         def __init__(self, state: ConvolveState) -> None:
             super().__init__()
@@ -128,8 +128,13 @@ class ConvolveView(ConvolveMoves):
 
     def on_mount(self) -> None:
         """Draw the first state; the output has the focus, so that arrows step at once."""
-        self.focus_looked_at()
-        self.call_after_refresh(self._show_large)
+        for part in (*self.query(SettingsLine), *self.query(EquationView)):
+            part.hidden = self.hidden
+        for grid in self.query(CellGrid):
+            grid.locked = "numbers" in self.hidden
+        if not self.guest:
+            self.focus_looked_at()
+            self.call_after_refresh(self._show_large)
 
     def on_resize(self) -> None:
         """Fit the cells to the room."""
@@ -182,6 +187,16 @@ class ConvolveView(ConvolveMoves):
 
     # -- moves
 
+    def begin(self, state: ConvolveState, view: str = "") -> None:
+        """A state with nothing before it, in a view, else in the one for its size. Nothing slides, nothing is half typed."""
+        self.playing = False
+        self._run()
+        for grid in self.query(CellGrid):
+            grid.typing = ""
+        self.history = History(state)
+        self._set_view(view or view_at_first(state, "cells"))
+        self._draw()
+
     def changed(self, before: ConvolveState) -> None:
         """Draw the new state; the focus follows what is looked at."""
         state = self.state
@@ -195,9 +210,8 @@ class ConvolveView(ConvolveMoves):
 
     def _show_large(self) -> None:
         """A large input is first seen as a picture, a small one as cells."""
-        large = max(self.state.operation.input.shape[1:]) >= LARGE
-        if large == (self.view not in PICTURES):
-            self._set_view("picture" if large else "cells")
+        if (view := view_at_first(self.state, self.view)) != self.view:
+            self._set_view(view)
         self._draw()
 
     def focus_looked_at(self) -> None:
@@ -208,10 +222,9 @@ class ConvolveView(ConvolveMoves):
         at = next((name for name in GRIDS if looked_at(self.view, name) == self.state.looking), "output")
         self.query_one(f"#{at}", CellGrid).focus()
 
-    def _follow(self) -> None:
-        """The same, unless the focus is elsewhere: in the text of a lesson."""
-        focused = self.app.focused
-        if focused is None or focused in self.query("CellGrid, PictureView"):
+    def _follow(self, held: bool = False) -> None:
+        """The same, unless the focus is elsewhere: in the text of a lesson. `held`: it was here a moment ago."""
+        if held or self.has_focus_within or (self.screen.focused is None and not self.guest):
             self.focus_looked_at()
 
     def on_cell_grid_moved(self, event: CellGrid.Moved) -> None:
@@ -240,7 +253,8 @@ class ConvolveView(ConvolveMoves):
         """Numbers are typed elsewhere."""
         event.stop()
         self.app.clear_notifications()
-        self.app.notify("tab goes to the input and the kernel: there numbers can be typed (in the view of cells)")
+        where = "tab goes to the input and the kernel: there numbers can be typed (in the view of cells)"
+        self.app.notify("here no numbers are typed" if "numbers" in self.hidden else where)
 
     def on_cell_grid_typing(self, event: CellGrid.Typing) -> None:
         """The title has room for all that is typed."""
@@ -314,14 +328,22 @@ class ConvolveView(ConvolveMoves):
             break
         self._draw()
 
+    def show_view(self, name: str) -> None:
+        """One of VIEWS that is to be had."""
+        if name != self.view:
+            self._set_view(name)
+            self._draw()
+
     def _set_view(self, name: str) -> None:
+        held = self.has_focus_within
         if name in PICTURES and not self.query(PictureView):
             self.mount(PictureView(panels(self.state)), after="#grids")
         self.view = name
         self.set_class(name in PICTURES, "-picture")
         if name in PICTURES and self.state.looking != "output":
             self.history = self.history.amend(replace(self.state, looking="output"))
-        self.call_after_refresh(self._follow)
+        self.call_after_refresh(self._follow, held)
+        self.post_message(self.Changed(self.state))
 
     # -- time
 

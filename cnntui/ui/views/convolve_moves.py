@@ -51,6 +51,9 @@ COPIED = 60_000  # characters that a terminal is asked to copy at most
 class ConvolveMoves(Widget):
     """The history of states, the moves, and the dialogs that ask for them. The view draws."""
 
+    hidden: frozenset[str] = frozenset()  # actions that a lesson has taken away
+    guest = False  # beside a lesson's text, from which it takes no focus by itself
+
     def __init__(self, state: ConvolveState) -> None:
         super().__init__()
         self.history = History(state)
@@ -89,10 +92,6 @@ class ConvolveMoves(Widget):
         """Another state altogether, which undo takes back."""
         self._show(self._bare().push(state))
 
-    def begin(self, state: ConvolveState) -> None:
-        """A state with nothing before it."""
-        self._show(History(state))
-
     def _bare(self) -> History[ConvolveState]:
         """What undo keeps are the settings and the numbers, not what was computed from them."""
         return self.history.amend(replace(self.state, operation=replace(self.state.operation)))
@@ -109,27 +108,46 @@ class ConvolveMoves(Widget):
         except MoveError as error:
             self.app.notify(str(error), severity="error", markup=False)
             return
+        self.take(state)
+
+    def take(self, state: ConvolveState) -> None:
+        """A state that a move has made of this one."""
         if state.operation is self.state.operation:
             self.look(state)
         else:
             self.set_state(state)
 
-    def action_change(self, setting: str, by: int) -> None:
-        """Stride, padding or dilation, by one on every side."""
-        operation = self.state.operation
-        if operation.op in ADAPTIVE:
-            self.app.notify("an adaptive pool chooses its windows; : then output-size 2 sets how many", markup=False)
-            return
-        if setting == "padding":
-            sides = [side for pair in operation.sides for side in pair]
-            after = max(0, (max(sides) if by > 0 else min(sides)) + by)
-            if sides != [after] * 4 or isinstance(operation.padding, str):
-                self.make(lambda state: state.with_(padding=((after, after), (after, after))))
-            return
-        before = getattr(operation, setting)
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """In a lesson, what it leaves."""
+        return action not in self.hidden
+
+    def action_stride(self, by: int) -> None:
+        """By one on both axes."""
+        self._change("stride", by)
+
+    def action_dilation(self, by: int) -> None:
+        """By one on both axes."""
+        self._change("dilation", by)
+
+    def _change(self, setting: str, by: int) -> None:
+        before = getattr(self.state.operation, setting)
         after = max(1, before[0] + by)
-        if (after, after) != before:
+        if not self._chooses_windows() and (after, after) != before:
             self.make(lambda state: state.with_(**{setting: (after, after)}))
+
+    def action_padding(self, by: int) -> None:
+        """By one on every side."""
+        operation = self.state.operation
+        sides = [side for pair in operation.sides for side in pair]
+        after = max(0, (max(sides) if by > 0 else min(sides)) + by)
+        if not self._chooses_windows() and (sides != [after] * 4 or isinstance(operation.padding, str)):
+            self.make(lambda state: state.with_(padding=((after, after), (after, after))))
+
+    def _chooses_windows(self) -> bool:
+        adaptive = self.state.operation.op in ADAPTIVE
+        if adaptive:
+            self.app.notify("an adaptive pool chooses its windows; : then output-size 2 sets how many", markup=False)
+        return adaptive
 
     def action_mend(self, place: int) -> None:
         """One of the nearest settings that work."""
@@ -275,9 +293,12 @@ class ConvolveMoves(Widget):
         self.ask_words("")
 
     def ask_words(self, words: str) -> None:
-        """A move in words, checked before it is made."""
+        """A move in words, checked before it is made. Where a lesson has taken the words away, only this verb's."""
+        begun = words.split()
 
         def check(text: str) -> str | None:
+            if "words" in self.hidden and text.split()[:1] != begun[:1]:
+                return f"write {' '.join(begun)}, or with other numbers"
             return _refused(lambda: play(self.state, text))
 
         title = "What is to be done? stride 2x1, padding same, random input 7 ..."

@@ -58,6 +58,7 @@ class ExploreBase(Widget):
     playing: bool
     follows: bool  # the newest moment, as it comes
     term: int  # which term of the number looked at
+    hidden: frozenset[str] = frozenset()  # actions that a lesson has taken away
 
     def draw(self) -> None:
         """Show the state."""
@@ -135,6 +136,8 @@ class ExploreBase(Widget):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Before anything is open, and while a large net is run, only something else can be opened; on the pad only time."""
+        if action in self.hidden:
+            return False
         if self.history is None or self.state.takes_time:
             return action in ("open",)
         return not self.drawing or action in ("scrub", "play", "pin", "glyphs")

@@ -142,6 +142,7 @@ class TrainView(TrainMoves, Widget):
     )
 
     can_focus = True
+    hidden: frozenset[str] = frozenset()  # actions that a lesson has taken away
 
     class Polled(Message):
         """Views of the run and of those drawn over it, read by a worker; `done`: nothing is left to read now."""
@@ -188,6 +189,8 @@ class TrainView(TrainMoves, Widget):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """On the settings only their keys; on a run only its."""
+        if action in self.hidden:
+            return False
         if action in {_action(entry) for entry in BEFORE}:
             return self.reader is None
         return self.reader is not None or action not in ({_action(entry) for entry in WATCHING} | {"panel"})

@@ -133,6 +133,7 @@ class CellGrid(Painted, can_focus=True):
         super().__init__(id=id)
         self.panel = panel
         self.typing = ""
+        self.locked = False  # has a cursor where it is editable, but takes no numbers
         self.fit = Fit()
         self.corner: Pair = (0, 0)  # the first row and column shown
 
@@ -307,7 +308,7 @@ class CellGrid(Painted, can_focus=True):
         character = event.character
         if not character or not (character in TYPED or (character == "e" and self.typing)):
             return
-        if self.editable:
+        if self.editable and not self.locked:
             event.stop()
             event.prevent_default()
             self._type(self.typing + character)
@@ -318,7 +319,9 @@ class CellGrid(Painted, can_focus=True):
         """A number goes on being typed; a block of them goes where the cursor is."""
         event.stop()
         text = event.text.strip()
-        if self.editable and text and set(text) <= TYPED:
+        if self.locked:
+            self.post_message(self.Refused())
+        elif self.editable and text and set(text) <= TYPED:
             self._type(self.typing + text)
         elif self.editable:
             self.post_message(self.Pasted(self, *self.cursor, event.text))

@@ -35,6 +35,8 @@ class EquationView(PaintedState[ConvolveState]):
 
     DEFAULT_CSS = "EquationView { height: 1fr; min-height: 3; max-height: 14; }"
 
+    hidden: frozenset[str] = frozenset()  # actions whose keys are not told
+
     def paint(self, canvas: Canvas) -> None:
         """The lines, or the problem."""
         if self.state.operation.problem:
@@ -45,6 +47,8 @@ class EquationView(PaintedState[ConvolveState]):
     def _paint_problem(self, canvas: Canvas) -> None:
         colors = self.palette
         canvas.put(0, 0, f"✗ {self.state.operation.problem}", ink(colors.error, bold=True))
+        if "mend" in self.hidden:
+            return
         x, y = 0, 1
         for key, (words, _) in zip(MENDING_KEYS, self.state.mended, strict=False):
             if x and x + len(words) + 2 > canvas.width:

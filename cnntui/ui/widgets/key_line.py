@@ -17,6 +17,8 @@ KEY_NAMES = {
     "minus": "−",
     "equals_sign": "=",
     "colon": ":",
+    "slash": "/",
+    "grave_accent": "`",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
     "left_curly_bracket": "{",

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from rich.style import Style
 
 from cnntui.labs.classes import whole_percent
-from cnntui.labs.plain import duration, percent, size, speed
-from cnntui.labs.watching import rate
+from cnntui.labs.plain import duration, percent, size, speed, trained
+from cnntui.labs.watching import backbone_rate, rate
 from cnntui.runs.reader import RunView
 from cnntui.runs.spec import ENDED
 from cnntui.ui.theme import ink
@@ -106,7 +106,7 @@ def facts(view: RunView) -> Iterator[tuple[str, bool]]:
             yield speed(status), True
             if view.ranks is not None and view.ranks.gain is not None:
                 yield f"{view.ranks.gain:.2f} times one alone", False
-        yield f"lr {rate(view):.4g}", False
+        yield f"lr {rate(view):.4g}{backbone_rate(view)}", False
         if status.memory:
             total = f" of {size(status.memory_total)}" if status.memory_total else ""
             yield f"{size(status.memory)}{total}", False
@@ -114,5 +114,7 @@ def facts(view: RunView) -> Iterator[tuple[str, bool]]:
             load = "n/a" if status.utilization is None else f"{status.utilization} %"
             heat = "n/a" if status.temperature is None else f"{status.temperature} °C"
             yield f"GPU {load} {heat}", False
+    if view.spec.frozen:
+        yield trained(view.spec.network, view.spec), False
     if view.checkpoint is not None:
         yield f"checkpoint at {view.checkpoint.step:,}", False

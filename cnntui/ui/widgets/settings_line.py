@@ -17,10 +17,18 @@ NOTES = {
 }
 
 
+ACTIONS = {
+    "o": "operations", "s": "stride", "p": "padding", "d": "dilation", "g": "groups", "+": "bias", "a": "activations",
+    "k": "kernels", ":": "words",
+}  # fmt: skip
+
+
 class SettingsLine(PaintedState[ConvolveState]):
     """Two lines: each setting behind the key that changes it; the size formula."""
 
     DEFAULT_CSS = "SettingsLine { height: 2; }"
+
+    hidden: frozenset[str] = frozenset()  # actions whose keys are not told
 
     def __init__(self, state: ConvolveState) -> None:
         super().__init__(state)
@@ -38,10 +46,14 @@ class SettingsLine(PaintedState[ConvolveState]):
         for key, name, value in settings(self.state):
             if x + len(key) + len(name) + len(value) + 2 > canvas.width:
                 break
+            key = "" if ACTIONS[key] in self.hidden else key
             x = canvas.put(x, 0, key, ink(colors.accent, bold=True))
-            x = canvas.put(x, 0, f" {name} ", ink(colors.dim))
+            x = canvas.put(x, 0, f" {name} " if key else f"{name} ", ink(colors.dim))
             x = canvas.put(x, 0, f"{value}{gap}", ink(colors.text, bold=True))
-        canvas.put(0, 1, NOTES.get(self.view) or size_formula(self.state.operation), ink(colors.dim))
+        note = NOTES.get(self.view, "")
+        if "view" in self.hidden:
+            note = note.partition("   v ")[0]
+        canvas.put(0, 1, note or size_formula(self.state.operation), ink(colors.dim))
 
 
 def settings(state: ConvolveState) -> list[tuple[str, str, str]]:

@@ -15,6 +15,8 @@ class WaysPanel(PaintedState[BuildState]):
 
     DEFAULT_CSS = "WaysPanel { width: 1fr; height: 1fr; }"
 
+    hidden: frozenset[str] = frozenset()  # actions whose keys are not told
+
     def paint(self, canvas: Canvas) -> None:
         """The ways, the present one in the accent."""
         colors, state = self.palette, self.state
@@ -28,12 +30,12 @@ class WaysPanel(PaintedState[BuildState]):
             return
         canvas.put(0, 0, f"what if: the job of {row.node.name}", ink(colors.text))
         canvas.put(0, 1, "parameters, log bars; MACs", ink(colors.dim))
-        most = max(way.params for way in found)
+        most, keys = max(way.params for way in found), not state.fixes and "take" not in self.hidden
         y = 3
         for way in found:
             now = way.layers and way not in able
             style = ink(colors.accent, bold=True) if now else ink(colors.text)
-            number = f"{able.index(way) + 1}" if way in able and not state.fixes else ""
+            number = f"{able.index(way) + 1}" if way in able and keys else ""
             canvas.put(0, y, number, ink(colors.accent, bold=True))
             title = canvas.put(2, y, way.title, style)
             macs = in_short(way.macs)
@@ -44,5 +46,5 @@ class WaysPanel(PaintedState[BuildState]):
             canvas.put(2, y + 1, "━" * max(bar, 1), ink(colors.accent if now else colors.negative))
             canvas.put(canvas.width - len(params), y + 1, params, style)
             y += 2
-        if able and not state.fixes:  # else the numbers are those of the fixes
+        if able and keys:  # else the numbers are those of the fixes
             canvas.put(0, y + 1, f"{'1' if len(able) == 1 else f'1 to {len(able)}'} takes it instead", ink(colors.dim))

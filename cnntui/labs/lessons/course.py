@@ -1,0 +1,176 @@
+"""A course: a folder of lessons in their order, with what they share; the one that comes with cnntui, or a teacher's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from cnntui.labs.lessons.document import LessonError, read_text, toml
+from cnntui.labs.lessons.lesson import Lesson, rehearse
+from cnntui.labs.lessons.reading import read_lesson
+from cnntui.labs.stages import nearest
+
+FILE = "course.toml"
+KEYS = ("id", "title", "about", "show", "nets", "values", "runs", "sweeps")
+SHARED = ("show", "nets", "values", "runs", "sweeps")
+SUFFIX = ".md"
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a search found something: a lesson, a page of it, and the words around."""
+
+    lesson: Lesson
+    page: int
+    words: str
+
+
+@dataclass(frozen=True)
+class Course:
+    """Lessons in their order.
+
+    Args:
+        id: what progress is kept under; empty for a lesson that is a file of its own.
+        title, about: what it is called and for whom it is.
+        lessons: with their numbers.
+    """
+
+    id: str
+    title: str
+    lessons: tuple[Lesson, ...]
+    about: str = ""
+
+    def find(self, name: str) -> Lesson:
+        """A lesson by its id or its number.
+
+        Raises:
+            KeyError: when there is none, with what there is.
+        """
+        for lesson in self.lessons:
+            if name in (lesson.id, str(lesson.number)):
+                return lesson
+        raise KeyError(f"no lesson is called {name!r}; {nearest(name, [lesson.id for lesson in self.lessons])}")
+
+    def beside(self, lesson: Lesson, by: int) -> Lesson | None:
+        """The next lesson or the one before; None at the ends."""
+        at = [each.id for each in self.lessons].index(lesson.id) + by
+        return self.lessons[at] if 0 <= at < len(self.lessons) else None
+
+    @cached_property
+    def glossary(self) -> dict[str, tuple[str, Lesson]]:
+        """Terms in the order of the alphabet: what they mean, and the lesson that explains them."""
+        terms = {term: (about, lesson) for lesson in self.lessons for term, about in lesson.glossary.items()}
+        return dict(sorted(terms.items(), key=lambda entry: entry[0].lower()))
+
+    def search(self, words: str, most: int = 200) -> list[Found]:
+        """The pages on which all of the words stand, whatever their case; first those with one in the title."""
+        wanted = words.lower().split()
+        if not wanted:
+            return []
+        found: list[tuple[bool, Found]] = []
+        for lesson in self.lessons:
+            for number, page in enumerate(lesson.pages):
+                text = " ".join(f"{lesson.text(page)} {_asked(lesson, number)}".split())
+                title = f"{lesson.title} {page.title}".lower()
+                if all(word in text.lower() or word in title for word in wanted):
+                    found.append(
+                        (not any(word in title for word in wanted), Found(lesson, number, _around(text, wanted[0])))
+                    )
+        return [each for _, each in sorted(found, key=lambda one: one[0])][:most]
+
+
+def _asked(lesson: Lesson, number: int) -> str:
+    page = lesson.pages[number]
+    return page.task.ask.filled(lesson.scope(page)) if page.task else ""
+
+
+def _around(text: str, word: str, room: int = 60) -> str:
+    """The words around the first place of a word."""
+    bare = text.replace("**", "").replace("`", "")
+    at = max(0, bare.lower().find(word) - room // 2)
+    return ("…" if at else "") + bare[at : at + room].strip() + ("…" if at + room < len(bare) else "")
+
+
+def lessons_directory() -> Path:
+    """Where the lessons that come with cnntui are."""
+    return Path(__file__).parents[2] / "lessons"
+
+
+@cache
+def own_course() -> Course:
+    """The course that comes with cnntui.
+
+    Raises:
+        LessonError: naming file and line.
+    """
+    return read_course(lessons_directory())
+
+
+def open_course(name: str | None) -> tuple[Course, Lesson | None]:
+    """What `cnntui learn NAME` opens: a lesson by id or number, a lesson's file, a folder of lessons; None: the course.
+
+    Raises:
+        LessonError: naming file and line.
+        KeyError: when there is no such lesson, with what there is.
+    """
+    if name is None:
+        return own_course(), None
+    path = Path(name)
+    if path.is_dir():
+        course = read_course(path)
+        for lesson in course.lessons:
+            rehearse(lesson)
+        return course, None
+    if name.endswith(SUFFIX) or path.is_file():
+        lesson = read_lesson(path)
+        rehearse(lesson)
+        return Course("", lesson.title, (lesson,)), lesson
+    return own_course(), own_course().find(name)
+
+
+def read_course(folder: Path) -> Course:
+    """A folder of lessons: its `.md` files in the order of their numbers, else of their names.
+
+    Raises:
+        LessonError: naming file and line.
+    """
+    files = sorted(path for path in folder.glob(f"*{SUFFIX}") if path.name.upper() != "README.MD")
+    if not files:
+        raise LessonError(folder, 1, f"there is no lesson in it: a lesson is a file that ends in {SUFFIX}")
+    data = _course_file(folder / FILE)
+    shared = {key: data[key] for key in SHARED if key in data}
+    lessons = [read_lesson(path, shared) for path in files]
+    _check(lessons)
+    numbered = sorted(lessons, key=lambda lesson: lesson.number or len(files) + 1)
+    return Course(
+        str(data.get("id", folder.resolve().name)),
+        str(data.get("title", folder.name)),
+        tuple(numbered),
+        str(data.get("about", "")),
+    )
+
+
+def _course_file(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        return {}
+    data = toml(read_text(path), path, 1)
+    for key in data:
+        if key not in KEYS:
+            raise LessonError(path, 1, f"unknown key {key!r}; {nearest(key, KEYS)}")
+    return data
+
+
+def _check(lessons: list[Lesson]) -> None:
+    """No two lessons with one name or number."""
+    for what in ("id", "number"):
+        first: dict[object, Lesson] = {}
+        for lesson in lessons:
+            value = getattr(lesson, what)
+            if value and value in first:
+                raise LessonError(
+                    lesson.path, 1, f"{what} {value} is that of {first[value].path.name}, too: take another"
+                )
+            first[value] = lesson
