@@ -64,11 +64,10 @@ def fact(state: ConnectionsState, name: str, index: Index = ()) -> Fact:
     return asked(FACTS, state, name, index)
 
 
-COUNTED = {  # of the present kind, or of one by its name
-    f"{prefix}{name}{index}": f"{whose} {name}"
+COUNTED = {  # of the present kind, or of another: weights["full"]
+    f"{prefix}{name}": f"{whose} {name}"
     for prefix, whose in (("", "the layer's"), ("large.", "the larger layer's"))
     for name in ("connections", "weights", "biases")
-    for index in ("", "[...]")
 }
 STAGE = Stage(
     name="connections",
@@ -79,7 +78,7 @@ STAGE = Stage(
         "kind": "the kind of layer",
         "cell": "the output cell",
         "reached": "how many input cells feed the output cell",
-        "same_weights": "whether two output cells have the same weights",
+        "same_weights": "two output cells share weights",
         "kernel": "the kernel",
         "stride": "the stride",
         "padding": "the padding",
@@ -101,6 +100,7 @@ STAGE = Stage(
         "kernel": ("kernel",),
         "padding": ("padding",),
         "size": ("size",),
+        "undo": ("undo", "redo"),
         "words": ("words",),
     },
 )
