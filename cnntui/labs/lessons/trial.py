@@ -81,7 +81,7 @@ def answer_trials(task: Choice | Number, scope: LessonScope) -> list[str]:
             if (task.problem(text, scope) is None) != passes:
                 problems.append(f"the answer {text!r} {'does not pass' if passes else 'passes'}")
         for slip in task.slips:
-            led = slip.number.value(scope)
-            if led is not None and abs(float(led) - wanted) <= task.margin(wanted):
-                problems.append(f"the slip {number(float(led))} is the right answer")
+            led = slip.value(scope)
+            if led is not None and abs(led - wanted) <= task.margin(wanted):
+                problems.append(f"the slip {number(led)} is the right answer")
     return [f"task {task.id} (line {task.line}): {problem}" for problem in problems]
