@@ -13,7 +13,7 @@ from cnntui.labs.lessons.keys import Keys
 from cnntui.labs.lessons.lesson import Lesson, rehearse
 from cnntui.labs.lessons.reading import read_lesson
 from cnntui.labs.lessons.shared import KEYS as SHARED
-from cnntui.labs.lessons.shared import read_shared
+from cnntui.labs.lessons.shared import Shared, read_shared
 from cnntui.labs.stages import nearest
 
 FILE = "course.toml"
@@ -163,6 +163,15 @@ def read_course(folder: Path) -> Course:
         lessons=tuple(sorted(lessons, key=lambda lesson: lesson.number or LAST)),
         about=source.text("about"),
     )
+
+
+def shared_in(folder: Path) -> Shared:
+    """What the lessons of a folder have in common.
+
+    Raises:
+        LessonError: naming file and line.
+    """
+    return read_shared(_course_file(folder / FILE))
 
 
 def _course_file(path: Path) -> Toml:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import isfinite
 from typing import Any
 
 from cnntui.core.arithmetic import MINUS
@@ -234,7 +235,7 @@ class Slip:
 
 def _value(expression: Expression, scope: LessonScope, what: str) -> float | None:
     found = expression.value(scope)
-    if found is not None and not _number(found):
+    if found is not None and not (_number(found) and isfinite(found)):
         raise WordsError(f"{what} is {in_words(found)}, which is no number")
     return None if found is None else float(found)
 
