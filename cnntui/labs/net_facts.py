@@ -14,7 +14,16 @@ from cnntui.labs.stages import Fact, Index, WordsError, nearest
 
 OPS = (*VOCABULARY, *MERGES)
 WEIGHTED = (Conv, DepthwiseConv, TransposedConv, Linear)
-COSTS = ("params", "buffers", "macs", "flops", "memory", "share", "rf", "sigma")  # not known where a layer is impossible
+COSTS = (
+    "params",
+    "buffers",
+    "macs",
+    "flops",
+    "memory",
+    "share",
+    "rf",
+    "sigma",
+)  # not known where a layer is impossible
 
 
 class NoLayerError(WordsError):

@@ -66,16 +66,24 @@ def name_of(run: Path, root: Path | None = None) -> str:
     return str(run)
 
 
-def run_directories(root: Path | None = None, waiting: bool = True) -> list[Path]:
-    """The run directories, those of sweeps too, newest first; `waiting`: also those whose turn has not come."""
+def readable_specs(root: Path | None = None) -> list[tuple[Path, Spec]]:
+    """The run directories that this version can read, those of sweeps too, and what is trained in them; newest first."""
     root = root or runs_root()
     paths = [
         *root.glob("*/spec.json"),
         *(run for sweep in root.glob(f"*/{SWEEP}") for run in sweep.parent.glob("*/spec.json")),
     ]
     specs = [(read_json(path, Spec), path.parent) for path in paths]
-    found = [(spec.created, spec.run, directory) for spec, directory in specs if spec and spec.version <= SPEC_VERSION]
-    runs = [directory for _, _, directory in sorted(found, reverse=True)]
+    found = [
+        (spec.created, spec.run, directory, spec) for spec, directory in specs if spec and spec.version <= SPEC_VERSION
+    ]
+    return [(directory, spec) for *_, directory, spec in sorted(found, key=lambda one: one[:3], reverse=True)]
+
+
+def run_directories(root: Path | None = None, waiting: bool = True) -> list[Path]:
+    """The run directories, those of sweeps too, newest first; `waiting`: also those whose turn has not come."""
+    root = root or runs_root()
+    runs = [directory for directory, _ in readable_specs(root)]
     return runs if waiting else [run for run in runs if run.parent in (root, root.absolute()) or last_attempt(run)]
 
 

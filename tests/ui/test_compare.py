@@ -199,13 +199,13 @@ async def test_a_sweep_that_goes_on_is_followed_to_its_end(root: Path) -> None:
         assert "98 %" in text(view, CompareHead)
         assert app.clock.awake
         app.sent = 0
-        view._poll_now()
+        view.poll_now()
         await settled(pilot)
         assert app.sent == 0, "nothing is new"
         run = directory / read_sweep(directory).configurations[2].runs[2]
         (run / "events.1.jsonl").unlink()
         write_log(run, "depth 4", 2)
-        view._poll_now()
+        view.poll_now()
         await settled(pilot)
         assert "3/3      97.12 ± 0.58 %" in row(view, "depth 4")
         assert "12 runs: 12 trained" in text(view, CompareHead)
@@ -223,7 +223,7 @@ async def test_a_sweep_that_was_killed_is_followed_when_it_is_run_again_elsewher
         assert "2/3 ✗ 1 failed" in row(view, "depth 4")
         assert app.clock.awake
         app.sent = 0
-        view._poll_now()
+        view.poll_now()
         await settled(pilot)
         assert app.sent == 0, "nothing is new"
         write_log(directory / read_sweep(directory).configurations[2].runs[2], "depth 4", 2, attempt=2)
@@ -332,7 +332,7 @@ async def test_a_sweep_that_vanishes_stays_as_it_was_seen(root: Path) -> None:
     directory = write_swept(root, MIXED)
     async with opened(CnntuiApp("compare", compare=Picked(directory))) as (view, pilot):
         shutil.rmtree(directory)
-        view._poll_now()
+        view.poll_now()
         await settled(pilot)
         assert any("holds no sweep" in note.message for note in pilot.app._notifications)
         assert "93.14" in row(view, "depth 2")

@@ -97,7 +97,7 @@ def lines_of(pilot: Pilot[None]) -> list[str]:
 
 
 async def polled(view: TrainView, pilot: Pilot[None]) -> None:
-    view._poll_now()
+    view.poll_now()
     await app_idle(pilot)
 
 

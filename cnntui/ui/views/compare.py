@@ -153,7 +153,6 @@ class CompareView(CompareMoves, Widget):
 
     def on_mount(self) -> None:
         """Show what there is."""
-        self.focus()
         self.want(self.picked)
 
     # -- following runs
@@ -167,15 +166,15 @@ class CompareView(CompareMoves, Widget):
 
     def wake(self) -> None:
         """The screen is seen again: read, and go on reading while something is going, or may be sent on from elsewhere."""
-        self._poll_now()
+        self.poll_now()
         if self.state is None or not _is_settled(self.state.comparison):
-            self.clock.listen(self, self._poll_now, every=POLL_SECONDS)
+            self.clock.listen(self, self.poll_now, every=POLL_SECONDS)
 
     def rest(self) -> None:
         """The screen is covered: the runs go on by themselves."""
         self.clock.ignore(self)
 
-    def _poll_now(self) -> None:
+    def poll_now(self) -> None:
         """Read what is new, unless the last reading is still under way: it is not for two threads at once."""
         if not self._reading:
             self._reading = True
@@ -214,7 +213,7 @@ class CompareView(CompareMoves, Widget):
         self._reading = not event.done
         if event.picked is not self.picked:
             if event.done:
-                self._poll_now()  # others are wanted since
+                self.poll_now()  # others are wanted since
             return
         self.comparing = event.comparing
         if event.comparison is not None:
@@ -229,7 +228,7 @@ class CompareView(CompareMoves, Widget):
             self.clock.ignore(self)
             self.empty(EMPTY)
         elif event.done and not self.state.wanted <= event.wanted:
-            self._poll_now()  # it was looked elsewhere meanwhile
+            self.poll_now()  # it was looked elsewhere meanwhile
         elif event.done and _is_settled(self.state.comparison):
             self.clock.ignore(self)
 
@@ -311,7 +310,7 @@ class CompareView(CompareMoves, Widget):
         self.state = state
         self.draw()
         if unread:
-            self._poll_now()
+            self.poll_now()
 
     def on_compare_table_clicked(self, event: CompareTable.Clicked) -> None:
         """That row."""

@@ -182,7 +182,6 @@ class ExploreView(ExploreLooking, ExplorePictures, ExploreChanges, ExploreTime, 
 
     def on_mount(self) -> None:
         """Open it."""
-        self.focus()
         self.open(self.wish)
 
     # -- opening

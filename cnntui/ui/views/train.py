@@ -152,6 +152,9 @@ class TrainView(TrainMoves, Widget):
             self.views = views
             self.done = done
 
+    class Changed(Message):
+        """Other settings, or something new of the run, or another place to look at."""
+
     def __init__(self, state: TrainState | None = None, run: Path | None = None) -> None:
         super().__init__()
         self.state = state or start()
@@ -184,7 +187,6 @@ class TrainView(TrainMoves, Widget):
 
     def on_mount(self) -> None:
         """Show what there is."""
-        self.focus()
         self.follow(self.reader)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -214,9 +216,9 @@ class TrainView(TrainMoves, Widget):
     def wake(self) -> None:
         """The screen is seen again: poll, if there is something to poll."""
         if self.reader is not None:
-            self._poll_now()
+            self.poll_now()
             if not self._all_over():
-                self.clock.listen(self, self._poll_now, every=POLL_SECONDS)
+                self.clock.listen(self, self.poll_now, every=POLL_SECONDS)
 
     def rest(self) -> None:
         """The screen is covered: the run goes on by itself."""
@@ -225,7 +227,7 @@ class TrainView(TrainMoves, Widget):
     def _all_over(self) -> bool:
         return all(view is not None and view.over for view in (self.run_view, *self.others.values()))
 
-    def _poll_now(self) -> None:
+    def poll_now(self) -> None:
         """Read what is new, unless the last reading is still under way: a reader is not for two threads at once."""
         if self.reader is not None and not self._reading:
             self._reading = True
@@ -258,7 +260,7 @@ class TrainView(TrainMoves, Widget):
             elif reader in self.others:
                 self.others[reader] = view
         if event.done and self.reader not in [reader for reader, _ in event.views]:
-            self._poll_now()  # another run is watched since
+            self.poll_now()  # another run is watched since
         if self.reader is None or self.run_view is None:
             return
         self.asked = waiting(self.asked, self.run_view)
@@ -276,6 +278,7 @@ class TrainView(TrainMoves, Widget):
 
     def draw(self) -> None:
         """Draw the settings, or the run."""
+        self.post_message(self.Changed())
         view = self.run_view
         if self.reader is None:
             self.query_one(Setup).show(self.state)

@@ -1,0 +1,44 @@
+"""Names and nets as a lesson writes them."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from cnntui.core.axis import ImpossibleError
+from cnntui.core.nets import load_net
+from cnntui.core.network import Network
+from cnntui.core.vocabulary import NotationError
+from cnntui.labs.stages import WordsError
+
+S = TypeVar("S")
+SHAPE = (1, 28, 28)  # the input of layers that are written
+
+
+def named(state: S, name: str) -> S:
+    """The state as it is, once the name of a run or a sweep of the lesson can be one.
+
+    Raises:
+        WordsError: when it cannot.
+    """
+    if not name.replace("-", "").replace("_", "").isalnum():
+        raise WordsError(f"{name[:20]!r} is no name: it has letters, digits, - and _")
+    return state
+
+
+def asked(state: S) -> S:
+    """The state as it is: what is asked for, the widget does."""
+    return state
+
+
+def network_of(*words: str) -> Network:
+    """A net of the zoo, of a TOML file, or of layers for pictures of 1×28×28.
+
+    Raises:
+        WordsError: when it is none.
+    """
+    text = " ".join(words)
+    is_written = len(words) > 1 or ";" in text
+    try:
+        return load_net(text, SHAPE if is_written else None).network
+    except (NotationError, ImpossibleError) as error:
+        raise WordsError(str(error)) from None

@@ -1,0 +1,173 @@
+"""The Train view on the stage of a lesson."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from textual.app import ComposeResult
+
+from cnntui.labs.stages import WordsError, nearest
+from cnntui.labs.stages.train import STAGE, Training, epochs_of
+from cnntui.labs.train import TrainState
+from cnntui.labs.trained import newest_like
+from cnntui.labs.watching import Looking
+from cnntui.runs.control import send
+from cnntui.runs.reader import RunReader, RunView
+from cnntui.ui.stages import Holder
+from cnntui.ui.stages.waiting import settled, until
+from cnntui.ui.views.train import TrainView
+
+READ_SECONDS = 0.2  # between two looks at a run that is waited for
+
+
+class TrainHolder(Holder):
+    """Offers what a lesson trains, and follows it.
+
+    A run of the same net and settings that is still being trained is followed again.
+    """
+
+    def __init__(self, *arguments: object, **named: object) -> None:
+        super().__init__(*arguments, **named)  # type: ignore[arg-type]
+        self._played: RunReader | None = None  # what a solution has begun: it does not go on behind the lesson
+
+    def compose(self) -> ComposeResult:
+        """The view."""
+        yield TrainView()
+
+    @property
+    def view(self) -> TrainView:
+        """The view."""
+        return self.query_one(TrainView)
+
+    @property
+    def state(self) -> Training:
+        """What is set, and the run as it was read last."""
+        view = self.view
+        return Training(view.state, view.run_view if view.reader is not None else None, view.looking)
+
+    async def begin(self, moves: Sequence[str]) -> None:
+        """The settings that the lesson offers; or the run that was begun with them, while it goes on."""
+        self._let_go()
+        view = self.view
+        view.state, view.looking = STAGE.start().setup, Looking()
+        view.follow(None)
+        for move in moves:
+            await self.perform(move)
+
+    async def perform(self, move: str) -> None:
+        """One move; a training is waited for."""
+        now = STAGE.play(self.state, move)
+        verb, *arguments = move.split()
+        match verb:
+            case "run" | "watch":
+                await self._offer(arguments[0], going=verb == "run")
+            case "start":
+                await self._start(epochs_of("".join(arguments)))
+            case "pause" | "stop" | "resume":
+                await self._command(verb)
+            case _:
+                self._take(now)
+        await settled(self.view)
+
+    def _take(self, now: Training) -> None:
+        view = self.view
+        view.state = now.setup
+        if now.run is None and view.reader is not None:
+            view.follow(None)
+        view.look(now.looking)
+
+    async def _offer(self, name: str, going: bool) -> None:
+        """What the lesson calls so; a run of it that goes on is followed, or if not `going`, one that was trained."""
+        if name not in self.recipes.runs:
+            raise WordsError(f"this lesson has no run called {name!r}; {nearest(name, self.recipes.runs)}")
+        recipe = self.recipes.runs[name]
+        self._take(replace(self.state, setup=TrainState(recipe.network, recipe.settings), run=None))
+        run = await asyncio.to_thread(newest_like, recipe.network, recipe.settings, going)
+        if run is not None:
+            self.view.follow(RunReader(run))
+            await self._read(lambda view: not view.ended or view.over)
+
+    async def _start(self, epochs: int | None) -> None:
+        """Train what is set, as the key does."""
+        view = self.view
+        if view.reader is not None:
+            view.action_new()
+        view.action_start()
+        await until(lambda: not view.launching, "starting")
+        if view.reader is None:
+            raise WordsError(view.said[0] if view.said else "not started")
+        self._played = view.reader
+        await self._read(lambda now: _at_rest(now) or (epochs is not None and len(now.test_accuracy) >= epochs))
+
+    async def _command(self, verb: str) -> None:
+        """The hand on a run."""
+        view = self.view
+        if view.reader is None or view.run_view is None:
+            raise WordsError(f"there is no run to {verb}: write start before it")
+        if verb == "resume" and view.run_view.ended:
+            if not view.run_view.resumable:
+                raise WordsError("the run was trained to its end: there is nothing to resume")
+            view.action_go()
+            await until(lambda: not view.launching, "resuming")
+        elif view.run_view.ended:
+            raise WordsError(f"the run has ended: there is nothing to {verb}")
+        else:
+            view.command(verb)
+        if verb == "resume":
+            await self._read(lambda now: not view.asked and _at_rest(now))
+        else:
+            await self._read(lambda now: now.over or (verb == "pause" and now.state == "paused"))
+
+    async def _read(self, holds: Callable[[RunView], bool]) -> None:
+        """Follow the run until something holds, on the screen or covered."""
+        view = self.view
+        reader = view.reader
+
+        def look() -> bool:
+            now = view.run_view
+            if view.reader is not reader:
+                raise WordsError("another run was opened meanwhile")
+            if now is not None and now.over and not (now.trained or now.label == "stopped"):
+                raise WordsError(f"the training did not come to its end: {now.message or now.label}")
+            if now is not None and holds(now):
+                return True
+            view.poll_now()
+            return False
+
+        await until(look, "the training", READ_SECONDS)
+
+    def _let_go(self) -> None:
+        """What a solution has begun, and nobody waits for, ends."""
+        if self._played is not None and not self._played.glance().ended:
+            send(self._played.directory, "stop")
+        self._played = None
+
+    def on_train_view_changed(self, event: TrainView.Changed) -> None:
+        """A task may ask about it."""
+        event.stop()
+        self.post_message(self.Changed())
+
+    def on_unmount(self) -> None:
+        """Nothing is read any more."""
+        self.rest()
+        self._let_go()
+
+    def take_focus(self) -> None:
+        """The view's."""
+        self.view.focus()
+
+    def rest(self) -> None:
+        """Nothing is read."""
+        for view in self.query(TrainView):
+            view.rest()
+
+    def wake(self) -> None:
+        """Read on."""
+        self.view.wake()
+
+
+def _at_rest(view: RunView) -> bool:
+    """Whether it has ended; or stands still by itself, since its loss is not finite."""
+    return view.over or view.state == "paused"

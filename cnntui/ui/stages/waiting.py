@@ -1,0 +1,43 @@
+"""Waiting for what happens elsewhere: for the workers of a view, for a training."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from textual.widget import Widget
+
+from cnntui.labs.stages import WordsError
+
+MOST_SECONDS = 600.0  # that anything may take
+LOOK_SECONDS = 0.02
+
+
+async def until(holds: Callable[[], bool], what: str, every: float = LOOK_SECONDS) -> None:
+    """Return when something holds; `what` is waited for.
+
+    Raises:
+        WordsError: when it takes more than ten minutes.
+    """
+    deadline = time.monotonic() + MOST_SECONDS
+    while not holds():
+        if time.monotonic() > deadline:
+            raise WordsError(f"{what} takes more than {MOST_SECONDS / 60:.0f} minutes: take less to train")
+        await asyncio.sleep(every)
+
+
+async def settled(view: Widget) -> None:
+    """Return when the workers of a view are done, and what they told it was heeded."""
+
+    def is_busy() -> bool:
+        return any(worker.node is view and not worker.is_finished for worker in view.workers)
+
+    while True:
+        heeded = asyncio.Event()
+        if not view.call_later(heeded.set):
+            return  # it is gone
+        await heeded.wait()
+        if not is_busy():
+            return
+        await until(lambda: not is_busy(), "what is opened")
