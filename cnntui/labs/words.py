@@ -1,4 +1,4 @@
-"""The convolution lab in words: moves, for lessons, the command line and the line under `:`; facts, for lessons."""
+"""The convolution lab in words: moves, for lessons, the command line and the line under `:`."""
 
 from __future__ import annotations
 
@@ -245,58 +245,3 @@ def play(state: ConvolveState, words: str) -> ConvolveState:
         raise
     except ValueError:
         raise MoveError(f"{words!r} is not understood; write {verb} {move.arguments}".rstrip()) from None
-
-
-Fact = float | str | tuple[int, ...] | None
-
-FACTS: dict[str, Callable[[ConvolveState], Fact]] = {
-    "output.shape": lambda s: None if s.operation.output is None else s.operation.output.shape[-2:],
-    "output.value": lambda s: s.value,
-    "output.cells": lambda s: 0 if s.operation.output is None else s.operation.output[0].size,
-    "output.largest": lambda s: None if s.operation.output is None else float(s.operation.output.max()),
-    "output.smallest": lambda s: None if s.operation.output is None else float(s.operation.output.min()),
-    "input.shape": lambda s: s.operation.input.shape[-2:],
-    "kernel": lambda s: s.name,
-    "kernel.shape": lambda s: s.operation.kernel_size,
-    "weights": lambda s: 0 if s.operation.pool else s.operation.weight.size,
-    "channels": lambda s: len(s.operation.input),
-    "filters": lambda s: s.filters,
-    "groups": lambda s: s.operation.groups,
-    "op": lambda s: s.operation.op,
-    "activation": lambda s: s.operation.activation or "none",
-    "stride": lambda s: s.operation.stride[0],
-    "padding": lambda s: s.operation.sides[0][0],
-    "dilation": lambda s: s.operation.dilation[0],
-    "bias": lambda s: s.operation.cell_bias(s.filter),
-    "cell": lambda s: s.cell,
-    "pixel": lambda s: s.pixel,
-    "pixel.reached": lambda s: len(s.reached),
-    "looking": lambda s: s.looking,
-    "equation": lambda s: " ; ".join(str(part.equation) for part in s.parts),
-}
-
-
-def fact(state: ConvolveState, name: str) -> Fact:
-    """A fact in words: `output.shape`, `output.value`, `output 0,1`, `input 0,1`, `weight 0,1`, `cell`, `stride` ...
-
-    Raises:
-        MoveError: when there is no such fact.
-    """
-    verb, *arguments = name.split()
-    if verb in FACTS and not arguments:
-        return FACTS[verb](state)
-    output = state.operation.output
-    grids = {
-        "output": None if output is None else output[state.output_cell[0]],
-        "input": state.operation.input[state.channel],
-        "weight": state.kernel_plane,
-    }
-    try:
-        if verb in grids and len(arguments) == 1:
-            grid = grids[verb]
-            return None if grid is None else float(grid[pair_of(arguments[0])])
-    except (MoveError, IndexError):
-        pass
-    raise MoveError(
-        f"no fact is called {name!r}; there are {', '.join(FACTS)}, and output, input, weight with ROW,COLUMN"
-    )

@@ -27,11 +27,11 @@ def asked(name: str, *moves: str, index: tuple[int | str, ...] = ()) -> Any:
     return fact(scene(*moves), name, index)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 def test_all_facts_of_random_states_are_true(seed: int) -> None:
     rng = np.random.default_rng(seed)
     state = STAGE.start()
-    for _ in range(60):
+    for _ in range(40):
         try:
             state = STAGE.play(state, random_words(rng))
         except WordsError:

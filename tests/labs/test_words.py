@@ -9,7 +9,7 @@ from cnntui.core.operation import AFTER, OPERATIONS
 from cnntui.labs.account import account
 from cnntui.labs.convolve import ConvolveState, MoveError, start
 from cnntui.labs.panels import VIEWS, panels
-from cnntui.labs.words import EDITS, FACTS, MOVES, fact, number_of, padding_of, pair_of, play
+from cnntui.labs.words import EDITS, MOVES, number_of, padding_of, pair_of, play
 from tests.core.random_operations import torchs
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same'")
@@ -149,13 +149,6 @@ def test_every_edit_of_the_menu_is_a_move() -> None:
     for words, about in EDITS:
         assert about
         assert words.split()[0] in MOVES
-
-
-def test_every_fact_can_be_asked_of_any_state() -> None:
-    for words in ("stride 2", "dilation 9", "op max", "op adaptive-avg", "channels 3", "activation magnitude"):
-        state = play(start(), words)
-        for name in FACTS:
-            fact(state, name)
 
 
 def test_equivariance_and_its_limit() -> None:

@@ -22,7 +22,7 @@ from cnntui.ui.stages import Holder, holder
 from cnntui.ui.views.demonstration import Demonstration
 from tests.ui.helpers import SIZES, MeteredApp
 
-NAMES = ("activations", "norms")
+NAMES = ("activations", "norms", "connections", "shift")
 
 
 class Stageful(Frame):
@@ -128,7 +128,7 @@ async def test_every_key_is_listed_and_a_lesson_can_take_some_away(name: str) ->
             keys = pilot.app.screen
             assert isinstance(keys, Keys)
             assert any(what == "Say it in words" for _, what in keys.keys) is there
-            assert any(what == "Undo" for _, what in keys.keys)
+            assert any(what == "Undo" for _, what in keys.keys) is (shown is None)
             assert keys.about
             await pilot.press("escape")
             await pilot.press("colon")
@@ -210,3 +210,85 @@ async def test_both_tensors_are_seen_where_there_is_room() -> None:
     async with on_stage("norms", size=(80, 40)) as (screen, _):
         lines = [line.split()[0] for line in text(screen).splitlines() if "channel 0  " in line]
         assert lines == ["before", "after"]
+
+
+async def test_the_names_of_the_weights_tell_the_kinds_apart() -> None:
+    """A student steps through the outputs of each kind: the names change from place to place, except in conv."""
+    async with on_stage("connections", "cell 1,1") as (screen, pilot):
+
+        def names() -> list[str]:
+            title, *rows = text(screen).splitlines()[1:9]
+            end = title.index("output") - 6
+            return [word for line in rows for word in line[:end].split() if word != "·"]
+
+        for kind, first, second in (
+            ("full", [f"{n}" for n in range(295, 344)], [f"{n}" for n in range(344, 393)]),
+            ("local", [f"{n}" for n in range(55, 64)], [f"{n}" for n in range(64, 73)]),
+            ("conv", list("abcdefghi"), list("abcdefghi")),
+        ):
+            assert screen.holder.state.kind == kind
+            assert names() == first
+            await pilot.press("right")
+            assert names() == second
+            assert "[ 8]" in text(screen)
+            await pilot.press("left", "k")
+
+
+async def test_the_table_counts_the_layer_and_a_larger_one() -> None:
+    async with on_stage("connections", "kind local", size=(79, 22)) as (screen, pilot):
+        rows = {line.split()[-7]: line.split()[-6:] for line in text(screen).splitlines() if len(line.split()) >= 7}
+        assert rows["local"][:3] == ["225", "225", "25"]
+        assert rows["conv"][3:] == ["85,162,752", "1,728", "64"]
+        await pilot.press("plus")
+        assert screen.holder.state.output == (4, 4)
+        await pilot.press("s")
+        assert "From 1×28×28 to 32×25×25, conv has 512 weights" in said(screen)
+        await pilot.press("minus", "p")
+        assert "From 1×28×28 to 32×28×28, conv has 288 weights" in said(screen)
+        await pilot.press(*["plus"] * 4)
+        assert any("kernel 6 is not from 1 to 5" in note.message for note in pilot.app._notifications)
+
+
+@pytest.mark.parametrize("size", [(80, 39), (120, 44)])
+async def test_wires_and_frames_are_drawn_where_there_is_room(size: tuple[int, int]) -> None:
+    async with on_stage("connections", "kind conv", "cell 0,2", size=size) as (screen, _):
+        assert "every connection a line" in text(screen)
+        rows = [line for line in text(screen).splitlines() if "●" in line]
+        assert [line.split().index("●") for line in rows] == [2, 2]
+        assert [line.count("●") for line in rows] == [3, 1]
+        assert "┏" in text(screen)
+        assert "weights a to i: every place shares them." in said(screen)
+        assert said(screen).endswith("times as many, full 274,763,776 times.")
+
+
+async def test_the_map_follows_the_picture_until_a_pool_breaks_the_step() -> None:
+    """A student shifts the picture: all cells agree. With a pool of 2, a shift by one has no counterpart."""
+    async with on_stage("shift", size=(79, 22)) as (screen, pilot):
+        await pilot.press("right", "down")
+        assert screen.holder.state.by == (1, 1)
+        assert "All 64 compared cells are equal: the map moves with the picture." in said(screen)
+        rows = text(screen).splitlines()
+        assert rows[2].split()[-9:] == ["╱"] * 9
+        assert rows[3].split()[-9:] == ["╱", *"········"]
+        assert rows[2].split()[:9] == ["∙"] * 9
+        await pilot.press("o")
+        assert "cannot be shifted by 1 down, 1 right: it is compared with a shift of 0." in said(screen)
+        assert f"{screen.holder.state.differs.sum()} of 16 compared cells differ" in said(screen)
+        await pilot.press("right", "down")
+        assert "All 9 compared cells are equal" in said(screen)
+        await pilot.press("home", "u")
+        assert screen.holder.state.pool == "none"
+
+
+async def test_cells_have_numbers_where_there_is_room_and_large_pictures_are_maps() -> None:
+    async with on_stage("shift", "by 0,2", size=(80, 40)) as (screen, pilot):
+        lowest = f"{screen.holder.state.after.output.min():.0f}".replace("-", "−")
+        assert lowest in said(screen).split()
+        await pilot.press("s", "a", "p", "k", "i")
+        state = screen.holder.state
+        assert (state.stride, state.relu, state.padding) == (2, True, 0)
+        assert (state.kernel.name, state.name) == ("sobel-y", "square")
+        await screen.holder.perform("picture house 32")
+        await pilot.pause()
+        assert text(screen).count("▀") > 16 * 8 * 2
+        assert "old map, shifted" in text(screen)

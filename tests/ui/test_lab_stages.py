@@ -24,6 +24,9 @@ from cnntui.ui.commands import KeyCommands
 from cnntui.ui.screens.frame import Frame
 from cnntui.ui.stages import Holder, holder
 from cnntui.ui.views.build import BESIDE, NOTHING
+from cnntui.ui.views.compare import CompareView
+from cnntui.ui.views.explore import ExploreView
+from cnntui.ui.views.train import TrainView
 from cnntui.ui.widgets.editor import Editor
 from cnntui.ui.widgets.key_line import listed
 from cnntui.ui.widgets.layer_table import LayerTable
@@ -338,3 +341,13 @@ def test_controls_name_actions_that_the_view_has(name: str) -> None:
     there = {binding.action.partition("(")[0] for binding in type(view).BINDINGS} | {"numbers"}
     for control, actions in stage(name).controls.items():
         assert set(actions) <= there, control
+
+
+@pytest.mark.parametrize(
+    ("view", "action"), [(TrainView, "start"), (TrainView, "open"), (ExploreView, "open"), (CompareView, "open")]
+)
+def test_the_other_screens_hide_what_a_lesson_takes_away_too(view: type[Any], action: str) -> None:
+    there = view()
+    assert there.check_action(action, ()) is True
+    there.hidden = frozenset({action})
+    assert there.check_action(action, ()) is False

@@ -91,6 +91,7 @@ STAGE = Stage(
         "groups": ("groups",),
         "numbers": ("change",),
         "after": ("look",),
+        "undo": ("undo", "redo"),
         "words": ("words",),
     },
 )

@@ -75,8 +75,9 @@ class Frame(Screen[None]):
         keys: dict[str, list[str]] = {}
         for _, name, what, _ in listed(self.active_bindings):
             keys.setdefault(what, []).append(name)
-        view = self.query_one("#view")
-        self.app.push_screen(Keys(getattr(view, "HELP", ""), [(joined(names), what) for what, names in keys.items()]))
+        around = self.focused.ancestors_with_self if self.focused else [self.query_one("#view")]
+        about = next((str(node.HELP) for node in around if getattr(node, "HELP", None)), "")
+        self.app.push_screen(Keys(about, [(joined(names), what) for what, names in keys.items()]))
 
     def on_screen_suspend(self) -> None:
         """Nothing moves behind another screen."""

@@ -21,18 +21,28 @@ class DemonstrationHolder(Holder):
 
     def __init__(self, recipes: Recipes, shown: Sequence[str] | None = None) -> None:
         super().__init__(recipes, shown)
-        self.view = self.VIEW(stage(self.NAME), shown)
+        words = stage(self.NAME)
+        self.view = self.VIEW(words)
+        self.view.hidden = words.hidden(shown)
 
     def compose(self) -> ComposeResult:
         """The view."""
         yield self.view
 
     async def begin(self, moves: Sequence[str]) -> None:
-        """Set it up from its start."""
+        """Set it up from its start.
+
+        Raises:
+            WordsError: when a move is not allowed.
+        """
         self.view.begin(moves)
 
     async def perform(self, move: str) -> None:
-        """One move more."""
+        """One move more, which undo takes back.
+
+        Raises:
+            WordsError: when it is not allowed.
+        """
         self.view.perform(move)
 
     @property

@@ -20,10 +20,7 @@ Setting = tuple[str, str, str]  # key, name, value
 
 
 class Demonstration(Painted, Generic[S], can_focus=True):
-    """Paints the state of a demonstration and turns keys into its moves.
-
-    `shown` are the controls that are left (names of `Stage.controls`); None: all of them.
-    """
+    """Paints the state of a demonstration and turns keys into its moves; `hidden` are actions that a lesson took away."""
 
     DEFAULT_CSS = "Demonstration { width: 1fr; height: 1fr; }"
 
@@ -37,13 +34,11 @@ class Demonstration(Painted, Generic[S], can_focus=True):
     class Changed(Message):
         """The lab is in another state."""
 
-    def __init__(self, stage: Stage, shown: Sequence[str] | None = None) -> None:
+    def __init__(self, stage: Stage) -> None:
         super().__init__()
         self.stage = stage
         self.history: History[S] = History(stage.start())
-        left = stage.controls if shown is None else [name for name in stage.controls if name in shown]
-        allowed = {action for name in left for action in stage.controls[name]}
-        self._hidden = {action for actions in stage.controls.values() for action in actions} - allowed
+        self.hidden: frozenset[str] = frozenset()
 
     @property
     def state(self) -> S:
@@ -56,8 +51,8 @@ class Demonstration(Painted, Generic[S], can_focus=True):
         return bool(self.app.no_color)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Whether the lesson leaves this control."""
-        return action not in self._hidden
+        """In a lesson, what it leaves."""
+        return action not in self.hidden
 
     # -- moves
 

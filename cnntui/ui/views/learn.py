@@ -216,7 +216,7 @@ class LearnView(Widget):
             self.remove_class("-flipped")
             self.set_class(not self.has_stage, "-alone")
             self._keep()
-            self._show_text()
+            await self._show_text()
             self.query_one("#text", VerticalScroll).scroll_home(animate=False)
             self.query_one("#heading", Label).update(f"{self.lesson.name} · {self.page.title}")
             self.query_one(TaskBox).clear()
@@ -249,7 +249,7 @@ class LearnView(Widget):
         except WordsError as error:
             self.trying.said = f"this page could not be set up: {error}"
 
-    def _show_text(self) -> None:
+    async def _show_text(self) -> None:
         """The text, with figures that are known by now. What is computed of the page's start does not change."""
         page = self.page
         effects = page.words is not None and page.words.effects
@@ -260,7 +260,7 @@ class LearnView(Widget):
             text = f"`{error}`"
         if text != self._shown:
             self._shown = text
-            self.query_one(Markdown).update(text)
+            await self.query_one(Markdown).update(text)
 
     def _say_where(self) -> None:
         pages, narrow = len(self.lesson.pages), self.has_class("-narrow")
@@ -294,12 +294,12 @@ class LearnView(Widget):
 
     # -- the task
 
-    def on_holder_changed(self, event: Holder.Changed) -> None:
+    async def on_holder_changed(self, event: Holder.Changed) -> None:
         """What the learner does is what is checked."""
         event.stop()
         if self._ready:
-            self._show_text()
             self._check()
+            await self._show_text()
 
     def problem(self) -> str | None:
         """What the page's task says; None when it is done, or there is none."""
@@ -450,8 +450,8 @@ class LearnView(Widget):
                     await stage.perform(move)
             except WordsError as error:
                 self.app.notify(str(error), severity="error", markup=False)
-            self._show_text()
             self._check()
+            await self._show_text()
 
     # -- where one looks
 

@@ -86,7 +86,10 @@ class TaskBox(Vertical):
         unit = f" ({asked.unit})" if asked.unit else ""
         self.query_one(Input).placeholder = f"type a number{unit}; enter checks it"
         self.query_one("#ask", Static).update(self._question(asked))
-        self.query_one("#said", Static).update(self._told(asked))
+        told = self._told(asked)
+        said = self.query_one("#said", Static)
+        said.display = bool(told)
+        said.update(told)
 
     def clear(self) -> None:
         """No number."""
