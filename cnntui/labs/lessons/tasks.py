@@ -209,9 +209,9 @@ class Choice(Task):
             return None
         if not chosen:
             return "choose an answer"
-        if len(self.right) == 1:
-            return self.replies[min(chosen - self.right)].filled(scope) if self.replies else "that is not it"
-        return f"not all of them, or one too many: {len(chosen)} chosen"
+        if wrong := chosen - self.right:
+            return self.replies[min(wrong)].filled(scope) if self.replies else "that is not it"
+        return f"right so far, and not yet all: {len(chosen)} chosen"
 
     def reply(self, scope: LessonScope) -> str:
         """Why the right answer is right."""
