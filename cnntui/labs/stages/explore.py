@@ -100,7 +100,7 @@ def fact(state: Exploring, name: str, index: Index = ()) -> Fact:
     found = next((one for one in _parts(name) if one[1] in OF_LAYER), None)
     if found is not None:
         return _of_layer(lab, *found, index)
-    return of_net("explore", FACTS, lab.analysis if lab else None, name, index)
+    return of_net("explore", FACTS, lab.analysis if lab else state.net, name, index)
 
 
 def _no_index(name: str, index: Index) -> None:
