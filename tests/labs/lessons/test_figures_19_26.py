@@ -74,10 +74,15 @@ REVIEW = {
     "60,000": LENET_1998,
     "128": 2 * 64,
 }
+RESIDUALS = {
+    "12,466": conv(1, 8, 3) + 19 * conv(8, 8, 3) + linear(8 * 4 * 4, 10),
+    "754": conv(1, 8, 3) + conv(8, 8, 3) + linear(8, 10),
+}
 FIGURES = {
     "lenet-and-its-children": LENET,
     "small-kernels": SMALL_KERNELS,
     "cheaper-convolutions": CHEAPER,
+    "residuals": RESIDUALS,
     "the-wrong-tool": WRONG_TOOL,
     "review": REVIEW,
 }
@@ -122,3 +127,11 @@ def test_the_field_backward_and_the_rule_that_is_wrong() -> None:
 def test_what_a_hook_on_conv1_sees() -> None:
     assert (28 + 2 * 1 - 3) // 1 + 1 == 28
     assert "32×28×28" in rendered("review")
+
+
+def test_what_is_left_of_a_gradient() -> None:
+    share = 1.0
+    for _ in range(20):
+        share *= 0.7
+    assert f"{100 * share:.2f} %" == "0.08 %"
+    assert "0.08 %. With skips" in rendered("residuals")
