@@ -9,11 +9,19 @@ from typing import Any
 import pytest
 
 from cnntui.core.nets import load_net
+from cnntui.labs.compare import CompareState
+from cnntui.labs.comparing import Comparing
+from cnntui.labs.opened import open_run
 from cnntui.labs.stages import Stage, WordsError, stage
+from cnntui.labs.stages.compare import Comparing as Words
+from cnntui.labs.stages.exploring import Exploring
 from cnntui.labs.stages.train import Training, gap
+from cnntui.labs.subject import subject_of
 from cnntui.labs.train import CHOICES, TrainState
 from cnntui.runs.reader import RunReader
+from tests.ui.explored import FALSE_SEVEN, STEPS, write_explored
 from tests.ui.helpers import TEST_COUNTS, write_run
+from tests.ui.swept import GOING, KILLED, TRAINED, WAITING, write_swept
 
 
 def played(name: str, *moves: str, state: Any = None) -> Any:
@@ -36,18 +44,40 @@ def refused(name: str, move: str, state: Any = None) -> str:
     return str(raised.value)
 
 
-@pytest.mark.parametrize("name", ["train"])
+OF_OPS = {"count", "has", "share"}
+INDEXED = {
+    "seen",
+    "class_accuracy",
+    "probability",
+    "visited",
+    "done",
+    "difference",
+    "mean",
+    "sd",
+    "low",
+    "high",
+    "clear",
+}
+
+
+@pytest.mark.parametrize("name", ["train", "explore", "compare"])
 def test_a_stage_is_told_in_words(name: str) -> None:
     there = stage(name)
     assert there.name == name
     assert there.effects <= there.moves.keys()
     assert all(words.about for words in there.moves.values())
     state = there.start()
-    for fact in there.facts:
-        if "[" not in fact and not fact[0].isupper():
+    indexed = INDEXED | ({"params"} if name == "compare" else set())
+    for fact in there.facts.keys() - indexed - OF_OPS:
+        if not fact[0].isupper():
             there.fact(state, fact, ())  # can be asked from the first
+    for fact in indexed & there.facts.keys():
+        with pytest.raises(WordsError, match="write"):
+            there.fact(state, fact, ())
     with pytest.raises(WordsError, match=f"no fact of {name} is called 'lightning'"):
         there.fact(state, "lightning", ())
+    with pytest.raises(WordsError, match=f"no fact of {name} is called 'conv1.lightning'"):
+        there.fact(state, "conv1.lightning", ())
     assert "no move of" in refused(name, "fly away")
 
 
@@ -165,3 +195,191 @@ def test_panels_are_put_before_the_eyes(tmp_path: Path) -> None:
     assert TRAIN.fact(state, "seen", ("confusion",))
     with pytest.raises(WordsError, match='write seen\\["confusion"\\]'):
         TRAIN.fact(state, "seen", ("everything",))
+
+
+# -- explore
+
+
+EXPLORE = stage("explore")
+
+
+def explored(tmp_path: Path) -> Exploring:
+    """A run that left what its trainer leaves, opened."""
+    view = RunReader(write_explored(tmp_path)).poll()
+    subject = subject_of(open_run(view.directory), view)
+    return Exploring(subject, subject.state.at_first(), 0.95)
+
+
+def of(state: Exploring, name: str, *index: int | str) -> Any:
+    return EXPLORE.fact(state, name, index)
+
+
+def test_while_nothing_is_open_words_are_checked_and_nothing_is_known() -> None:
+    state = played(
+        "explore", "run digits", "net lenet5", "train", "picture 1,204", "misread 2", "look conv1 3,1,1", "level cell",
+        "why occlusion", "ask 7", "silence conv1 2", "pixel 3,4 −0.5", "weight conv1 0,0,1,1 1/3", "bias conv1 2 1",
+        "moment last", "shift 0,−3", "restore", "patches conv1 3",
+    )  # fmt: skip
+    assert state == EXPLORE.start()
+    assert asked(EXPLORE, state, "opened", "node", "read", "conv1.weight.shape", "conv1.params", "moments") == [
+        False, None, None, None, None, None,
+    ]  # fmt: skip
+    assert of(state, "probability", 7) is None
+    assert not of(state, "visited", "conv1")
+
+
+@pytest.mark.parametrize(
+    ("move", "said"),
+    [
+        ("picture many", "'many' is no number of a test picture: write a whole number"),
+        ("look conv1 a,b", "'a,b' is no place"),
+        ("level near", "no level is called 'near'; there are overview, layer, cell"),
+        ("why not", "no picture of reasons is called 'not'"),
+        ("pixel 3 1", "'3' is no pixel: write ROW,COLUMN"),
+        ("pixel 3,4 dark", "'dark' is not a number"),
+        ("shift 3", "'3' is not DOWN,RIGHT"),
+        ("moment middle", "'middle' is no moment, nor first, nor last"),
+        ("patches input", "the pixels are not excited by anything"),
+        ("net nothing", "no net is called 'nothing'"),
+        ("run", "'run' is not understood; write run NAME"),
+    ],
+)
+def test_what_explore_does_not_understand(move: str, said: str) -> None:
+    assert said in refused("explore", move)
+
+
+@pytest.mark.parametrize(
+    ("move", "said"),
+    [
+        ("picture 20", "test picture 20: there are 0 to 19"),
+        ("misread 2", "misread 2: 1 misread pictures are known"),
+        ("look conv9", "there is no layer 'conv9'; did you mean conv"),
+        ("look conv1 6", "conv1 has no channel 6: 0 to 5"),
+        ("look conv1 0,28,0", "conv1 has 6×28×28 numbers: there is no 0,28,0"),
+        ("ask eleven", "there is no class eleven: there are 0, 1"),
+        ("silence input 0", "the input is not silenced"),
+        ("weight conv1 0,0,5,0 1", "conv1.weight has no 0,0,5,0"),
+        ("weight relu1 0 1", "relu1 has no weight"),
+        ("moment 40", "there is no moment 40: 9 are kept"),
+    ],
+)
+def test_what_cannot_be_done_in_this_net(tmp_path: Path, move: str, said: str) -> None:
+    assert said in refused("explore", move, explored(tmp_path))
+
+
+def test_moves_in_a_net_are_those_of_the_screen(tmp_path: Path) -> None:
+    state = explored(tmp_path)
+    state = played("explore", "picture 4", "look conv2 3", "level cell", state=state)
+    assert state.lab is not None
+    lab = state.lab
+    assert asked(EXPLORE, state, "picture", "label", "node", "channel", "level", "channels", "value") == [
+        4, 4, "conv2", 3, "cell", 8, lab.value,
+    ]  # fmt: skip
+    assert lab.unit == lab.strongest("conv2", 3)
+    assert of(state, "visited", "conv2")
+    assert not of(state, "visited", "relu1")
+    assert of(state, "conv2.weight", 3, 2, 1, 0) == lab.parameters["conv2"]["weight"][3, 2, 1, 0]
+    assert of(state, "conv2.maps.shape") == (8, 12, 12)
+    assert of(state, "conv2.maps.largest") == lab.trace.values["conv2"].max()
+    assert of(state, "conv2.maps", *lab.unit) == lab.value
+    assert of(state, "conv2.params") == 8 * 6 * 9 + 8
+    assert of(state, "probability", 4) == of(state, "probability", "4") == lab.probabilities[4]
+    assert of(state, "loss") == pytest.approx(-math.log(lab.probabilities[4]))
+    assert asked(EXPLORE, state, "read", "right", "test_accuracy", "misread", "dead", "shifted") == [
+        4, True, 0.95, 1, 0, (0, 0),
+    ]  # fmt: skip
+
+    state = played(
+        "explore", "silence conv1 2", "weight conv1 0,0,1,1 0.5", "bias conv2 1 −1", "shift 2,−1", state=state
+    )
+    assert asked(EXPLORE, state, "silenced", "changed", "shifted") == [1, 2, (2, -1)]
+    assert of(state, "conv1.weight", 0, 0, 1, 1) == 0.5
+    state = played("explore", "restore", "moment first", "why gradient", "misread", "ask 1", state=state)
+    assert asked(EXPLORE, state, "silenced", "changed", "moment", "step", "why", "picture", "right", "asked") == [
+        0, 0, 0, 0, "gradient", FALSE_SEVEN, of(state, "read") == 7, 1,
+    ]  # fmt: skip
+    state = played("explore", "look conv1 1", "level overview", "pixel 2,3 1", "why none", "moment last", state=state)
+    assert asked(EXPLORE, state, "changed", "why", "step", "level") == [1, "none", STEPS, "overview"]
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "said"),
+    [
+        ("probability", (10,), "there is no class 10"),
+        ("visited", ("conv7",), "there is no layer 'conv7'"),
+        ("conv1.weight", (9, 0, 0, 0), "conv1.weight is asked for one number: conv1.weight[5,0,4,4] is the last"),
+        ("relu1.weight", (), "relu1 has no weight"),
+        ("conv1.weight.sum", (), "weight has no sum: it has shape, largest, smallest, and weight[...]"),
+        ("node", (1,), "node has no index"),
+    ],
+)
+def test_what_cannot_be_asked_of_this_net(tmp_path: Path, name: str, index: tuple[int | str, ...], said: str) -> None:
+    with pytest.raises(WordsError) as raised:
+        EXPLORE.fact(explored(tmp_path), name, index)
+    assert said in str(raised.value)
+
+
+# -- compare
+
+
+COMPARE = stage("compare")
+
+
+def compared(tmp_path: Path, **states: Any) -> Words:
+    """A sweep of depths that left fixed numbers."""
+    return Words(CompareState(Comparing(sweep=write_swept(tmp_path, **states)).poll(), 1))
+
+
+def told(state: Words, name: str, label: str) -> Any:
+    return COMPARE.fact(state, name, (label,))
+
+
+def test_a_sweep_is_asked_about(tmp_path: Path) -> None:
+    state = compared(tmp_path)
+    assert asked(COMPARE, state, "name", "configurations", "seeds", "runs", "trained", "failed", "going", "over") == [
+        "depth", 4, 3, 12, 12, 0, 0, True,
+    ]  # fmt: skip
+    assert asked(COMPARE, state, "best", "worst", "baseline", "selected", "metric", "sorted") == [
+        "depth 4", "depth 1", "depth 2", "depth 2", "test-accuracy", False,
+    ]  # fmt: skip
+    comparison = state.lab.comparison if state.lab else None
+    assert comparison is not None
+    deepest = comparison.groups[3]
+    assert deepest.summary is not None
+    assert told(state, "mean", "depth 8") == deepest.summary.mean
+    assert told(state, "sd", "depth 8") == deepest.summary.sd
+    assert told(state, "params", "depth 8") == deepest.params
+    assert told(state, "done", "depth 8") == 3
+    found = comparison.difference(deepest)
+    assert found is not None
+    assert [told(state, name, "depth 8") for name in ("difference", "low", "high", "clear")] == [
+        found.value, found.low, found.high, found.is_clear,
+    ]  # fmt: skip
+    assert told(state, "difference", "depth 2") is None, "it is the baseline"
+    with pytest.raises(WordsError, match="no configuration is called 'depth 3'; did you mean depth"):
+        told(state, "mean", "depth 3")
+
+
+def test_before_all_is_over_none_is_the_best(tmp_path: Path) -> None:
+    state = compared(tmp_path, states={"depth 4": (TRAINED, GOING, WAITING), "depth 1": (KILLED, TRAINED, TRAINED)})
+    assert asked(COMPARE, state, "trained", "failed", "going", "over", "best", "worst") == [9, 1, 1, False, None, None]
+    assert told(state, "done", "depth 4") == 1
+    assert told(state, "sd", "depth 4") is None
+
+
+def test_one_looks_at_a_sweep_in_words(tmp_path: Path) -> None:
+    state = played(
+        "compare", "select depth 8", "baseline depth 1", "sort", "metric test-loss", "hide depth 2", "scale",
+        state=compared(tmp_path),
+    )  # fmt: skip
+    assert asked(COMPARE, state, "selected", "baseline", "sorted", "metric", "drawn") == [
+        "depth 8", "depth 1", True, "test-loss", 3,
+    ]  # fmt: skip
+    assert told(state, "difference", "depth 1") is None
+    assert told(state, "difference", "depth 8") > 0
+    assert "no configuration is called 'depth 9'; did you mean depth" in refused("compare", "select depth 9", state)
+    start = COMPARE.start()
+    assert played("compare", "sweep depth", "go", "select depth 9", "sort", "metric train-loss") == start
+    assert "no curve is called 'loss'" in refused("compare", "metric loss")
+    assert "'select' is not understood; write select CONFIGURATION" in refused("compare", "select")
+    assert "'a.b' is no name" in refused("compare", "sweep a.b")

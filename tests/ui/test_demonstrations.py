@@ -22,7 +22,7 @@ from cnntui.ui.stages import Holder, holder
 from cnntui.ui.views.demonstration import Demonstration
 from tests.ui.helpers import SIZES, MeteredApp
 
-NAMES = ("activations", "norms", "connections")
+NAMES = ("activations", "norms", "connections", "shift")
 
 
 class Stageful(Frame):
@@ -259,3 +259,36 @@ async def test_wires_and_frames_are_drawn_where_there_is_room(size: tuple[int, i
         assert "┏" in text(screen)
         assert "weights a to i: every place shares them." in said(screen)
         assert said(screen).endswith("times as many, full 274,763,776 times.")
+
+
+async def test_the_map_follows_the_picture_until_a_pool_breaks_the_step() -> None:
+    """A student shifts the picture: all cells agree. With a pool of 2, a shift by one has no counterpart."""
+    async with on_stage("shift", size=(79, 22)) as (screen, pilot):
+        await pilot.press("right", "down")
+        assert screen.holder.state.by == (1, 1)
+        assert "All 64 compared cells are equal: the map moves with the picture." in said(screen)
+        rows = text(screen).splitlines()
+        assert rows[2].split()[-9:] == ["╱"] * 9
+        assert rows[3].split()[-9:] == ["╱", *"········"]
+        assert rows[2].split()[:9] == ["∙"] * 9
+        await pilot.press("o")
+        assert "cannot be shifted by 1 down, 1 right: it is compared with a shift of 0." in said(screen)
+        assert f"{screen.holder.state.differs.sum()} of 16 compared cells differ" in said(screen)
+        await pilot.press("right", "down")
+        assert "All 9 compared cells are equal" in said(screen)
+        await pilot.press("home", "u")
+        assert screen.holder.state.pool == "none"
+
+
+async def test_cells_have_numbers_where_there_is_room_and_large_pictures_are_maps() -> None:
+    async with on_stage("shift", "by 0,2", size=(80, 40)) as (screen, pilot):
+        lowest = f"{screen.holder.state.after.output.min():.0f}".replace("-", "−")
+        assert lowest in said(screen).split()
+        await pilot.press("s", "a", "p", "k", "i")
+        state = screen.holder.state
+        assert (state.stride, state.relu, state.padding) == (2, True, 0)
+        assert (state.kernel.name, state.name) == ("sobel-y", "square")
+        await screen.holder.perform("picture house 32")
+        await pilot.pause()
+        assert text(screen).count("▀") > 16 * 8 * 2
+        assert "old map, shifted" in text(screen)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import time
 import types
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from textual.app import ComposeResult
 from textual.pilot import Pilot
@@ -20,11 +22,19 @@ from cnntui.labs.stages import WordsError, stage
 from cnntui.runs import launch
 from cnntui.runs.launch import LaunchError
 from cnntui.runs.listing import run_directories
+from cnntui.runs.reader import RunReader
 from cnntui.runs.spec import Settings
+from cnntui.runs.sweeps import conductor
+from cnntui.runs.sweeps.plan import Choices, Design
 from cnntui.ui.app import CnntuiApp
+from cnntui.ui.screens.patches import Patches
 from cnntui.ui.stages import Holder, holder
 from cnntui.ui.views import train_moves
+from cnntui.ui.views.explore import ExploreView
+from cnntui.ui.widgets import train_card
+from cnntui.ui.widgets.train_card import TrainCard
 from tests.training.forks import CONTEXT, Forks, forks, nothing
+from tests.ui.explored import trained, write_explored
 
 NET = parse("conv 8 same; relu; maxpool 2; flatten; linear 10", (1, 8, 8), "small")
 QUICK = Settings(data="digits", epochs=2, batch_size=128, lr=0.01, device="cpu")
@@ -84,7 +94,14 @@ def trainers(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forks]:
             opened.start(Path(command[-2]), int(command[-1]))
 
         kept = {name: getattr(subprocess, name) for name in ("DEVNULL", "CalledProcessError")}
+
+        def begin(sweep: Path, turn: int, slots: int | None, need: int | None) -> None:
+            opened.conduct(sweep, turn, slots or 2)
+            while conductor.conducting(sweep) is None:
+                time.sleep(0.02)
+
         monkeypatch.setattr(launch, "subprocess", types.SimpleNamespace(run=start, **kept))
+        monkeypatch.setattr(conductor, "_start", begin)
         yield opened
 
 
@@ -143,3 +160,144 @@ async def test_what_cannot_be_started_is_told(root: Path, monkeypatch: pytest.Mo
         with pytest.raises(WordsError, match="not started: training needs torch"):
             await held.perform("start")
         assert run_directories() == []
+
+
+# -- explore
+
+
+LOOKED = Recipes({"digits": Recipe("digits", trained().analysis.network, Settings(data="digits", epochs=9))})
+
+
+async def test_a_trained_net_is_looked_into_in_words(root: Path) -> None:
+    run = write_explored(root)
+    async with staged("explore", LOOKED) as (held, screen, pilot):
+        await held.begin(["run digits", "picture 3", "look conv2 5", "level layer"])
+        assert facts(held, "opened", "net", "picture", "label", "node", "channel", "level") == [
+            True, "digits", 3, 3, "conv2", 5, "layer",
+        ]  # fmt: skip
+        assert held.state.subject.state.model.run == run
+        assert facts(held, "test_accuracy", "misread", "moments", "conv1.weight.shape") == [0.95, 1, 9, (6, 1, 5, 5)]
+        explore = stage("explore")
+        assert explore.fact(held.state, "visited", ("conv2",))
+        assert not explore.fact(held.state, "visited", ("maxpool1",))
+        before = screen.told
+        held.take_focus()
+        await pilot.press("right_curly_bracket", "y")
+        assert facts(held, "node", "why") == ["relu2", "gradient"]
+        assert screen.told > before
+        await held.perform("misread 1")
+        assert facts(held, "picture", "label", "right") == [7, 7, False]
+        await held.perform("silence conv1 2")
+        await held.perform("weight conv1 0,0,1,1 0.5")
+        assert facts(held, "silenced", "changed") == [1, 1]
+        await held.perform("moment first")
+        assert facts(held, "moment", "step") == [0, 0]
+        await held.perform("patches conv2 4")
+        assert isinstance(pilot.app.screen, Patches)
+        assert facts(held, "patches", "patches.channel") == ["conv2", 4]
+        await held.begin(["run digits"])
+        await pilot.pause()
+        assert not isinstance(pilot.app.screen_stack[-1], Patches), "the window is closed with the page"
+        assert facts(held, "silenced", "step", "picture", "patches", "why") == [0, 150, 0, None, "none"]
+        with pytest.raises(WordsError, match="there is no layer 'conv9'"):
+            await held.perform("look conv9")
+        with pytest.raises(WordsError, match="nothing says what to explore"):
+            await held.begin([])
+
+
+async def test_what_nobody_has_trained_is_trained_with_a_key(trainers: Forks) -> None:
+    small = Settings(data="digits", epochs=2, lr=0.01, device="cpu")
+    tuned = Recipe("tuned", NET, msgspec.structs.replace(small, seed=3, epochs=1), after="base")
+    lesson = Recipes({"base": Recipe("base", NET, small), "tuned": tuned})
+    async with staged("explore", lesson) as (held, _, pilot):
+        await held.begin(["run base", "look conv1 2", "picture 5"])
+        card = held.query_one(TrainCard)
+        assert "base: 1,370 parameters, on digits, 2 epochs" in str(card.content)
+        assert "enter trains it here" in str(card.content)
+        assert facts(held, "opened", "node", "conv1.params") == [False, None, None]
+        held.take_focus()
+        await pilot.press("enter")
+        while not facts(held, "opened")[0]:
+            await pilot.pause(0.1)
+        await pilot.pause()
+        assert not held.query(TrainCard)
+        assert facts(held, "node", "channel", "picture") == ["conv1", 2, 5], "what the page wants to be seen"
+        assert held.query_one(ExploreView).has_focus
+
+        await held.begin(["run tuned"])
+        assert "tuned: 1,370 parameters, on digits, 1 epoch, from the weights of base" in str(
+            held.query_one(TrainCard).content
+        )
+        await held.perform("look conv1")
+        spec = RunReader(held.state.subject.state.model.run).spec
+        assert (spec.seed, spec.epochs) == (3, 1)
+        assert RunReader(Path(str(spec.weights_from))).spec.seed == 0
+        await held.begin(["run base"])
+        assert RunReader(held.state.subject.state.model.run).spec.seed == 0
+
+
+async def test_without_torch_the_card_says_how_to_get_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_card, "can_train", lambda: False)
+    async with staged("explore", recipes()) as (held, _, _):
+        await held.begin(["run small"])
+        assert "pip install" in str(held.query_one(TrainCard).content)
+        with pytest.raises(WordsError, match="not trained: training needs torch"):
+            await held.perform("train")
+        assert run_directories() == []
+
+
+# -- compare
+
+
+def swept(**more: Any) -> Recipes:
+    """Two rates, each with two seeds."""
+    first = {"data": "digits", "epochs": 1, "batch_size": 256, "device": "cpu", "lr": 0.003, **more}
+    net = "conv 8 same; relu; maxpool 2; flatten; linear 10"
+    rates: dict[str, Choices] = {"lr": {"small": 0.0001, "usual": 0.003}}
+    return Recipes(
+        {"base": Recipe("base", NET, QUICK)}, {"rates": Design("rates", net, (1, 8, 8), (0, 1), first, rates)}
+    )
+
+
+async def test_a_sweep_of_the_lesson_is_trained_and_compared(trainers: Forks, root: Path) -> None:
+    async with staged("compare", swept()) as (held, screen, pilot):
+        await held.begin(["sweep rates", "select lr: small", "metric train-loss"])
+        assert facts(held, "runs", "trained", "configurations", "seeds", "selected", "metric", "best") == [
+            4, 0, 2, 2, "lr: small", "train-loss", None,
+        ]  # fmt: skip
+        assert held.state.lab.comparison.directory == root / "lesson-rates"
+        before = screen.told
+        await held.perform("go")
+        assert facts(held, "trained", "over", "best", "worst") == [4, True, "lr: usual", "lr: small"]
+        assert screen.told > before
+        compare = stage("compare")
+        means = [compare.fact(held.state, "mean", (label,)) for label in ("lr: small", "lr: usual")]
+        assert compare.fact(held.state, "difference", ("lr: small",)) == pytest.approx(means[0] - means[1])  # type: ignore[operator]
+        held.take_focus()
+        await pilot.press("s", "up")
+        assert facts(held, "sorted", "selected") == [True, "lr: usual"]
+        await held.perform("go")
+        await held.begin(["sweep rates"])
+        assert facts(held, "trained", "selected") == [4, "lr: usual"], "what was trained is there again"
+
+
+async def test_a_sweep_from_weights_waits_for_them(trainers: Forks) -> None:
+    lesson = swept(weights_from="run:base", epochs=1)
+    async with staged("compare", lesson) as (held, _, _):
+        await held.begin(["sweep rates", "sort"])
+        assert "base: 1,370 parameters" in str(held.query_one(TrainCard).content)
+        assert facts(held, "runs") == [None]
+        await held.perform("select lr: small")
+        assert facts(held, "runs", "sorted", "selected") == [4, True, "lr: small"]
+        assert held.state.lab.group.spec.weights_from is not None
+
+
+async def test_what_cannot_be_compared_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with staged("compare", swept()) as (held, _, _):
+        with pytest.raises(WordsError, match="this lesson has no sweep called 'rate'; did you mean rates"):
+            await held.begin(["sweep rate"])
+        with pytest.raises(WordsError, match="nothing says what to compare"):
+            await held.begin([])
+        monkeypatch.setattr(launch, "can_train", lambda: False)
+        with pytest.raises(WordsError, match="training needs torch: pip install"):
+            await held.begin(["sweep rates"])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeVar
 
+from cnntui.core.analysis import Analysis
 from cnntui.core.axis import ImpossibleError
 from cnntui.core.nets import load_net
 from cnntui.core.network import Network
 from cnntui.core.vocabulary import NotationError
-from cnntui.labs.stages import WordsError
+from cnntui.labs.net_facts import net_fact
+from cnntui.labs.stages import Fact, Index, WordsError, nearest
 
 S = TypeVar("S")
 SHAPE = (1, 28, 28)  # the input of layers that are written
@@ -42,3 +45,17 @@ def network_of(*words: str) -> Network:
         return load_net(text, SHAPE if is_written else None).network
     except (NotationError, ImpossibleError) as error:
         raise WordsError(str(error)) from None
+
+
+def of_net(stage: str, facts: Iterable[str], analysis: Analysis | None, name: str, index: Index) -> Fact:
+    """A fact of the net on a stage, as `net_fact` has them; None while there is no net.
+
+    Raises:
+        WordsError: when the stage has no such fact.
+    """
+    known = list(facts)
+    if "." not in name and name not in known:
+        raise WordsError(f"no fact of {stage} is called {name!r}; {nearest(name, known)}")
+    if "." in name and not any(one.partition(".")[2] == name.rpartition(".")[2] for one in known if one[0].isupper()):
+        raise WordsError(f"no fact of {stage} is called {name!r}; {nearest(name, known)}")
+    return None if analysis is None else net_fact(analysis, name, index)

@@ -13,8 +13,9 @@ import msgspec
 from cnntui.core.analysis import analyse
 from cnntui.core.arithmetic import MINUS
 from cnntui.labs.classes import share
+from cnntui.labs.net_facts import NET_FACTS
 from cnntui.labs.stages import Fact, Index, Stage, Words, WordsError, nearest
-from cnntui.labs.stages.given import asked, named, network_of
+from cnntui.labs.stages.given import asked, named, network_of, of_net
 from cnntui.labs.train import CHOICES, TrainState, again, start
 from cnntui.labs.watching import PANELS, RATE, Looking, misread_count
 from cnntui.labs.words import number_of
@@ -192,15 +193,13 @@ OF_RUN: dict[str, tuple[str, Callable[[RunView], Fact]]] = {
     "pictures.test": ("the test pictures", lambda v: v.data.test if v.data else None),
 }
 OTHERS = {
-    "net": "the net",
-    "params": "the parameters",
     "started": "a run that was started",
     "panel": "the panel in focus",
-    "seen[PANEL]": "the panel PANEL on the screen",
-    "class_accuracy[CLASS]": "the accuracy of the class CLASS",
+    "seen": "on the screen there is the panel",
+    "class_accuracy": "the test accuracy of the class",
 }
 SETTINGS = {name: f"the {'learning rate' if name == 'lr' else name.replace('_', ' ')}" for name in CHOICES}
-FACTS = {**SETTINGS, **OTHERS, **{name: what for name, (what, _) in OF_RUN.items()}}
+FACTS = {**NET_FACTS, **SETTINGS, **OTHERS, **{name: what for name, (what, _) in OF_RUN.items()}}
 
 
 def fact(state: Training, name: str, index: Index = ()) -> Fact:
@@ -213,7 +212,7 @@ def fact(state: Training, name: str, index: Index = ()) -> Fact:
         return _class_accuracy(state.run, index)
     if name == "seen":
         return _seen(state.looking, index)
-    if index:
+    if index and name in FACTS and name not in NET_FACTS:
         raise WordsError(f"{name} has no index: write {name} alone")
     if name in SETTINGS:
         value: Fact = state.told.value(name)
@@ -222,16 +221,11 @@ def fact(state: Training, name: str, index: Index = ()) -> Fact:
         if name == "trained" and state.run is None:
             return False
         return None if state.run is None else OF_RUN[name][1](state.run)
-    match name:
-        case "net":
-            return state.told.network.name
-        case "params":
-            return analyse(state.told.network).params
-        case "started":
-            return state.run is not None
-        case "panel":
-            return next(word for word, number in PANEL_WORDS.items() if number == state.looking.panel)
-    raise WordsError(f"no fact of train is called {name!r}; {nearest(name, FACTS)}")
+    if name == "started":
+        return state.run is not None
+    if name == "panel":
+        return next(word for word, number in PANEL_WORDS.items() if number == state.looking.panel)
+    return of_net("train", FACTS, analyse(state.told.network), name, index)
 
 
 def _class_accuracy(view: RunView | None, index: Index) -> Fact:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from textual.app import ComposeResult
 
+from cnntui.labs.recipes import Recipe, Recipes
 from cnntui.labs.stages import WordsError, nearest
 from cnntui.labs.stages.train import STAGE, Training, epochs_of
 from cnntui.labs.train import TrainState
-from cnntui.labs.trained import newest_like
+from cnntui.labs.trained import needed_before, newest_like, resolved
 from cnntui.labs.watching import Looking
 from cnntui.runs.control import send
 from cnntui.runs.reader import RunReader, RunView
@@ -28,18 +30,16 @@ class TrainHolder(Holder):
     A run of the same net and settings that is still being trained is followed again.
     """
 
-    def __init__(self, *arguments: object, **named: object) -> None:
-        super().__init__(*arguments, **named)  # type: ignore[arg-type]
-        self._played: RunReader | None = None  # what a solution has begun: it does not go on behind the lesson
+    def __init__(self, recipes: Recipes, shown: Sequence[str] | None = None) -> None:
+        super().__init__(recipes, shown)
+        self.view = TrainView()
+        self.view.hidden = STAGE.hidden(shown)
+        self._after: Recipe | None = None  # what comes once that is trained whose weights it begins with
+        self._played: Path | None = None  # what a solution has begun: it does not go on behind the lesson
 
     def compose(self) -> ComposeResult:
-        """The view."""
-        yield TrainView()
-
-    @property
-    def view(self) -> TrainView:
-        """The view."""
-        return self.query_one(TrainView)
+        """The view alone."""
+        yield self.view
 
     @property
     def state(self) -> Training:
@@ -49,7 +49,8 @@ class TrainHolder(Holder):
 
     async def begin(self, moves: Sequence[str]) -> None:
         """The settings that the lesson offers; or the run that was begun with them, while it goes on."""
-        self._let_go()
+        await self._let_go()
+        self._after = None
         view = self.view
         view.state, view.looking = STAGE.start().setup, Looking()
         view.follow(None)
@@ -79,15 +80,27 @@ class TrainHolder(Holder):
         view.look(now.looking)
 
     async def _offer(self, name: str, going: bool) -> None:
-        """What the lesson calls so; a run of it that goes on is followed, or if not `going`, one that was trained."""
+        """What the lesson calls so; a run of it that goes on is followed, or if not `going`, one that was trained.
+
+        While that is not trained whose weights it begins with, this is offered in its place.
+        """
         if name not in self.recipes.runs:
             raise WordsError(f"this lesson has no run called {name!r}; {nearest(name, self.recipes.runs)}")
-        recipe = self.recipes.runs[name]
+        wanted = self.recipes.runs[name]
+        first = await asyncio.to_thread(needed_before, wanted, self.recipes)
+        recipe = await asyncio.to_thread(resolved, first[0] if first else wanted, self.recipes)
+        if recipe is None:
+            raise WordsError(f"{name} begins with weights that are gone: set the page back")
         self._take(replace(self.state, setup=TrainState(recipe.network, recipe.settings), run=None))
-        run = await asyncio.to_thread(newest_like, recipe.network, recipe.settings, going)
+        self._after = wanted if first else None
+        run = await asyncio.to_thread(newest_like, recipe.network, recipe.settings, going or bool(first))
         if run is not None:
             self.view.follow(RunReader(run))
             await self._read(lambda view: not view.ended or view.over)
+        if first:
+            self.view.note(
+                f"{name} begins with what {recipe.name} learned: train that first, then set the page back", True
+            )
 
     async def _start(self, epochs: int | None) -> None:
         """Train what is set, as the key does."""
@@ -98,8 +111,12 @@ class TrainHolder(Holder):
         await until(lambda: not view.launching, "starting")
         if view.reader is None:
             raise WordsError(view.said[0] if view.said else "not started")
-        self._played = view.reader
-        await self._read(lambda now: _at_rest(now) or (epochs is not None and len(now.test_accuracy) >= epochs))
+        self._played, after = view.reader.directory, self._after
+        whole = epochs is None or after is not None
+        await self._read(lambda now: _at_rest(now) or (not whole and len(now.test_accuracy) >= (epochs or 0)))
+        if after is not None:
+            await self._offer(after.name, going=True)
+            await self._start(epochs)
 
     async def _command(self, verb: str) -> None:
         """The hand on a run."""
@@ -138,11 +155,12 @@ class TrainHolder(Holder):
 
         await until(look, "the training", READ_SECONDS)
 
-    def _let_go(self) -> None:
+    async def _let_go(self) -> None:
         """What a solution has begun, and nobody waits for, ends."""
-        if self._played is not None and not self._played.glance().ended:
-            send(self._played.directory, "stop")
-        self._played = None
+        run, self._played = self._played, None
+        if run is not None and not RunReader(run).glance().ended:
+            send(run, "stop")
+            await until(lambda: RunReader(run).glance().ended, "stopping", READ_SECONDS)
 
     def on_train_view_changed(self, event: TrainView.Changed) -> None:
         """A task may ask about it."""
@@ -152,7 +170,8 @@ class TrainHolder(Holder):
     def on_unmount(self) -> None:
         """Nothing is read any more."""
         self.rest()
-        self._let_go()
+        if self._played is not None and not RunReader(self._played).glance().ended:
+            send(self._played, "stop")
 
     def take_focus(self) -> None:
         """The view's."""
@@ -160,8 +179,7 @@ class TrainHolder(Holder):
 
     def rest(self) -> None:
         """Nothing is read."""
-        for view in self.query(TrainView):
-            view.rest()
+        self.view.rest()
 
     def wake(self) -> None:
         """Read on."""

@@ -148,6 +148,9 @@ class ExploreView(ExploreLooking, ExplorePictures, ExploreChanges, ExploreTime, 
             super().__init__()
             self.reader, self.view, self.excitement, self.found = reader, view, excitement, found
 
+    class Changed(Message):
+        """Something else is open, or looked at, or known."""
+
     class Ready(Message):
         """A large net was run."""
 
@@ -192,6 +195,14 @@ class ExploreView(ExploreLooking, ExplorePictures, ExploreChanges, ExploreTime, 
         self.note("opening …")
         self._open(wish)
 
+    def restart(self) -> None:
+        """What is open as it was opened: its first picture, nothing changed, nothing to undo."""
+        if self.subject is not None:
+            self.history, self.term, self.drawing, self.patches = History(self.subject.state), 0, False, None
+            self.stop_playing()
+            self.refresh_bindings()
+            self.draw()
+
     def want(self, wish: Wish) -> None:
         """Explore this, unless it is what is explored or being opened; what could not be opened is tried again."""
         if self.wish != wish or self.problem:
@@ -227,7 +238,7 @@ class ExploreView(ExploreLooking, ExplorePictures, ExploreChanges, ExploreTime, 
         state = event.subject.state
         if self.drawing:
             self.focus()
-        self.history, self.term, self.drawing = History(state), 0, False
+        self.history, self.term, self.drawing, self.patches = History(state), 0, False, None
         self.follows = event.view is not None and not event.view.ended and self.wish.weights is None
         if not self.query(OverviewPanel):
             await self.mount(*self._widgets(state))
@@ -309,6 +320,7 @@ class ExploreView(ExploreLooking, ExplorePictures, ExploreChanges, ExploreTime, 
         """Show the state on the widgets of its level; a net that takes long is run first, by a worker."""
         if self.history is None:
             return
+        self.post_message(self.Changed())
         state = self.state
         if state.takes_time:
             self._compute_later(state)

@@ -27,6 +27,7 @@ PAUSE = 0.1  # seconds
 class ExploreChanges(ExploreBase):
     """Turns keys into changes and into reasons."""
 
+    patches: tuple[str, int] | None = None  # the layer and channel whose strongest patches were looked at last
     _sought: tuple[object, object] | None = None  # which picture of reasons: what is known, and by what key
 
     class Reasons(Message):
@@ -140,5 +141,7 @@ class ExploreChanges(ExploreBase):
                 shown = test_picture(gallery, patch.picture)
                 self.make(lambda now: now.show(shown).aimed(state.node, patch.unit, LAYER))
 
+        self.patches = (state.node, state.channel)
+        self.draw()
         plain = self.as_glyphs or self.app.no_color
         self.app.push_screen(Patches(state, gallery, subject.excitement, plain), go)
