@@ -45,7 +45,7 @@ NO_MAPS = click.option("--no-maps", is_flag=True, help="Where lines are printed:
     "--data",
     default="auto",
     show_default=True,
-    help="mnist, fashion-mnist, kmnist, cifar10, digits, auto, or a directory of pictures by class.",
+    help="mnist, fashion-mnist, kmnist, cifar10, digits, printed, auto, or a directory of pictures by class.",
 )
 @click.option(
     "--data-dir", type=click.Path(file_okay=False, path_type=Path), help="A torchvision root. Or CNNTUI_DATA."

@@ -79,7 +79,10 @@ def _data() -> Finding:
     if has_mnist(root):
         return Finding("data", True, f"MNIST in {root}")
     return Finding(
-        "data", True, f"no MNIST in {root}", "it is downloaded when training asks for it; or set CNNTUI_DATA"
+        "data",
+        True,
+        f"no MNIST in {root}; digits and printed are always there",
+        "it is downloaded when training asks for it; or set CNNTUI_DATA",
     )
 
 

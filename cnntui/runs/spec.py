@@ -21,13 +21,14 @@ from cnntui.core.network import Network
 from cnntui.core.notation import network_text, parse
 from cnntui.runs.events import NOT_JSON, Count
 
-DATA_SETS = ("mnist", "fashion-mnist", "kmnist", "cifar10", "digits", "auto")
+DATA_SETS = ("mnist", "fashion-mnist", "kmnist", "cifar10", "digits", "printed", "auto")
+AT_HAND = ("digits", "printed")  # whatever the network and the disk are like
 OPTIMIZERS = ("adam", "adamw", "sgd")
 MOMENTUM = 0.9  # of SGD
 SCHEDULES = ("cosine", "constant", "onecycle")
 AUGMENTATIONS = ("none", "auto", "shift", "flip")
 PRECISIONS = ("auto", "float32", "bfloat16")
-DIGITS = ("mnist", "kmnist", "digits")  # a mirrored digit is another one, or none
+DIGITS = ("mnist", "kmnist", *AT_HAND)  # a mirrored digit is another one, or none
 
 ALLOWED = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "augment": AUGMENTATIONS, "precision": PRECISIONS}
 

@@ -18,6 +18,7 @@ import msgspec
 
 from cnntui.runs.places import data_root
 from cnntui.runs.spec import (
+    AT_HAND,
     DATA_SETS,
     ENDED,
     LOST,
@@ -34,7 +35,7 @@ from cnntui.runs.spec import (
 if TYPE_CHECKING:
     from cnntui.training.desk import Desk
 
-DOWNLOADED = tuple(name for name in DATA_SETS if name != "digits")
+DOWNLOADED = tuple(name for name in DATA_SETS if name not in AT_HAND)
 
 
 def main(run: Path, attempt: int) -> int:

@@ -9,6 +9,7 @@ from decimal import Decimal, localcontext
 from itertools import pairwise
 from math import inf, isfinite
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -195,8 +196,8 @@ def test_a_step_is_torchs(tmp_path: Path, optimizer: str) -> None:
         ({"backbone_lr": 0.001}, "In the run conv1 learns at 0.1 times the rate; here all layers learn alike."),
     ],
 )
-def test_a_layer_that_the_run_holds_back_is_told(tmp_path: Path, changed: dict[str, object], said: str) -> None:
-    run, _, _ = trained(tmp_path, "adam", **changed)  # type: ignore[arg-type]
+def test_a_layer_that_the_run_holds_back_is_told(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
+    run, _, _ = trained(tmp_path, "adam", **changed)
     state = exploring(run)
     assert (said in learner(state.look("conv1"), 0).learning.notes) == bool(said)
     assert not any("In the run" in note for note in learner(state.look("linear2"), 0).learning.notes)

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from cnntui.core.nets import load_net
+from cnntui.labs.compare import CompareState
+from cnntui.labs.comparing import Comparing
 from cnntui.labs.opened import open_run
 from cnntui.labs.stages import Stage, WordsError, stage
+from cnntui.labs.stages.compare import Comparing as Words
 from cnntui.labs.stages.exploring import Exploring
 from cnntui.labs.stages.train import Training, gap
 from cnntui.labs.subject import subject_of
@@ -18,6 +21,7 @@ from cnntui.labs.train import CHOICES, TrainState
 from cnntui.runs.reader import RunReader
 from tests.ui.explored import FALSE_SEVEN, STEPS, write_explored
 from tests.ui.helpers import TEST_COUNTS, write_run
+from tests.ui.swept import GOING, KILLED, TRAINED, WAITING, write_swept
 
 
 def played(name: str, *moves: str, state: Any = None) -> Any:
@@ -41,25 +45,38 @@ def refused(name: str, move: str, state: Any = None) -> str:
 
 
 OF_OPS = {"count", "has", "share"}
-INDEXED = {"seen", "class_accuracy", "probability", "visited", "mean", "sd", "low", "high", "clear"}
+INDEXED = {
+    "seen",
+    "class_accuracy",
+    "probability",
+    "visited",
+    "done",
+    "difference",
+    "mean",
+    "sd",
+    "low",
+    "high",
+    "clear",
+}
 
 
-@pytest.mark.parametrize("name", ["train", "explore"])
+@pytest.mark.parametrize("name", ["train", "explore", "compare"])
 def test_a_stage_is_told_in_words(name: str) -> None:
     there = stage(name)
     assert there.name == name
     assert there.effects <= there.moves.keys()
     assert all(words.about for words in there.moves.values())
     state = there.start()
-    for fact in there.facts.keys() - INDEXED - OF_OPS:
+    indexed = INDEXED | ({"params"} if name == "compare" else set())
+    for fact in there.facts.keys() - indexed - OF_OPS:
         if not fact[0].isupper():
             there.fact(state, fact, ())  # can be asked from the first
-    for fact in INDEXED & there.facts.keys():
+    for fact in indexed & there.facts.keys():
         with pytest.raises(WordsError, match="write"):
             there.fact(state, fact, ())
     with pytest.raises(WordsError, match=f"no fact of {name} is called 'lightning'"):
         there.fact(state, "lightning", ())
-    with pytest.raises(WordsError, match="no fact of"):
+    with pytest.raises(WordsError, match=f"no fact of {name} is called 'conv1.lightning'"):
         there.fact(state, "conv1.lightning", ())
     assert "no move of" in refused(name, "fly away")
 
@@ -300,3 +317,69 @@ def test_what_cannot_be_asked_of_this_net(tmp_path: Path, name: str, index: tupl
     with pytest.raises(WordsError) as raised:
         EXPLORE.fact(explored(tmp_path), name, index)
     assert said in str(raised.value)
+
+
+# -- compare
+
+
+COMPARE = stage("compare")
+
+
+def compared(tmp_path: Path, **states: Any) -> Words:
+    """A sweep of depths that left fixed numbers."""
+    return Words(CompareState(Comparing(sweep=write_swept(tmp_path, **states)).poll(), 1))
+
+
+def told(state: Words, name: str, label: str) -> Any:
+    return COMPARE.fact(state, name, (label,))
+
+
+def test_a_sweep_is_asked_about(tmp_path: Path) -> None:
+    state = compared(tmp_path)
+    assert asked(COMPARE, state, "name", "configurations", "seeds", "runs", "trained", "failed", "going", "over") == [
+        "depth", 4, 3, 12, 12, 0, 0, True,
+    ]  # fmt: skip
+    assert asked(COMPARE, state, "best", "worst", "baseline", "selected", "metric", "sorted") == [
+        "depth 4", "depth 1", "depth 2", "depth 2", "test-accuracy", False,
+    ]  # fmt: skip
+    comparison = state.lab.comparison if state.lab else None
+    assert comparison is not None
+    deepest = comparison.groups[3]
+    assert deepest.summary is not None
+    assert told(state, "mean", "depth 8") == deepest.summary.mean
+    assert told(state, "sd", "depth 8") == deepest.summary.sd
+    assert told(state, "params", "depth 8") == deepest.params
+    assert told(state, "done", "depth 8") == 3
+    found = comparison.difference(deepest)
+    assert found is not None
+    assert [told(state, name, "depth 8") for name in ("difference", "low", "high", "clear")] == [
+        found.value, found.low, found.high, found.is_clear,
+    ]  # fmt: skip
+    assert told(state, "difference", "depth 2") is None, "it is the baseline"
+    with pytest.raises(WordsError, match="no configuration is called 'depth 3'; did you mean depth"):
+        told(state, "mean", "depth 3")
+
+
+def test_before_all_is_over_none_is_the_best(tmp_path: Path) -> None:
+    state = compared(tmp_path, states={"depth 4": (TRAINED, GOING, WAITING), "depth 1": (KILLED, TRAINED, TRAINED)})
+    assert asked(COMPARE, state, "trained", "failed", "going", "over", "best", "worst") == [9, 1, 1, False, None, None]
+    assert told(state, "done", "depth 4") == 1
+    assert told(state, "sd", "depth 4") is None
+
+
+def test_one_looks_at_a_sweep_in_words(tmp_path: Path) -> None:
+    state = played(
+        "compare", "select depth 8", "baseline depth 1", "sort", "metric test-loss", "hide depth 2", "scale",
+        state=compared(tmp_path),
+    )  # fmt: skip
+    assert asked(COMPARE, state, "selected", "baseline", "sorted", "metric", "drawn") == [
+        "depth 8", "depth 1", True, "test-loss", 3,
+    ]  # fmt: skip
+    assert told(state, "difference", "depth 1") is None
+    assert told(state, "difference", "depth 8") > 0
+    assert "no configuration is called 'depth 9'; did you mean depth" in refused("compare", "select depth 9", state)
+    start = COMPARE.start()
+    assert played("compare", "sweep depth", "go", "select depth 9", "sort", "metric train-loss") == start
+    assert "no curve is called 'loss'" in refused("compare", "metric loss")
+    assert "'select' is not understood; write select CONFIGURATION" in refused("compare", "select")
+    assert "'a.b' is no name" in refused("compare", "sweep a.b")

@@ -59,7 +59,7 @@ def test_half_of_the_pictures_are_mirrored() -> None:
 
 
 def test_auto_never_mirrors_digits() -> None:
-    for data in ("mnist", "kmnist", "digits"):
+    for data in ("mnist", "kmnist", "digits", "printed"):
         assert resolve("auto", data) == "shift"
         with pytest.raises(ValueError, match=f"would mirror the digits of {data}: take 'shift'"):
             resolve("flip", data)
@@ -77,6 +77,7 @@ def test_what_suits_which_data() -> None:
         "kmnist": "shift",
         "cifar10": "flip",
         "digits": "shift",
+        "printed": "shift",
     }
     assert resolve("auto", "my cats") == "shift"
     assert resolve("flip", "my cats") == "flip"

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from cnntui.training.data import DataError, DataSet, Fitting, digits, from_torchvision, load, resize
+from cnntui.runs.test_pictures import Wanted, kept_gallery
+from cnntui.training.data import DataError, DataSet, Fitting, digits, from_torchvision, load, printed, resize
+from cnntui.training.gallery import gather
 from tests.training.helpers import make_cifar10, make_mnist, values_of
 
 
@@ -53,6 +55,29 @@ def test_the_digits_are_split_the_same_way_each_time() -> None:
     counts = torch.bincount(one.test_labels)
     assert counts.max() - counts.min() <= 3, "each class alike"
     assert load("digits", Path("/nowhere"), silence).sha256() == one.sha256()
+
+
+def test_the_printed_digits_are_the_same_each_time_and_like_the_scans() -> None:
+    one, scans = printed(), digits()
+    assert load("printed", Path("/nowhere"), silence).sha256() == one.sha256()
+    assert (len(one.train_labels), len(one.test_labels), one.shape) == (4000, 800, scans.shape)
+    assert one.train_images.dtype == torch.uint8
+    assert torch.bincount(one.train_labels).tolist() == [400] * 10
+    assert torch.bincount(one.test_labels).tolist() == [80] * 10
+    assert len({image.numpy().tobytes() for image in one.train_images}) == 4000, "no two are alike"
+    for image in (one.train_images.float(), scans.train_images.float()):
+        assert 60 < image.mean() < 100
+        assert image.amax() == 255
+        assert (image[:, 0].mean((0, 2)) > 25).all(), "they fill their square from top to bottom"
+    assert one.classes == scans.classes
+
+
+def test_the_printed_digits_are_kept_for_the_screens() -> None:
+    about = gather(Wanted(name="printed", root="/nowhere"))
+    gallery = kept_gallery("printed")
+    assert gallery is not None
+    assert gallery.about == about
+    assert (gallery.count, gallery.pictures.shape[1:], about.from_files) == (800, (1, 8, 8), False)
 
 
 def test_the_hash_notices_one_pixel() -> None:

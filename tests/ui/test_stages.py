@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 import types
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -23,6 +24,8 @@ from cnntui.runs.launch import LaunchError
 from cnntui.runs.listing import run_directories
 from cnntui.runs.reader import RunReader
 from cnntui.runs.spec import Settings
+from cnntui.runs.sweeps import conductor
+from cnntui.runs.sweeps.plan import Choices, Design
 from cnntui.ui.app import CnntuiApp
 from cnntui.ui.screens.patches import Patches
 from cnntui.ui.stages import Holder, holder
@@ -91,7 +94,14 @@ def trainers(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forks]:
             opened.start(Path(command[-2]), int(command[-1]))
 
         kept = {name: getattr(subprocess, name) for name in ("DEVNULL", "CalledProcessError")}
+
+        def begin(sweep: Path, turn: int, slots: int | None, need: int | None) -> None:
+            opened.conduct(sweep, turn, slots or 2)
+            while conductor.conducting(sweep) is None:
+                time.sleep(0.02)
+
         monkeypatch.setattr(launch, "subprocess", types.SimpleNamespace(run=start, **kept))
+        monkeypatch.setattr(conductor, "_start", begin)
         yield opened
 
 
@@ -215,7 +225,9 @@ async def test_what_nobody_has_trained_is_trained_with_a_key(trainers: Forks) ->
         assert held.query_one(ExploreView).has_focus
 
         await held.begin(["run tuned"])
-        assert "tuned: 1,370 parameters, on digits, 1 epoch, from the weights of base" in str(held.query_one(TrainCard).content)
+        assert "tuned: 1,370 parameters, on digits, 1 epoch, from the weights of base" in str(
+            held.query_one(TrainCard).content
+        )
         await held.perform("look conv1")
         spec = RunReader(held.state.subject.state.model.run).spec
         assert (spec.seed, spec.epochs) == (3, 1)
@@ -232,3 +244,60 @@ async def test_without_torch_the_card_says_how_to_get_it(root: Path, monkeypatch
         with pytest.raises(WordsError, match="not trained: training needs torch"):
             await held.perform("train")
         assert run_directories() == []
+
+
+# -- compare
+
+
+def swept(**more: Any) -> Recipes:
+    """Two rates, each with two seeds."""
+    first = {"data": "digits", "epochs": 1, "batch_size": 256, "device": "cpu", "lr": 0.003, **more}
+    net = "conv 8 same; relu; maxpool 2; flatten; linear 10"
+    rates: dict[str, Choices] = {"lr": {"small": 0.0001, "usual": 0.003}}
+    return Recipes(
+        {"base": Recipe("base", NET, QUICK)}, {"rates": Design("rates", net, (1, 8, 8), (0, 1), first, rates)}
+    )
+
+
+async def test_a_sweep_of_the_lesson_is_trained_and_compared(trainers: Forks, root: Path) -> None:
+    async with staged("compare", swept()) as (held, screen, pilot):
+        await held.begin(["sweep rates", "select lr: small", "metric train-loss"])
+        assert facts(held, "runs", "trained", "configurations", "seeds", "selected", "metric", "best") == [
+            4, 0, 2, 2, "lr: small", "train-loss", None,
+        ]  # fmt: skip
+        assert held.state.lab.comparison.directory == root / "lesson-rates"
+        before = screen.told
+        await held.perform("go")
+        assert facts(held, "trained", "over", "best", "worst") == [4, True, "lr: usual", "lr: small"]
+        assert screen.told > before
+        compare = stage("compare")
+        means = [compare.fact(held.state, "mean", (label,)) for label in ("lr: small", "lr: usual")]
+        assert compare.fact(held.state, "difference", ("lr: small",)) == pytest.approx(means[0] - means[1])  # type: ignore[operator]
+        held.take_focus()
+        await pilot.press("s", "up")
+        assert facts(held, "sorted", "selected") == [True, "lr: usual"]
+        await held.perform("go")
+        await held.begin(["sweep rates"])
+        assert facts(held, "trained", "selected") == [4, "lr: usual"], "what was trained is there again"
+
+
+async def test_a_sweep_from_weights_waits_for_them(trainers: Forks) -> None:
+    lesson = swept(weights_from="run:base", epochs=1)
+    async with staged("compare", lesson) as (held, _, _):
+        await held.begin(["sweep rates", "sort"])
+        assert "base: 1,370 parameters" in str(held.query_one(TrainCard).content)
+        assert facts(held, "runs") == [None]
+        await held.perform("select lr: small")
+        assert facts(held, "runs", "sorted", "selected") == [4, True, "lr: small"]
+        assert held.state.lab.group.spec.weights_from is not None
+
+
+async def test_what_cannot_be_compared_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with staged("compare", swept()) as (held, _, _):
+        with pytest.raises(WordsError, match="this lesson has no sweep called 'rate'; did you mean rates"):
+            await held.begin(["sweep rate"])
+        with pytest.raises(WordsError, match="nothing says what to compare"):
+            await held.begin([])
+        monkeypatch.setattr(launch, "can_train", lambda: False)
+        with pytest.raises(WordsError, match="training needs torch: pip install"):
+            await held.begin(["sweep rates"])

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cnntui.core.layers import Shape
-from cnntui.runs.spec import DATA_SETS
+from cnntui.runs.spec import AT_HAND, DATA_SETS
 from cnntui.training.data.downloads import Progress, quiet
 from cnntui.training.data.facts import Facts, facts
 from cnntui.training.data.fitting import Fitting, resize
 from cnntui.training.data.folder import from_folder
 from cnntui.training.data.known import digits, from_torchvision
+from cnntui.training.data.printed import printed
 from cnntui.training.data.sets import DataError, DataSet
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "from_folder",
     "from_torchvision",
     "load",
+    "printed",
     "resize",
 ]
 
@@ -43,8 +45,8 @@ def load(
     Raises:
         DataError: when it cannot be had.
     """
-    if name == "digits":
-        return digits()
+    if name in AT_HAND:
+        return digits() if name == "digits" else printed()
     if name not in DATA_SETS:
         return from_folder(Path(name), say, progress, shape)
     if name != "auto":

@@ -109,6 +109,9 @@ class CompareView(CompareMoves, Widget):
     can_focus = True
     hidden: frozenset[str] = frozenset()  # actions that a lesson has taken away
 
+    class Changed(Message):
+        """Something new of the runs, or another place to look at."""
+
     class Read(Message):
         """How the runs stand, read by a worker, with the curves of those that were wanted; or why they cannot be read.
 
@@ -269,6 +272,7 @@ class CompareView(CompareMoves, Widget):
         state = self.state
         if state is None:
             return
+        self.post_message(self.Changed())
         if self.has_class("-empty"):
             self.remove_class("-empty")
             self.refresh_bindings()

@@ -81,6 +81,8 @@ class Setup(PaintedState[TrainState]):
         root = Path(settings.data_dir) if settings.data_dir else data_root()
         if settings.data == "digits":
             return "1,797 scans of 8×8, bundled with scikit-learn"
+        if settings.data == "printed":
+            return "4,800 digits of 8×8, drawn with a font: no file is needed"
         if settings.data in ("auto", "mnist"):
             if has_mnist(root):
                 return f"MNIST is in {root}"

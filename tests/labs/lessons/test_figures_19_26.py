@@ -61,11 +61,30 @@ WRONG_TOOL = {
     "614,656": (224 // 8) ** 4,
     "50,176": 224 * 224,
 }
+REVIEW = {
+    "150,528": 224 * 224 * 3,
+    "5,575": 224 * 224 * 3 // 27,
+    "274,763,776": 224 * 224 * 3 * 222 * 222 // 27,
+    "110,592": 64 * 3 * 3 * 3 * 8 * 8,
+    "118,013,952": 112 * 112 * 64 * 7 * 7 * 3,
+    "236,027,904": 2 * 112 * 112 * 64 * 7 * 7 * 3,
+    "14,714,688": VGG_CONVS,
+    "123,642,856": VGG_LINEAR,
+    "61,706": LENET_PORT,
+    "60,000": LENET_1998,
+    "128": 2 * 64,
+}
+RESIDUALS = {
+    "12,466": conv(1, 8, 3) + 19 * conv(8, 8, 3) + linear(8 * 4 * 4, 10),
+    "754": conv(1, 8, 3) + conv(8, 8, 3) + linear(8, 10),
+}
 FIGURES = {
     "lenet-and-its-children": LENET,
     "small-kernels": SMALL_KERNELS,
     "cheaper-convolutions": CHEAPER,
+    "residuals": RESIDUALS,
     "the-wrong-tool": WRONG_TOOL,
+    "review": REVIEW,
 }
 
 
@@ -94,3 +113,25 @@ def test_two_of_3x3_against_one_of_5x5() -> None:
 def test_share_of_a_separable_convolution() -> None:
     assert f"{100 * (1 / 256 + 1 / 9):.1f} %" == "11.5 %"
     assert "11.5 %" in rendered("cheaper-convolutions")
+
+
+def test_the_field_backward_and_the_rule_that_is_wrong() -> None:
+    right = wrong = 1
+    for kernel, stride in [(2, 2), (3, 1), (3, 1), (2, 2), (3, 1), (3, 1)]:  # from the last layer to the first
+        right, wrong = stride * (right - 1) + kernel, stride * wrong + kernel - 1
+    assert (right, wrong) == (16, 19)
+    assert "1, 2, 4, 6, 12, 14, 16." in rendered("review")
+    assert "one gets 19, which is wrong" in rendered("review")
+
+
+def test_what_a_hook_on_conv1_sees() -> None:
+    assert (28 + 2 * 1 - 3) // 1 + 1 == 28
+    assert "32×28×28" in rendered("review")
+
+
+def test_what_is_left_of_a_gradient() -> None:
+    share = 1.0
+    for _ in range(20):
+        share *= 0.7
+    assert f"{100 * share:.2f} %" == "0.08 %"
+    assert "0.08 %. With skips" in rendered("residuals")
