@@ -144,7 +144,7 @@ class TrainState:
             norm = ", batch norm over all" if settings.sync_bn else ""
             lines.append(f"{settings.ranks} ranks train it together{norm}")
         if settings.weights_from is not None:
-            head = ", but for a new head" if settings.new_head else ""
+            head = ", new head" if settings.new_head else ""
             lines.append(f"begins with the weights of {Path(settings.weights_from).name}{head}")
         if settings.frozen:
             lines.append(f"backbone frozen: {trained(self.network, settings)}")

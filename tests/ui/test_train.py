@@ -709,7 +709,7 @@ def test_what_is_frozen_and_how_the_backbone_learns_is_seen_and_goes_with_x() ->
     chosen = Settings(weights_from="/runs/one", new_head=True, frozen=True)
     state = TrainState(load_net("lenet5").network, chosen)
     assert state.extras == [
-        "begins with the weights of one, but for a new head",
+        "begins with the weights of one, new head",
         "backbone frozen: 850 of 61,706 parameters are trained",
     ]
     assert state.without_extras().settings == Settings()

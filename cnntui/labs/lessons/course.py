@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
 
-from cnntui.labs.lessons.document import LessonError, read_text, toml
+from cnntui.core.notation import printable
+from cnntui.labs.lessons.document import LessonError, Toml, read_document, read_id, read_text, toml
+from cnntui.labs.lessons.keys import Keys
 from cnntui.labs.lessons.lesson import Lesson, rehearse
 from cnntui.labs.lessons.reading import read_lesson
+from cnntui.labs.lessons.shared import KEYS as SHARED
+from cnntui.labs.lessons.shared import Shared, read_shared
 from cnntui.labs.stages import nearest
 
 FILE = "course.toml"
-KEYS = ("id", "title", "about", "show", "nets", "values", "runs", "sweeps")
-SHARED = ("show", "nets", "values", "runs", "sweeps")
+KEYS = ("id", "title", "about", *SHARED)
 SUFFIX = ".md"
+LAST = 1000  # behind all that have a number
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Course:
     """Lessons in their order.
 
     Args:
-        id: what progress is kept under; empty for a lesson that is a file of its own.
+        id: what progress is kept under; for a lesson that is a file of its own, and a folder that says none, its path.
         title, about: what it is called and for whom it is.
         lessons: with their numbers.
     """
@@ -50,9 +53,10 @@ class Course:
             KeyError: when there is none, with what there is.
         """
         for lesson in self.lessons:
-            if name in (lesson.id, str(lesson.number)):
+            if name in (lesson.id, str(lesson.number or lesson.id)):
                 return lesson
-        raise KeyError(f"no lesson is called {name!r}; {nearest(name, [lesson.id for lesson in self.lessons])}")
+        ids = [lesson.id for lesson in self.lessons]
+        raise KeyError(f"no lesson is called {printable(name)[:60]!r}; {nearest(name, ids)}")
 
     def beside(self, lesson: Lesson, by: int) -> Lesson | None:
         """The next lesson or the one before; None at the ends."""
@@ -119,16 +123,24 @@ def open_course(name: str | None) -> tuple[Course, Lesson | None]:
     if name is None:
         return own_course(), None
     path = Path(name)
-    if path.is_dir():
+    if _is(path, Path.is_dir):
         course = read_course(path)
         for lesson in course.lessons:
             rehearse(lesson)
         return course, None
-    if name.endswith(SUFFIX) or path.is_file():
+    if name.endswith(SUFFIX) or _is(path, Path.is_file):
         lesson = read_lesson(path)
         rehearse(lesson)
-        return Course("", lesson.title, (lesson,)), lesson
+        return Course(str(path.resolve()), lesson.title, (lesson,)), lesson
     return own_course(), own_course().find(name)
+
+
+def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
+    """Whether there is something of a kind; what cannot even be asked is not there."""
+    try:
+        return kind(path)
+    except OSError:
+        return False
 
 
 def read_course(folder: Path) -> Course:
@@ -138,29 +150,38 @@ def read_course(folder: Path) -> Course:
         LessonError: naming file and line.
     """
     files = sorted(path for path in folder.glob(f"*{SUFFIX}") if path.name.upper() != "README.MD")
+    files = [path for path in files if not path.name.startswith(".")]  # of editors, and of other systems
     if not files:
         raise LessonError(folder, 1, f"there is no lesson in it: a lesson is a file that ends in {SUFFIX}")
-    data = _course_file(folder / FILE)
-    shared = {key: data[key] for key in SHARED if key in data}
+    source = _course_file(folder / FILE)
+    shared = read_shared(source)
     lessons = [read_lesson(path, shared) for path in files]
     _check(lessons)
-    numbered = sorted(lessons, key=lambda lesson: lesson.number or len(files) + 1)
     return Course(
-        str(data.get("id", folder.resolve().name)),
-        str(data.get("title", folder.name)),
-        tuple(numbered),
-        str(data.get("about", "")),
+        id=read_id(source) if "id" in source.data else str(folder.resolve()),
+        title=source.text("title", folder.resolve().name),
+        lessons=tuple(sorted(lessons, key=lambda lesson: lesson.number or LAST)),
+        about=source.text("about"),
     )
 
 
-def _course_file(path: Path) -> Mapping[str, Any]:
+def shared_in(folder: Path) -> Shared:
+    """What the lessons of a folder have in common.
+
+    Raises:
+        LessonError: naming file and line.
+    """
+    return read_shared(_course_file(folder / FILE))
+
+
+def _course_file(path: Path) -> Toml:
     if not path.is_file():
-        return {}
-    data = toml(read_text(path), path, 1)
-    for key in data:
+        return Toml(path, {}, Keys())
+    source = toml(read_text(path), path, 1)
+    for key in source.data:
         if key not in KEYS:
-            raise LessonError(path, 1, f"unknown key {key!r}; {nearest(key, KEYS)}")
-    return data
+            raise source.error(f"unknown key {key!r}; {nearest(key, KEYS)}", key)
+    return source
 
 
 def _check(lessons: list[Lesson]) -> None:
@@ -170,7 +191,8 @@ def _check(lessons: list[Lesson]) -> None:
         for lesson in lessons:
             value = getattr(lesson, what)
             if value and value in first:
+                line = read_document(lesson.path).front.line(what)
                 raise LessonError(
-                    lesson.path, 1, f"{what} {value} is that of {first[value].path.name}, too: take another"
+                    lesson.path, line, f"{what} {value} is that of {first[value].path.name}, too: take another"
                 )
             first[value] = lesson

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import stat
 import tomllib
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cnntui.core.notation import printable
+from cnntui.labs.lessons.keys import Keys
 
 LARGEST = 400_000  # bytes of a lesson
-FENCE = re.compile(r"^(`{3,}|~{3,})\s*([\w-]*)\s*$")
+BOM = b"\xef\xbb\xbf"
+FENCE = re.compile(r"(`{3,}|~{3,})([^`]*)")
 
 
 class LessonError(ValueError):
@@ -20,6 +24,51 @@ class LessonError(ValueError):
     def __init__(self, path: Path, line: int, what: object) -> None:
         super().__init__(f"{path}:{line}: {what}")
         self.path, self.line, self.what = path, line, str(what)
+
+
+def short(value: object) -> str:
+    """A value as it is written, or its beginning."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+@dataclass(frozen=True)
+class Toml:
+    """TOML in a file: what it holds, and in which lines."""
+
+    path: Path
+    data: dict[str, Any]
+    keys: Keys = field(repr=False, compare=False)
+
+    def line(self, *key: str | int) -> int:
+        """Where a key is set; `line("check", 1)` is that of the second item of a list."""
+        return self.keys.line(*key)
+
+    def error(self, what: object, *key: str | int) -> LessonError:
+        """What is wrong with a key."""
+        return LessonError(self.path, self.line(*key), what)
+
+    def table(self, key: str) -> dict[str, Any]:
+        """A table; nothing where there is none of that name.
+
+        Raises:
+            LessonError: when it is none.
+        """
+        value = self.data.get(key, {})
+        if not isinstance(value, dict):
+            raise self.error(f"{key} is a table: write [{key}] and a line for each", key)
+        return value
+
+    def text(self, key: str, otherwise: str = "") -> str:
+        """A line of text; `otherwise` where there is none.
+
+        Raises:
+            LessonError: when it is none.
+        """
+        value = self.data.get(key, otherwise)
+        if key in self.data and not (isinstance(value, str) and re.fullmatch(r"[^\n]{1,200}", value.strip())):
+            raise self.error(f"{key} = {short(value)} is not one line of at most 200 characters, in quotes", key)
+        return str(value).strip()
 
 
 @dataclass(frozen=True)
@@ -34,10 +83,6 @@ class Block:
     def text(self) -> str:
         """As it is written."""
         return "\n".join(self.lines)
-
-    def line_of(self, key: str) -> int:
-        """Where a TOML key is set; where the block begins, if it cannot be seen."""
-        return _line_of(self.text, key, self.line)
 
 
 @dataclass(frozen=True)
@@ -62,17 +107,24 @@ class Document:
     """A file: what stands between the lines of +++, and the pages."""
 
     path: Path
-    front: dict[str, Any]
-    text: str = field(repr=False)
+    front: Toml
     sheets: tuple[Sheet, ...] = ()
 
     def error(self, line: int, what: object) -> LessonError:
         """What is wrong in a line of it."""
         return LessonError(self.path, line, what)
 
-    def line_of(self, key: str) -> int:
-        """Where a key of the front is set: `minutes`, `nets.fc`."""
-        return _line_of(self.text, key, 2)
+
+def read_id(source: Toml) -> str:
+    """The `id` of a lesson, a task or a course.
+
+    Raises:
+        LessonError: when it is none.
+    """
+    ident = source.data["id"]
+    if not (isinstance(ident, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]{0,60}", ident)):
+        raise source.error(f"id = {short(ident)} is not small letters, digits and -, in quotes", "id")
+    return ident
 
 
 def read_document(path: Path) -> Document:
@@ -87,8 +139,7 @@ def read_document(path: Path) -> Document:
         what = "the second line of +++ is missing" if text.startswith("+++") else "a lesson begins with +++"
         raise LessonError(path, 1, f"{what}: TOML stands between two lines of +++, at least id, title and minutes")
     first = text[: front.end()].count("\n") + 1
-    data = toml(front.group(1), path, 2)
-    return Document(path, data, front.group(1), _sheets(text[front.end() :].split("\n"), path, first))
+    return Document(path, toml(front.group(1), path, 2), _Pages(path, text[front.end() :].split("\n"), first).sheets())
 
 
 def read_text(path: Path) -> str:
@@ -98,30 +149,38 @@ def read_text(path: Path) -> str:
         LessonError: when it cannot be read, or is too large for a lesson.
     """
     try:
-        if path.stat().st_size > LARGEST:
-            raise LessonError(path, 1, f"{path.stat().st_size:,} bytes > {LARGEST:,}: that is no lesson")
-        text = path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise LessonError(
-            path, path.read_bytes()[: error.start].count(b"\n") + 1, "not UTF-8 text: save it as UTF-8"
-        ) from None
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode):
+            raise LessonError(path, 1, "this is no file: a lesson is a text")
+        if facts.st_size > LARGEST:
+            raise LessonError(path, 1, f"{facts.st_size:,} bytes > {LARGEST:,}: that is no lesson")
+        raw = path.read_bytes().removeprefix(BOM)
     except OSError as error:
         raise LessonError(path, 1, error.strerror or error) from None
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise LessonError(path, raw[: error.start].count(b"\n") + 1, "not UTF-8 text: save it as UTF-8") from None
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     for at, line in enumerate(text.split("\n"), start=1):
-        bare = line.replace("\t", " ").rstrip("\r")
+        bare = line.replace("\t", " ")
         if printable(bare) != bare:
-            raise LessonError(path, at, "a control character: write text only")
-    return text.replace("\r\n", "\n")
+            column, glyph = next(place for place in enumerate(bare, start=1) if not printable(place[1]))
+            name = unicodedata.name(glyph, "a control character")
+            raise LessonError(
+                path, at, f"column {column}: U+{ord(glyph):04X}, {name}, is not shown in one column: leave it out"
+            )
+    return text
 
 
-def toml(text: str, path: Path, line: int) -> dict[str, Any]:
+def toml(text: str, path: Path, line: int) -> Toml:
     """TOML that begins in a line of a file.
 
     Raises:
         LessonError: naming the line.
     """
     try:
-        return tomllib.loads(text)
+        return Toml(path, tomllib.loads(text), Keys(text, line))
     except RecursionError:
         raise LessonError(path, line, "not TOML: brackets too deep") from None
     except tomllib.TOMLDecodeError as error:
@@ -133,63 +192,61 @@ def toml(text: str, path: Path, line: int) -> dict[str, Any]:
         raise LessonError(path, line, f"not TOML: {error}") from None
 
 
-def _line_of(text: str, key: str, first: int) -> int:
-    """Where a key is set, be it under its table or with dots."""
-    table, _, own = key.rpartition(".")
-    within, best = "", first
-    for number, line in enumerate(text.split("\n"), start=first):
-        header = re.match(r"\s*\[\[?\s*([^\]]+?)\s*\]", line)
-        if header and "=" not in line.partition("]")[0]:
-            within = header.group(1).replace('"', "")
-            if within == key:
-                return number
-            if within == table:
-                best = number
-        elif re.match(rf"""\s*["']?{re.escape(own)}["']?\s*=""", line) and within == table:
-            return number
-        elif table and re.match(rf"""\s*["']?{re.escape(table)}["']?\s*=""", line) and not within:
-            best = number
-    return best
+class _Pages:
+    """The lines behind the front, of which the first is the file's line `first`."""
 
+    def __init__(self, path: Path, lines: list[str], first: int) -> None:
+        self.path, self.lines, self.first = path, lines, first
 
-def _sheets(lines: list[str], path: Path, first: int) -> tuple[Sheet, ...]:
-    found: list[Sheet] = []
-    title, at = "", 0
-    prose: list[str] = []
-    number = 0
-    parts: list[Prose | Block] = []
+    def error(self, number: int, what: str) -> LessonError:
+        return LessonError(self.path, self.first + number, what)
 
-    def end_prose() -> None:
-        if any(line.strip() for line in prose):
-            parts.append(Prose("\n".join(prose), first + number - len(prose)))
-        prose.clear()
+    def sheets(self) -> tuple[Sheet, ...]:
+        found: list[Sheet] = []
+        title, at = "", 0
+        parts: list[Prose | Block] = []
+        number = begin = 0  # of the prose that is being read
 
-    while number < len(lines):
-        line = lines[number]
-        if fence := FENCE.match(line):
-            end_prose()
-            block, number = _block(lines, number, fence, path, first)
-            parts.append(block)
-            continue
-        if heading := re.match(r"##\s+(\S.*?)\s*#*$", line):
-            end_prose()
-            if title:
-                found.append(Sheet(title, at, tuple(parts)))
-            elif parts:
-                raise LessonError(path, first, f"text before the first page: it begins with {heading.group()!r}")
-            title, at, parts = heading.group(1), first + number, []
-        else:
-            prose.append(line)
-        number += 1
-    end_prose()
-    if not title:
-        raise LessonError(path, first, "there is no page: begin one with ## and its title")
-    return (*found, Sheet(title, at, tuple(parts)))
+        def end_prose() -> None:
+            prose = self.lines[begin:number]
+            if any(line.strip() for line in prose):
+                parts.append(Prose("\n".join(prose), self.first + begin))
 
+        while number < len(self.lines):
+            line = self.lines[number].rstrip()
+            if fence := FENCE.fullmatch(line):
+                end_prose()
+                block, number = self.block(number, fence[1], fence[2].strip())
+                parts.append(block)
+                begin = number
+                continue
+            if line.startswith("##") and not line.startswith("###"):
+                end_prose()
+                if title:
+                    found.append(Sheet(title, self.first + at, tuple(parts)))
+                elif parts:
+                    raise self.error(self.text_before(number), f"text before the first page, {line[:40]!r}")
+                title, at, parts = self.title(number, line), number, []
+                begin = number + 1
+            number += 1
+        end_prose()
+        if not title:
+            raise self.error(0, "there is no page: begin one with ## and its title")
+        return (*found, Sheet(title, self.first + at, tuple(parts)))
 
-def _block(lines: list[str], number: int, fence: re.Match[str], path: Path, first: int) -> tuple[Block, int]:
-    """A fenced block and where it ends."""
-    for end in range(number + 1, len(lines)):
-        if lines[end].strip() == fence.group(1):
-            return Block(fence.group(2), tuple(lines[number + 1 : end]), first + number + 1), end + 1
-    raise LessonError(path, first + number, f"this block never ends: close it with {fence.group(1)}")
+    def text_before(self, number: int) -> int:
+        return next(at for at in range(number) if self.lines[at].strip())
+
+    def title(self, number: int, line: str) -> str:
+        before, _, closing = line[2:].strip().rpartition(" ")
+        title = before.rstrip() if closing and not closing.strip("#") else line[2:].strip()
+        if not title or not line[2].isspace():
+            raise self.error(number, f"{line[:40]!r} begins no page: write ## , a blank and the page's title")
+        return title
+
+    def block(self, number: int, fence: str, kind: str) -> tuple[Block, int]:
+        """A fenced block and where it ends."""
+        for end in range(number + 1, len(self.lines)):
+            if self.lines[end].strip() == fence:
+                return Block(kind, tuple(self.lines[number + 1 : end]), self.first + number + 1), end + 1
+        raise self.error(number, f"this block never ends: close it with {fence}")

@@ -14,17 +14,25 @@ from typing import Any, Protocol
 
 from cnntui.core.arithmetic import MINUS, number
 from cnntui.core.layers import shape_text
-from cnntui.labs.stages import Index, WordsError, nearest
+from cnntui.labs.stages import Index, WordsError
 
-LONGEST, DEEPEST, LARGEST, STEEPEST = 400, 30, 10**18, 200
+LONGEST, DEEPEST, LARGEST, STEEPEST, DECIMALS = 400, 30, 10**18, 200, 12
 
 WORD = re.compile(
-    r"""\s*(?:(?P<number>\d+(?:\.\d+)?(?:e-?\d+)?)|(?P<name>[A-Za-z_]\w*)|(?P<text>"[^"]*"|'[^']*')"""
+    r"""\s*(?:(?P<number>[0-9]+(?:\.[0-9]+)?(?:e-?[0-9]+)?)|(?P<name>[A-Za-z_]\w*)|(?P<text>"[^"]*"|'[^']*')"""
     r"""|(?P<mark>\*\*|//|\S))"""
 )
 
+
+def _round(x: Any, places: Any = 0) -> Any:
+    """Halves go up, as people round."""
+    if places not in range(DECIMALS + 1):
+        raise ValueError
+    return round(x, int(places)) if places else math.floor(x + 0.5)
+
+
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    "round": lambda x, places=0: round(x, int(places)) if places else math.floor(x + 0.5),
+    "round": _round,
     "floor": math.floor,
     "ceil": math.ceil,
     "sqrt": math.sqrt,
@@ -94,7 +102,8 @@ class Name:
 
     def value(self, scope: Scope) -> Any:
         """What the scope says."""
-        return scope.named(self.path, _indices(self.index, scope))
+        index = _indices(self.index, scope)
+        return None if index is None else scope.named(self.path, index)
 
 
 @dataclass(frozen=True)
@@ -108,15 +117,16 @@ class Call:
 
     def value(self, scope: Scope) -> Any:
         """What comes of it."""
-        given = tuple(argument.value(scope) for argument in self.arguments)
-        if any(one is None for one in given):
+        given, index = tuple(argument.value(scope) for argument in self.arguments), _indices(self.index, scope)
+        if index is None or any(one is None for one in given):
             return None
-        if self.function not in FUNCTIONS or self.path:
-            return scope.called(self.function, given, self.path, _indices(self.index, scope))
+        if self.function not in FUNCTIONS:
+            return scope.called(self.function, given, self.path, index)
+        what = f"{self.function} of {', '.join(map(in_words, given)) or 'nothing'}"
         try:
-            return FUNCTIONS[self.function](*given)
-        except (TypeError, ValueError, OverflowError):
-            raise WordsError(f"{self.function} cannot be taken of {', '.join(map(in_words, given))}") from None
+            return _sized(FUNCTIONS[self.function](*given), what)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise error if isinstance(error, WordsError) else WordsError(f"{what} is no number") from None
 
 
 @dataclass(frozen=True)
@@ -151,19 +161,33 @@ def _applied(operator: str, left: Any, right: Any) -> Any:
             raise WordsError(f"{operator} needs two numbers, and {in_words(one)!r} is none")
     if operator == "**" and abs(right) > STEEPEST:
         raise WordsError(f"a power of {right} is more than {STEEPEST}")
+    what = f"{in_words(left)} {operator} {in_words(right)}"
     try:
-        result = OPERATORS[operator](left, right)
+        return _sized(OPERATORS[operator](left, right), what)
     except ZeroDivisionError:
-        raise WordsError(f"{in_words(left)} {operator} 0: nothing can be divided by 0") from None
+        raise WordsError(f"{what}: nothing can be divided by 0") from None
     except OverflowError:
-        raise WordsError(f"{in_words(left)} {operator} {in_words(right)} is too large") from None
-    if isinstance(result, complex) or abs(result) > LARGEST:
-        raise WordsError(f"{in_words(left)} {operator} {in_words(right)} is no number up to {LARGEST:,}")
+        raise WordsError(f"{what} is too large") from None
+
+
+def _sized(result: Any, what: str) -> Any:
+    """A result that can be written down."""
+    if isinstance(result, complex) or (isinstance(result, int | float) and abs(result) > LARGEST):
+        raise WordsError(f"{what} is no number up to {LARGEST:,}")
     return result
 
 
-def _indices(index: tuple[Expression, ...], scope: Scope) -> Index:
-    return tuple(part.value(scope) for part in index)
+def _indices(index: tuple[Expression, ...], scope: Scope) -> Index | None:
+    """Whole numbers and texts; None while one of them is not known."""
+    found = [part.value(scope) for part in index]
+    if any(one is None for one in found):
+        return None
+    for at, one in enumerate(found):
+        if isinstance(one, float) and one.is_integer():
+            found[at] = int(one)
+        elif isinstance(one, bool) or not isinstance(one, int | str):
+            raise WordsError(f"[{in_words(one)}]: between [ and ] stand whole numbers, or a text in quotes")
+    return tuple(found)
 
 
 def parse(text: str) -> Expression:
@@ -186,7 +210,8 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self.text = text.strip()
-        self.words = [(m.lastgroup or "", m.group(m.lastgroup or 0)) for m in WORD.finditer(text) if m.group().strip()]
+        found = [(m.lastgroup or "", m.group(m.lastgroup or 0)) for m in WORD.finditer(text)]
+        self.words = [(kind, "-" if word == MINUS else word) for kind, word in found]
         self.at = 0
 
     @property
@@ -227,7 +252,7 @@ class _Reader:
         return found
 
     def _power(self, depth: int) -> Expression:
-        if self.take("-") or self.take(MINUS):
+        if self.take("-"):
             if depth > DEEPEST:
                 raise self.error(f"more than {DEEPEST} signs")
             return Negative(self._power(depth + 1))
@@ -238,7 +263,10 @@ class _Reader:
         match self.kind:
             case "number":
                 word = self.next()
-                return Literal(int(word) if word.isdigit() and len(word) < 19 else float(word))
+                value = int(word) if word.isdigit() and len(word) < 19 else float(word)
+                if value > LARGEST:
+                    raise self.error(f"{word[:20]} is more than {LARGEST:,}")
+                return Literal(value)
             case "text":
                 return Literal(self.next()[1:-1])
             case "name":
@@ -247,14 +275,17 @@ class _Reader:
             inside = self.sum(depth + 1)
             self.demand(")")
             return inside
+        if self.word in ("'", '"'):
+            raise self.error(f"a text that begins with {self.word} never ends")
         raise self.error(f"{self.word!r} is not expected" if self.word else "something is missing at the end")
 
     def _named(self, depth: int) -> Expression:
         name = self.next()
         if self.take("("):
-            arguments = self._list(")", depth)
-            path = self._path("")
-            return Call(name, arguments, path.removeprefix("."), self._index(depth))
+            call = Call(name, self._list(")", depth), self._path("").removeprefix("."), self._index(depth))
+            if name in FUNCTIONS and (call.path or call.index):
+                raise self.error(f"{name}(...) is a number: nothing stands behind it")
+            return call
         return Name(self._path(name), self._index(depth))
 
     def _path(self, name: str) -> str:
@@ -265,7 +296,11 @@ class _Reader:
         return name
 
     def _index(self, depth: int) -> tuple[Expression, ...]:
-        return self._list("]", depth) if self.take("[") else ()
+        if not self.take("["):
+            return ()
+        if self.word == "]":
+            raise self.error("nothing stands between [ and ]")
+        return self._list("]", depth)
 
     def _list(self, end: str, depth: int) -> tuple[Expression, ...]:
         found: list[Expression] = []
@@ -292,70 +327,12 @@ def in_words(value: object) -> str:
     if isinstance(value, float | int):
         if math.isfinite(value) and value == int(value) and abs(value) < LARGEST:
             return f"{int(value):,}".replace("-", MINUS)
-        places = 4 if abs(value) < 1000 else 1
-        text = number(value, places)
-        return f"{value:.2e}".replace("-", MINUS) if text == "0" else text
+        text = number(value, 4 if abs(value) < 1000 else 1)
+        return f"{value:.2e}".replace("-", MINUS) if text == "0" else _with_commas(text)
     return str(value)
 
 
-def _places(value: float, places: int) -> str:
-    return f"{value:,.{places}f}".replace("-", MINUS)
-
-
-def _short(value: float, _: int) -> str:
-    for unit, name in ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if abs(value) >= unit:
-            return f"{number(value / unit, 1)} {name}"
-    return in_words(value)
-
-
-FORMATS: Mapping[str, tuple[str, Callable[[Any, int], str]]] = {
-    "percent": ("a share as a percentage, with so many decimals", lambda x, n: f"{_places(100 * x, n)} %"),
-    "places": ("a number with so many decimals", _places),
-    "plain": ("a number without commas", lambda x, n: in_words(x).replace(",", "")),
-    "short": ("138.4 M, 15.5 G", _short),
-    "cell": ("two numbers as a place: 2,3", lambda x, n: ",".join(map(str, x))),
-    "list": ("several numbers: 3, 5, 11", lambda x, n: ", ".join(map(in_words, x))),
-}
-
-
-@dataclass(frozen=True)
-class Figure:
-    """An expression and how its value is written: `conv.params / fc.params | percent 1`."""
-
-    expression: Expression
-    format: str = ""
-    places: int = 0
-
-    def text(self, scope: Scope) -> str:
-        """Its value in words.
-
-        Raises:
-            WordsError: when it has none, or it cannot be written so.
-        """
-        value = self.expression.value(scope)
-        if value is None or not self.format:
-            return in_words(value)
-        try:
-            return FORMATS[self.format][1](value, self.places)
-        except (TypeError, ValueError):
-            raise WordsError(f"{in_words(value)!r} cannot be written as {self.format}") from None
-
-
-def parse_figure(text: str) -> Figure:
-    """What stands in braces.
-
-    Raises:
-        WordsError: when it is no expression, or the format behind `|` is not known.
-    """
-    expression, bar, written = text.rpartition("|")
-    if not bar:
-        return Figure(parse(text))
-    name, _, places = written.strip().partition(" ")
-    if name.isdigit():
-        name, places = "places", name
-    if name not in FORMATS or not re.fullmatch(r"\d?", places):
-        raise WordsError(
-            f"{text!r}: no format is called {written.strip()!r}; {nearest(name, [*FORMATS, 'or a number'])}"
-        )
-    return Figure(parse(expression), name, int(places or 0))
+def _with_commas(text: str) -> str:
+    whole, dot, decimals = text.partition(".")
+    digits = whole.lstrip(MINUS)
+    return f"{whole[: len(whole) - len(digits)]}{int(digits):,}{dot}{decimals}" if digits.isdigit() else text

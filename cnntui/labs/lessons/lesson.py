@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 from cnntui.core.analysis import Analysis
 from cnntui.labs.lessons.document import LessonError
 from cnntui.labs.lessons.scope import LessonScope
-from cnntui.labs.lessons.tasks import Choice, Doing, Number, Text
+from cnntui.labs.lessons.tasks import Choice, Doing, FigureError, Number, Text
 from cnntui.labs.recipes import Recipes
 from cnntui.labs.stages import Stage, WordsError, stage
 
@@ -110,13 +110,11 @@ class Lesson:
         Raises:
             LessonError: when a figure cannot be computed.
         """
-        scope, filled = self.scope(page, state), []
-        for piece in page.pieces:
-            try:
-                filled.append(piece.text.filled(scope))
-            except WordsError as error:
-                raise LessonError(self.path, piece.line, error) from None
-        return "\n\n".join(filled)
+        scope = self.scope(page, state)
+        try:
+            return "\n\n".join(piece.text.filled(scope) for piece in page.pieces)
+        except FigureError as error:
+            raise LessonError(self.path, error.line, error) from None
 
     def page_about(self, term: str) -> int:
         """The page on which a term of the glossary is explained: where it first stands in bold, else the first."""
@@ -151,29 +149,33 @@ def _rehearse(lesson: Lesson, page: Page) -> None:
 
 
 def _rehearse_task(lesson: Lesson, page: Page, task: AnyTask) -> None:
-    scope = lesson.scope(page)
-    try:
-        for text in (task.ask, *task.hints):
-            text.filled(scope)
-        match task:
-            case Number():
-                task.wanted(scope)
-                for slip in task.slips:
-                    slip.number.value(scope)
-                    slip.said.filled(scope)
-                task.reply.filled(scope)
-            case Choice():
-                for text in (*task.choices, *task.replies):
-                    text.filled(scope)
-            case Doing():
-                task.problem(scope)
-    except WordsError as error:
-        raise LessonError(lesson.path, task.line, f"in task {task.id}: {error}") from None
+    scope, line = lesson.scope(page), task.keys.line
+    texts = [task.ask, *task.hints]
+    values: list[tuple[Callable[[LessonScope], object], int]] = []
+    match task:
+        case Number():
+            texts += [task.reply, *(slip.said for slip in task.slips)]
+            values = [(task.wanted, line("number"))]
+            values += [(slip.value, line("slips", at, "number")) for at, slip in enumerate(task.slips)]
+        case Choice():
+            texts += [*task.choices, *task.replies]
+        case Doing():
+            texts += [check.said for check in task.checks]
+            values = [(check.problem, line("check", at, "fact")) for at, check in enumerate(task.checks)]
+    for made, at in [*((text.filled, task.line) for text in texts), *values]:
+        try:
+            made(scope)
+        except WordsError as error:
+            where = error.line if isinstance(error, FigureError) else at
+            raise LessonError(lesson.path, where, f"in task {task.id}: {error}") from None
     if isinstance(task, Doing) and page.words is not None:
-        for moves in (task.solution, *task.wrong):
+        for moves, key in (
+            (task.solution, ("solution",)),
+            *((way, ("wrong", at)) for at, way in enumerate(task.wrong)),
+        ):
             state = page.start
-            for move in moves:
-                state = _tried(lesson, task.line, page.words, state, move)
+            for at, move in enumerate(moves):
+                state = _tried(lesson, line(*key, at), page.words, state, move)
 
 
 def _tried(lesson: Lesson, line: int, words: Stage, state: Any, move: str) -> Any:

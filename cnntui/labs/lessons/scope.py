@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any
 
-from cnntui.core.analysis import Analysis, analyse
-from cnntui.core.axis import ImpossibleError
-from cnntui.core.layers import Shape
-from cnntui.core.nets import load_net, zoo
-from cnntui.core.network import Network
-from cnntui.core.notation import parse
-from cnntui.core.vocabulary import NotationError
+from cnntui.core.analysis import Analysis
 from cnntui.labs.lessons.expressions import FUNCTIONS
+from cnntui.labs.lessons.nets import analysed
 from cnntui.labs.net_facts import net_fact
 from cnntui.labs.stages import STAGES, Index, Stage, WordsError, nearest, stage
 
@@ -51,6 +45,8 @@ class LessonScope:
             return self.values[path]
         if first in self.nets and rest:
             return net_fact(self.nets[first], rest, index)
+        if path in self.nets:
+            raise WordsError(f"{path} is a net: ask for a fact of it, such as {path}.params")
         if self.stage is not None:
             return self.stage.fact(self.state, path, index)
         known = [*self.values, *(f"{name}.params" for name in self.nets)]
@@ -68,9 +64,12 @@ class LessonScope:
             raise WordsError(f"{function}(...) needs a fact behind it, such as {function}(...).output")
         match arguments:
             case (str(text),) if function != NET:
-                return _shown(function, text, path, index)
-            case (str(text), *numbers) if function == NET and len(numbers) in (0, 3):
-                return net_fact(analysed(text, *numbers), path, index)
+                found = stage(function)
+                return found.fact(played(found, found.start(), text), path, index)
+            case (str(text), *sizes) if function == NET and len(sizes) in (0, 3):
+                shape = [int(size) for size in sizes if isinstance(size, int | float) and size == int(size)]
+                if len(shape) == len(sizes):
+                    return net_fact(analysed(text, *shape), path, index)
         wanted = '"layers", C, H, W' if function == NET else '"move; move"'
         raise WordsError(f"{function}({', '.join(map(repr, arguments))}) is not understood; write {function}({wanted})")
 
@@ -79,43 +78,20 @@ def _known(names: list[str]) -> str:
     return f"the lesson has {', '.join(names)}" if names else "the lesson has no [values] and no [nets]"
 
 
-def _shown(name: str, moves: str, path: str, index: Index) -> Any:
-    found = stage(name)
-    state = found.start()
-    for move in filter(None, map(str.strip, moves.split(";"))):
-        state = found.play(state, move)
-    return found.fact(state, path, index)
-
-
-def network_of(text: str, shape: Shape | None = None, name: str = "net") -> Network:
-    """A net of the zoo, or layers: never a file, and nothing that would be imported.
+def played(stage: Stage, state: Any, text: str) -> Any:
+    """A state after some moves, with `;` between: a part that begins with no verb of the stage belongs to the one before.
 
     Raises:
-        WordsError: when it is neither.
+        WordsError: when a move is not allowed, or takes more than words, as a training does.
     """
-    try:
-        if text in zoo():
-            return load_net(text, shape).network
-        if shape is None:
-            what = (
-                f"no net of the zoo is called {text!r}; {nearest(text, zoo())}"
-                if text.isidentifier() or "-" in text
-                else ""
-            )
-            raise WordsError(what or f"{text!r} are layers: say for which input, as three numbers C, H, W")
-        return parse(text, shape, name)
-    except (NotationError, ImpossibleError) as error:
-        raise WordsError(str(error)) from None
-
-
-@cache
-def analysed(text: str, *shape: int) -> Analysis:
-    """The facts of a net, as `network_of` takes it.
-
-    Raises:
-        WordsError: when it is none, or cannot be.
-    """
-    found = analyse(network_of(text, tuple(shape) or None))
-    if found.error:
-        raise WordsError(found.error)
-    return found
+    moves: list[str] = []
+    for part in filter(None, map(str.strip, text.split(";"))):
+        if moves and part.split()[0] not in stage.moves:
+            moves[-1] += f"; {part}"  # layers conv 8; relu
+        else:
+            moves.append(part)
+    for move in moves:
+        if move.split()[0] in stage.effects:
+            raise WordsError(f"{move!r} takes time: no figure can wait for it")
+        state = stage.play(state, move)
+    return state

@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import isfinite
 from typing import Any
 
 from cnntui.core.arithmetic import MINUS
-from cnntui.labs.lessons.expressions import Expression, Figure, Literal, Name, in_words
-from cnntui.labs.lessons.scope import LessonScope
+from cnntui.labs.lessons.expressions import Expression, Literal, Name, in_words
+from cnntui.labs.lessons.figures import Figure
+from cnntui.labs.lessons.keys import Keys
+from cnntui.labs.lessons.scope import LessonScope, played
 from cnntui.labs.stages import WordsError
 
-ROUNDING = 1e-6
+ROUNDING = 1e-6  # between what a screen computed and what is asked for
+LONGEST = 40  # of what is typed
+EXACT = 1e-9  # between what is typed and what is computed: 138,357,544 is not 138,357,545
 SHOULD = {
     "is": "",
     "is_not": "another than ",
@@ -22,36 +27,58 @@ SHOULD = {
     "below": "below ",
 }
 COMPARISONS = tuple(SHOULD)
+SIZES = ("at_least", "at_most", "above", "below")  # of numbers only
 NO_NUMBER = Literal(0)
+
+
+class FigureError(WordsError):
+    """A figure that cannot be computed, and its line."""
+
+    def __init__(self, what: object, line: int) -> None:
+        super().__init__(str(what))
+        self.line = line
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What stands in braces: a figure, the moves that come before it is read, with `;` between, and its line."""
+
+    figure: Figure
+    after: str
+    line: int
+
+    def text(self, scope: LessonScope) -> str:
+        """As it is now.
+
+        Raises:
+            FigureError: when it cannot be computed.
+        """
+        try:
+            if self.after and scope.stage is None:
+                raise WordsError(f"after {self.after}: there is no screen on this page")
+            if self.after and scope.stage is not None:
+                scope = scope.on(scope.stage, played(scope.stage, scope.state, self.after))
+            return self.figure.text(scope)
+        except WordsError as error:
+            raise FigureError(error, self.line) from None
 
 
 @dataclass(frozen=True)
 class Text:
-    """Words with figures among them: for each pair of braces a `Figure`, and the moves that come before it is read."""
+    """Words with figures among them."""
 
-    parts: tuple[str | tuple[Figure, tuple[str, ...]], ...]
+    parts: tuple[str | Filling, ...] = ()
 
     def filled(self, scope: LessonScope) -> str:
         """With the figures as they are.
 
         Raises:
-            WordsError: when one of them cannot be computed.
+            FigureError: when one of them cannot be computed.
         """
-        return "".join(part if isinstance(part, str) else _figure(*part, scope) for part in self.parts)
+        return "".join(part if isinstance(part, str) else part.text(scope) for part in self.parts)
 
     def __bool__(self) -> bool:
         return bool(self.parts)
-
-
-def _figure(figure: Figure, after: tuple[str, ...], scope: LessonScope) -> str:
-    if after:
-        if scope.stage is None:
-            raise WordsError(f"after {after[0]}: there is no screen on this page")
-        state = scope.state
-        for move in after:
-            state = scope.stage.play(state, move)
-        scope = scope.on(scope.stage, state)
-    return figure.text(scope)
 
 
 @dataclass(frozen=True)
@@ -68,15 +95,18 @@ class Check:
     fact: Expression
     how: str
     wanted: Expression
-    said: Text = field(default_factory=lambda: Text(()))
+    said: Text = Text()
 
     def problem(self, scope: LessonScope) -> str | None:
         """What is not yet right, in words; None when it is.
 
         Raises:
-            WordsError: when the fact is none.
+            WordsError: when the fact is none, or is no number and should be of a size.
         """
         found, wanted = self.fact.value(scope), self.wanted.value(scope)
+        for value in (found, wanted) if self.how in SIZES else ():
+            if value is not None and not _number(value):
+                raise WordsError(f"{self.how} compares numbers, and {in_words(value)} is none")
         if found is not None and wanted is not None and _holds(found, self.how, wanted):
             return None
         if self.said:
@@ -114,15 +144,13 @@ def _place(value: Any) -> str:
 
 
 def _holds(found: Any, how: str, wanted: Any) -> bool:
-    if how in ("is", "is_not"):
-        same: bool = found == wanted
-        if _number(found) and _number(wanted):
-            same = abs(found - wanted) <= ROUNDING * max(1.0, abs(wanted))
-        return same == (how == "is")
     if not (_number(found) and _number(wanted)):
-        return False
-    slack = ROUNDING * max(1.0, abs(wanted))
+        return bool(found == wanted) == (how == "is")
+    # Two whole numbers are not rounded: 138,357,544 is not 138,357,545.
+    slack = 0.0 if found == found // 1 and wanted == wanted // 1 else ROUNDING * max(1.0, abs(wanted))
     answers: dict[str, bool] = {
+        "is": abs(found - wanted) <= slack,
+        "is_not": not abs(found - wanted) <= slack,
         "at_least": found >= wanted - slack,
         "at_most": found <= wanted + slack,
         "above": found > wanted + slack,
@@ -137,12 +165,17 @@ def _number(value: object) -> bool:
 
 @dataclass(frozen=True)
 class Task:
-    """What all tasks have: a name, what is asked, and hints in steps."""
+    """What all tasks have: a name, what is asked, hints in steps, and the lines of the file where that stands."""
 
     id: str
     ask: Text
     hints: tuple[Text, ...]
-    line: int
+    keys: Keys = field(repr=False, compare=False)
+
+    @property
+    def line(self) -> int:
+        """The first line."""
+        return self.keys.first
 
 
 @dataclass(frozen=True)
@@ -191,6 +224,21 @@ class Slip:
     number: Expression
     said: Text
 
+    def value(self, scope: LessonScope) -> float | None:
+        """The number; None while it is not known.
+
+        Raises:
+            WordsError: when it is none.
+        """
+        return _value(self.number, scope, "the slip")
+
+
+def _value(expression: Expression, scope: LessonScope, what: str) -> float | None:
+    found = expression.value(scope)
+    if found is not None and not (_number(found) and isfinite(found)):
+        raise WordsError(f"{what} is {in_words(found)}, which is no number")
+    return None if found is None else float(found)
+
 
 @dataclass(frozen=True)
 class Number(Task):
@@ -209,23 +257,24 @@ class Number(Task):
     relative: bool = False
     unit: str = ""
     slips: tuple[Slip, ...] = ()
-    reply: Text = field(default_factory=lambda: Text(()))
+    reply: Text = Text()
 
     def wanted(self, scope: LessonScope) -> float | None:
-        """The answer; None while it is not known."""
-        found = self.answer.value(scope)
-        if found is not None and not _number(found):
-            raise WordsError(f"the answer is {in_words(found)}, which is no number")
-        return None if found is None else float(found)
+        """The answer; None while it is not known.
+
+        Raises:
+            WordsError: when it is no number.
+        """
+        return _value(self.answer, scope, "the answer")
 
     def margin(self, wanted: float) -> float:
         """How far from the answer is right, too."""
         own = self.tolerance * abs(wanted) if self.relative else self.tolerance
-        return own + ROUNDING * max(1.0, abs(wanted))
+        return own + EXACT * (abs(wanted) + EXACT)
 
     def problem(self, typed: str, scope: LessonScope) -> str | None:
         """What is wrong with an answer; None when it is right."""
-        given = typed_number(typed.replace("%", "") if self.unit == "%" else typed)
+        given = typed_number(typed.strip().removesuffix(self.unit))
         if given is None:
             return f"{typed.strip()[:20]!r} is no number; write one like 1,792 or 0.5 or 1/9 or 12 %"
         wanted = self.wanted(scope)
@@ -234,20 +283,24 @@ class Number(Task):
         if abs(given - wanted) <= self.margin(wanted):
             return None
         for slip in self.slips:
-            led = slip.number.value(scope)
-            if led is not None and abs(given - float(led)) <= self.margin(float(led)):
+            led = slip.value(scope)
+            if led is not None and abs(given - led) <= self.margin(led):
                 return slip.said.filled(scope)
         return f"{in_words(given)} is too {'small' if given < wanted else 'large'}"
 
 
+TYPED = re.compile(
+    r"([+-]?)([0-9]+|[1-9][0-9]{0,2}(?:,[0-9]{3})+|(?=\.[0-9]))(\.[0-9]*)?(e[+-]?[0-9]{1,2})?(?:/([0-9]+))?(%?)",
+    re.IGNORECASE,
+)
+
+
 def typed_number(text: str) -> float | None:
     """A number as people type it: 1,792 · −2 · 0.5 · 1/9 · 12 % · 2e6; None when it is none."""
-    bare = re.sub(r"(?<=\d),(?=\d{3}(\D|$))", "", text.strip().replace(MINUS, "-").replace(" ", ""))
-    bare, percent = bare.removesuffix("%"), bare.endswith("%")
-    if not re.fullmatch(r"-?(\d+(\.\d*)?|\.\d+)(e[+-]?\d{1,2})?(/\d+)?", bare[:40], re.IGNORECASE):
+    bare = "".join(text.split()).replace(MINUS, "-")
+    match = TYPED.fullmatch(bare) if len(bare) <= LONGEST else None
+    if match is None or (match[5] and not int(match[5])):
         return None
-    above, _, under = bare.partition("/")
-    if under and not int(under):
-        return None
-    value = float(Fraction(above) / int(under or 1))
-    return value / 100 if percent else value
+    sign, whole, decimals, power, under, percent = match.groups("")
+    value = Fraction(f"{sign}{whole.replace(',', '')}{decimals}{power}") / int(under or 1)
+    return float(value / 100 if percent else value)

@@ -6,6 +6,7 @@ In words: on the stages that need nothing from outside. `cnntui lessons --check`
 from __future__ import annotations
 
 from cnntui.core.arithmetic import number
+from cnntui.labs.lessons.expressions import in_words
 from cnntui.labs.lessons.lesson import Lesson, Page
 from cnntui.labs.lessons.scope import LessonScope
 from cnntui.labs.lessons.tasks import Choice, Doing, Number
@@ -73,7 +74,7 @@ def answer_trials(task: Choice | Number, scope: LessonScope) -> list[str]:
         if wanted is None:
             return []  # it comes of a training: the app tries it
         beyond = 2 * task.margin(wanted) + 1
-        typed = {"": False, "none": False, number(wanted): True}
+        typed = {"": False, "none": False, number(wanted): True, in_words(wanted): True}  # the last is how it is shown
         typed |= {number(wanted + beyond): False, number(wanted - beyond): False}
         if task.tolerance == 0 and wanted != int(wanted):
             problems.append(f"the answer is {wanted}: say how near is right with tolerance = ...")
@@ -81,7 +82,7 @@ def answer_trials(task: Choice | Number, scope: LessonScope) -> list[str]:
             if (task.problem(text, scope) is None) != passes:
                 problems.append(f"the answer {text!r} {'does not pass' if passes else 'passes'}")
         for slip in task.slips:
-            led = slip.number.value(scope)
-            if led is not None and abs(float(led) - wanted) <= task.margin(wanted):
-                problems.append(f"the slip {number(float(led))} is the right answer")
+            led = slip.value(scope)
+            if led is not None and abs(led - wanted) <= task.margin(wanted):
+                problems.append(f"the slip {number(led)} is the right answer")
     return [f"task {task.id} (line {task.line}): {problem}" for problem in problems]

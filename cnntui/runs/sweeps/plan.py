@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice, product
 
@@ -140,6 +140,22 @@ class Design:
         at = next(i for i, one in enumerate(configurations) if not one.changes)
         return Plan(self.name, self.about, tuple(self.vary), self.crossed, self.seeds, configurations, at, base)
 
+    def load(self, net: str) -> Network:
+        """A net as the sweep names it.
+
+        Raises:
+            NotationError, ImpossibleError, ValueError: when it is none.
+        """
+        return load_any(net, self.input).network
+
+    def settings(self, values: Mapping[str, Value]) -> Settings:
+        """The settings among some values.
+
+        Raises:
+            SweepError: when one of them is not what a setting takes.
+        """
+        return settings_of(values)
+
     def _chosen(self, base: dict[str, str]) -> Iterator[dict[str, str]]:
         """The value of each variable, configuration by configuration; the baseline is among them."""
         if self.crossed:
@@ -173,14 +189,14 @@ class Design:
         told = labels if self.crossed or len(self.vary) == 1 else changes
         label = ", ".join(name_value(name, label) for name, label in told.items()) or "baseline"
         try:
-            return Configuration(label, changes, self._network(values, label), settings_of(values))
+            return Configuration(label, changes, self._network(values, label), self.settings(values))
         except (NotationError, ImpossibleError, ValueError) as error:
             raise SweepError(f"{label}: {error}") from None
 
     def _network(self, values: Mapping[str, Value], label: str) -> Network:
         written = str(values.get(NET, self.net))
         text = filled(written, {name: value for name, value in values.items() if name != NET})
-        network = load_any(text, self.input).network
+        network = self.load(text)
         if is_notation(written):
             network = replace(network, name=slug(label))
         analysis = analyse(network)
@@ -286,31 +302,7 @@ def filled(net: str, values: Mapping[str, Value]) -> str:
     return re.sub(r";(\s*;)+", ";", text) if text != net else net
 
 
-def settings_of(values: Mapping[str, Value]) -> Settings:
-    """The settings among some values; a recipe's, where they are not said.
-
-    Raises:
-        SweepError: when one of them is not what a setting takes.
-    """
-    recipe = str(values.get("recipe", "plain"))
-    if recipe not in RECIPES:
-        raise SweepError(f"recipe {recipe!r} is none of {', '.join(RECIPES)}")
-    own: dict[str, Value | None] = {name: value for name, value in values.items() if name in Settings.__struct_fields__}
-    if "weights_from" in own:
-        own["weights_from"] = _run(str(own["weights_from"]))
-    try:
-        own |= {name: float(value) for name, value in own.items() if name in FRACTIONS and type(value) is int}
-        settings = msgspec.convert({**RECIPES[recipe], **own}, Settings, strict=True)
-        settings.check()
-    except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at `$.")
-        raise SweepError(f"{where.rstrip('`')}: {what[0].lower()}{what[1:]}" if where else what) from None
-    except (ValueError, OverflowError) as error:
-        raise SweepError(str(error)) from None
-    return settings
-
-
-def _run(name: str) -> str | None:
+def weights_of(name: str) -> str | None:
     """The directory of the run whose weights to begin with; an empty name is none.
 
     Raises:
@@ -322,6 +314,30 @@ def _run(name: str) -> str | None:
         return str(find_run(name).resolve()) if name else None
     except RunError as error:
         raise SweepError(f"weights_from: {error}") from None
+
+
+def settings_of(values: Mapping[str, Value], find: Callable[[str], str | None] = weights_of) -> Settings:
+    """The settings among some values; a recipe's, where they are not said. `find` tells where the weights of a run are.
+
+    Raises:
+        SweepError: when one of them is not what a setting takes.
+    """
+    recipe = str(values.get("recipe", "plain"))
+    if recipe not in RECIPES:
+        raise SweepError(f"recipe {recipe!r} is none of {', '.join(RECIPES)}")
+    own: dict[str, Value | None] = {name: value for name, value in values.items() if name in Settings.__struct_fields__}
+    if "weights_from" in own:
+        own["weights_from"] = find(str(own["weights_from"]))
+    try:
+        own |= {name: float(value) for name, value in own.items() if name in FRACTIONS and type(value) is int}
+        settings = msgspec.convert({**RECIPES[recipe], **own}, Settings, strict=True)
+        settings.check()
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `$.")
+        raise SweepError(f"{where.rstrip('`')}: {what[0].lower()}{what[1:]}" if where else what) from None
+    except (ValueError, OverflowError) as error:
+        raise SweepError(str(error)) from None
+    return settings
 
 
 def label_of(value: Value) -> str:

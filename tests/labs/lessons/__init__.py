@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
 
-from cnntui.labs.lessons.course import FILE, SHARED, lessons_directory
+from cnntui.labs.lessons.course import lessons_directory, shared_in
 from cnntui.labs.lessons.lesson import Lesson, Page
 from cnntui.labs.lessons.reading import read_lesson
 from cnntui.labs.lessons.tasks import Choice, Doing, Number, Text
@@ -16,8 +15,7 @@ def opened(ident: str) -> Lesson:
     """A lesson of the course by its id."""
     folder = lessons_directory()
     (path,) = folder.glob(f"*-{ident}.md")
-    course = tomllib.loads((folder / FILE).read_text("utf-8")) if (folder / FILE).exists() else {}
-    return read_lesson(path, {key: course[key] for key in SHARED if key in course})
+    return read_lesson(path, shared_in(folder))
 
 
 @cache

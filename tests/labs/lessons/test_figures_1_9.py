@@ -39,7 +39,8 @@ def told(value: float) -> str:
 PHOTO, PLACES = 224 * 224 * 3, out(224, 3) ** 2
 LOCAL, SHARED = PLACES * 27 * 64, 27 * 64
 TO_1000 = PHOTO * 1000 + 1000
-EDGE, SOBEL = [[1.0, 0, -1]] * 3, [[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]
+EDGE: Grid = [[1, 0, -1]] * 3
+SOBEL: Grid = [[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]]
 SQUARE = [[float(2 <= y <= 4 and 2 <= x <= 4) for x in range(7)] for y in range(7)]
 BOARD = [[float((x + y) % 2 == 0) for x in range(5)] for y in range(5)]
 MAP: Grid = [[1, 3, 2, 1], [5, 2, 0, 2], [4, 8, 1, 6], [3, 1, 5, 4]]
@@ -55,7 +56,7 @@ def mean(cells: list[float]) -> float:
 
 RED = slid([[0.9, 0.8, 0.7]] * 3, SOBEL)[0][0]
 RISE = slid([[1.0, 2, 3, 4, 5]], [[1, 0, -1]])[0]
-PREWITT = max(map(max, slid(SQUARE, [[-1.0, 0, 1]] * 3)))
+PREWITT = max(map(max, slid(SQUARE, [[-1, 0, 1]] * 3)))
 
 FIGURES: dict[str, list[str]] = {
     "why-not-fully-connected": [
