@@ -42,10 +42,11 @@ class FigureError(WordsError):
 
 @dataclass(frozen=True)
 class Filling:
-    """What stands in braces: a figure, the moves that come before it is read, with `;` between, and its line."""
+    """What stands in braces: a figure, the moves that come before it is read, with `;` between; as written, and where."""
 
     figure: Figure
     after: str
+    written: str
     line: int
 
     def text(self, scope: LessonScope) -> str:
