@@ -101,7 +101,7 @@ FIGURES: dict[str, list[str]] = {
         f"8 − 3 + 1 = {out(8, 3)} places",
         f"makes {out(224, 3)} of them without padding, and {out(224, 3, padding=1)} with padding 1",
         f"are {out(224, 3)} at stride 1 and {out(224, 3, stride=2)} at stride 2",
-        f"a 7×7 kernel with stride 2 and padding 3 makes 224 into {out(224, 7, 2, 3)}",
+        f"7×7 at stride 2 with padding 3, makes 224 into {out(224, 7, 2, 3)}",
         f"Yes, {out(28, 3, 2, 1)}: exactly half",
         f"its first maps are {out(32, 5)}×{out(32, 5)}",
         f"a map of 64 has ⌊31.5⌋ + 1 = {out(64, 5, 2, 2)} cells",
