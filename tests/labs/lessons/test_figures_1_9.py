@@ -109,8 +109,8 @@ FIGURES: dict[str, list[str]] = {
         f"keeps the size: {out(8, 3, padding=1)}×{out(8, 3, padding=1)}",
         f"one weight only: {out(8, 3, padding=2)}×{out(8, 3, padding=2)}",
         f"At dilation 2 a kernel of 3×3 covers {2 * 2 + 1}×{2 * 2 + 1}",
-        f"AlexNet takes 11×11 at stride 4, and its first maps are 64×{out(224, 11, 4, 2)}×{out(224, 11, 4, 2)}",
-        "It is the stem of ResNet and GoogLeNet",
+        f"it takes 11×11 at stride 4, and its first maps are 64×{out(224, 11, 4, 2)}×{out(224, 11, 4, 2)}",
+        "So begin ResNet and GoogLeNet",
     ],
     "classic-filters": [
         f"to such a step through all its rows is {told(max(map(max, slid(SQUARE, SOBEL))))}",
