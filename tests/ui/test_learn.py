@@ -303,9 +303,8 @@ async def test_at_80x24_text_and_screen_alternate_by_one_key(course: Course) -> 
         await press(view, pilot, "right")
         assert view.query_one(ConvolveView).state.cell == (0, 1)
         assert "○ the output cell under the window is" in str(verdict.content)
-        assert (
-            str(view.query_one("#asked", Label).content) == "f8 text · Move the window to where the output is largest."
-        )
+        asked = str(view.query_one("#asked", Label).content)
+        assert asked == "f8 text · f9 next · Move the window to where the output is largest."
         await press(view, pilot, "f8")
         assert (lab.display, reader.display) == (False, True)
         assert view.query_one("#text").size.height == tall
