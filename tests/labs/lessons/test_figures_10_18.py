@@ -179,7 +179,7 @@ FIGURES: dict[str, list[str]] = {
         f"which has {COURSE:,} parameters",
     ],
     "train-it": [
-        f"The net on the screen has {COURSE:,} parameters",
+        f"The net on the screen has {conv(1, 20) + conv(20, 40) + linear(40 * 2 * 2, 10):,} parameters",
         f"ln 10 = {math.log(10):.3f}",
         f"{-math.log(0.99):.3f} for p = 0.99",
         f"Half sure costs {math.log(2):.3f}",
