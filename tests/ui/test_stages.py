@@ -214,7 +214,7 @@ async def test_what_nobody_has_trained_is_trained_with_a_key(trainers: Forks) ->
         card = held.query_one(TrainCard)
         assert "base: 1,370 parameters, on digits, 2 epochs" in str(card.content)
         assert "enter trains it here" in str(card.content)
-        assert facts(held, "opened", "node", "conv1.params") == [False, None, None]
+        assert facts(held, "opened", "node", "conv1.params") == [False, None, 80]
         held.take_focus()
         await pilot.press("enter")
         while not facts(held, "opened")[0]:

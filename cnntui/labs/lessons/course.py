@@ -13,7 +13,7 @@ from cnntui.labs.lessons.keys import Keys
 from cnntui.labs.lessons.lesson import Lesson, rehearse
 from cnntui.labs.lessons.reading import read_lesson
 from cnntui.labs.lessons.shared import KEYS as SHARED
-from cnntui.labs.lessons.shared import Shared, read_shared
+from cnntui.labs.lessons.shared import Shared, check_show, read_shared
 from cnntui.labs.stages import nearest
 
 FILE = "course.toml"
@@ -157,6 +157,7 @@ def read_course(folder: Path) -> Course:
     shared = read_shared(source)
     lessons = [read_lesson(path, shared) for path in files]
     _check(lessons)
+    check_show(source, {page.stage for lesson in lessons for page in lesson.pages if page.stage})
     return Course(
         id=read_id(source) if "id" in source.data else str(folder.resolve()),
         title=source.text("title", folder.resolve().name),

@@ -47,11 +47,12 @@ OF_LAB: dict[str, tuple[str, Callable[[ExploreState], Fact]]] = {
     "step": ("the step of the training", lambda lab: lab.model.step),
     "dead": ("the dead channels", lambda lab: len(lab.dead.channels)),
 }
-OF_LAYER: dict[str, tuple[str, Callable[[ExploreState, str], Any]]] = {
-    "maps": ("the numbers", lambda lab, layer: lab.trace.values[layer]),
-    "weight": ("the weight", lambda lab, layer: lab.parameters.get(layer, {}).get("weight")),
-    "bias": ("the bias", lambda lab, layer: lab.parameters.get(layer, {}).get("bias")),
+OF_LAYER: dict[str, tuple[str, str, Callable[[ExploreState, str], Any]]] = {  # one of them, all of them
+    "maps": ("the number", "the numbers", lambda lab, layer: lab.trace.values[layer]),
+    "weight": ("the weight", "the weights", lambda lab, layer: lab.parameters.get(layer, {}).get("weight")),
+    "bias": ("the bias", "the biases", lambda lab, layer: lab.parameters.get(layer, {}).get("bias")),
 }
+PARTS = ("shape", "largest", "smallest")
 FACTS = {
     **NET_FACTS,
     **{name: what for name, (what, _) in OF_LAB.items()},
@@ -62,9 +63,9 @@ FACTS = {
     "visited": "looked at",
     "patches": "the layer whose patches were looked at",
     "patches.channel": "the channel whose patches were looked at",
-    **{f"LAYER.{name}{end}": f"{what}{said}" for name, (what, _) in OF_LAYER.items()
-       for end, said in (("", ""), (".shape", "'s shape"), (".largest", "'s largest"), (".smallest", "'s smallest"))},
-}  # fmt: skip
+    **{f"LAYER.{name}": one for name, (one, _, _) in OF_LAYER.items()},
+    **{f"LAYER.{name}.{part}": f"the {part} of {all_}" for name, (_, all_, _) in OF_LAYER.items() for part in PARTS},
+}
 
 
 def fact(state: Exploring, name: str, index: Index = ()) -> Fact:
@@ -99,7 +100,7 @@ def fact(state: Exploring, name: str, index: Index = ()) -> Fact:
     found = next((one for one in _parts(name) if one[1] in OF_LAYER), None)
     if found is not None:
         return _of_layer(lab, *found, index)
-    return of_net("explore", FACTS, lab.analysis if lab else None, name, index)
+    return of_net("explore", FACTS, lab.analysis if lab else state.net, name, index)
 
 
 def _no_index(name: str, index: Index) -> None:
@@ -115,11 +116,11 @@ def _parts(name: str) -> list[tuple[str, str, str]]:
 
 
 def _of_layer(lab: ExploreState | None, layer: str, what: str, part: str, index: Index) -> Fact:
-    if part not in ("", "shape", "largest", "smallest"):
+    if part not in ("", *PARTS):
         raise WordsError(f"{what} has no {part}: it has shape, largest, smallest, and {what}[...]")
     if lab is None:
         return None
-    values = OF_LAYER[what][1](lab, layer_of(lab, layer))
+    values = OF_LAYER[what][2](lab, layer_of(lab, layer))
     if values is None:
         raise WordsError(f"{layer} has no {what}")
     match part:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from cnntui.core.analysis import Analysis, analyse
 from cnntui.core.arithmetic import MINUS
 from cnntui.core.explanation import Unit
 from cnntui.core.network import INPUT
@@ -32,6 +33,7 @@ class Exploring:
         accuracy: of the run's last test, 0 to 1.
         visited: the layers that were looked at.
         patches: the layer and the channel whose strongest patches were looked at last.
+        net: what is to be opened, known before it is.
     """
 
     subject: Subject | None = None
@@ -39,6 +41,7 @@ class Exploring:
     accuracy: float | None = None
     visited: frozenset[str] = frozenset()
     patches: tuple[str, int] | None = None
+    net: Analysis | None = None
 
     def on_lab(self, make: Callable[[ExploreState, Subject], ExploreState]) -> Exploring:
         """After a move in the lab; the same while nothing is open."""
@@ -94,8 +97,7 @@ def _channel(state: ExploreState, layer: str, channel: int) -> int:
 
 
 def _net(state: Exploring, net: str, *more: str) -> Exploring:
-    network_of(net, *more)
-    return state
+    return replace(state, net=analyse(network_of(net, *more)))
 
 
 def _picture(state: Exploring, number: str) -> Exploring:

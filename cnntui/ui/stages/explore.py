@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+from cnntui.core.analysis import analyse
 from cnntui.labs.recipes import Recipe, Recipes
 from cnntui.labs.stages import WordsError, nearest
 from cnntui.labs.stages.explore import STAGE
@@ -41,7 +42,7 @@ class ExploreHolder(CardedHolder):
         """What is open, and where one is in it."""
         view = self.view
         if view is None or self.card is not None or view.subject is None or view.history is None:
-            return Exploring()
+            return Exploring(net=analyse(self.recipe.network) if self.recipe is not None else None)
         tests = view.run_view.test_accuracy if view.run_view is not None else ()
         accuracy = tests[-1][1] if tests else None
         visited = self._visited | {view.state.node}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -72,9 +73,27 @@ class Trying:
 
 
 class Reader(Vertical):
-    """The text and the task."""
+    """The text and the task. Where a number is asked for, digits are for it."""
 
     can_focus = True
+
+    async def on_key(self, event: events.Key) -> None:
+        """A number can be typed at once; on a slow link its keys are here before its line has the focus."""
+        box = self.query_one(TaskBox)
+        if box.asked is None or box.asked.unit is None:
+            return
+        line, character = box.query_one(Input), event.character or ""
+        typing = self.screen.focused is line
+        if character.isdigit() or (typing and event.is_printable):
+            box.type(character)
+        elif typing and event.key == "enter":
+            await line.action_submit()
+        elif typing and event.key == "escape":
+            self.focus()
+        else:
+            return
+        event.stop()
+        event.prevent_default()
 
 
 class LearnView(Widget):
@@ -93,8 +112,9 @@ class LearnView(Widget):
     LearnView MarkdownFence {{ margin: 0 0 1 0; padding: 0; }}
     LearnView #text {{ height: auto; scrollbar-size-vertical: 1; }}
     LearnView #where {{ color: $border; height: 1; }}
-    LearnView #verdict {{ display: none; height: 1; margin: 0 1; color: $accent; }}
-    LearnView.-narrow.-flipped #verdict {{ display: block; }}
+    LearnView > .told {{ display: none; height: 1; margin: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }}
+    LearnView > #verdict {{ color: $accent; height: auto; max-height: 2; text-wrap: wrap; }}
+    LearnView.-narrow.-flipped > .told {{ display: block; }}
     LearnView.-narrow Holder {{ display: none; }}
     LearnView.-narrow.-flipped Reader {{ display: none; }}
     LearnView.-narrow.-flipped Holder {{ display: block; }}
@@ -162,7 +182,8 @@ class LearnView(Widget):
                 yield Markdown("", open_links=False)
             yield TaskBox()
             yield Label("", id="where", markup=False)
-        yield Label("", id="verdict", markup=False)
+        yield Label("", id="asked", classes="told", markup=False)
+        yield Label("", id="verdict", classes="told", markup=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The reader's letters are keys while the text has the focus: on the screen they are the screen's."""
@@ -171,7 +192,7 @@ class LearnView(Widget):
         if not self.is_mounted or not self.in_text:
             return False
         if action == "digit":
-            return isinstance(self.page.task, Choice | Number)
+            return isinstance(self.page.task, Choice)
         return action != "do" or self.has_stage or isinstance(self.page.task, Number | Choice)
 
     def on_mount(self) -> None:
@@ -192,6 +213,8 @@ class LearnView(Widget):
 
     def _fit(self) -> None:
         """The text takes what the task leaves: the task follows it at once, and is never out of sight."""
+        if not self.query_one(Reader).display:
+            return
         box, heading = self.query_one(TaskBox), self.query_one("#heading", Label)
         taken = heading.size.height + (box.outer_size.height if box.display else 0) + 1
         room = max(3, self.query_one(Reader).content_size.height - taken)
@@ -322,7 +345,7 @@ class LearnView(Widget):
         task, box = self.page.task, self.query_one(TaskBox)
         if task is None:
             box.show(None)
-            self.query_one("#verdict", Label).update("f8: text")
+            self._tell("look around", "")
             self.call_after_refresh(self._fit)
             return
         try:
@@ -334,8 +357,13 @@ class LearnView(Widget):
             problem = str(error)
             box.show(Asked(task.id, verdict=problem, mark=WRONG))
         asked = cast("Asked", box.asked)
-        self.query_one("#verdict", Label).update(f"{asked.mark} {asked.verdict}   f8: text")
+        self._tell(asked.ask, f"{asked.mark} {asked.verdict or 'the answer is typed beside the text'}")
         self.call_after_refresh(self._fit)
+
+    def _tell(self, ask: str, verdict: str) -> None:
+        """Under the screen, where that hides the text: what is asked, and what is not yet right."""
+        self.query_one("#asked", Label).update(f"f8 text · {ask}")
+        self.query_one("#verdict", Label).update(verdict)
 
     def _asked(self, problem: str | None) -> Asked:
         """What the box shows."""
@@ -352,7 +380,7 @@ class LearnView(Widget):
         elif trying.said and isinstance(task, Choice | Number):
             mark = WRONG
         elif self.result.done:
-            verdict = f"done before{f'; {verdict}' if verdict else ''}"
+            verdict = f"done before{f'. Now: {verdict}' if verdict else ''}"
             mark = DONE
         hints = tuple(hint.filled(scope) for hint in task.hints[: trying.hints])
         common = Asked(task.ask.filled(scope), verdict=verdict, mark=mark, hints=hints, solution=trying.solution)
@@ -388,13 +416,9 @@ class LearnView(Widget):
             self.query_one(Reader).focus()
 
     def action_digit(self, digit: int) -> None:
-        """Choose an answer; where a number is asked for, begin to type it."""
+        """Choose an answer."""
         task = self.page.task
-        if isinstance(task, Number):
-            line = self.query_one("#answer", Input)
-            self.screen.set_focus(line)  # now, for the next digits may be here already
-            line.insert_text_at_cursor(str(digit))
-        elif isinstance(task, Choice) and 1 <= digit <= len(task.choices):
+        if isinstance(task, Choice) and 1 <= digit <= len(task.choices):
             one = frozenset([digit - 1])
             if len(task.right) == 1:
                 self.answer(one)
@@ -468,6 +492,7 @@ class LearnView(Widget):
         else:
             self.remove_class("-flipped")
             self.query_one(Reader).focus()
+        self.call_after_refresh(self._fit)
         self.call_after_refresh(self.refresh_bindings)
 
     def action_do(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,9 +11,11 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Input, Static
+from textual.widgets.input import Selection
 
 from cnntui.ui.theme import palette
 
+NUMBERS = r"[-−+*/×·().,%0-9eE ]*"
 DONE, OPEN, WRONG = "✓", "○", "✗"
 
 
@@ -68,7 +71,7 @@ class TaskBox(Vertical):
     def compose(self) -> ComposeResult:
         """The task, the line for a number, and what is said to it."""
         yield Static("", id="ask")
-        answer = Input(id="answer", select_on_focus=False)
+        answer = Input(id="answer", select_on_focus=False, restrict=NUMBERS)
         answer.cursor_blink = False
         yield answer
         yield Static("", id="said")
@@ -84,7 +87,7 @@ class TaskBox(Vertical):
         self.set_class(asked.mark == DONE, "-done")
         self.set_class(asked.unit is not None, "-number")
         unit = f" ({asked.unit})" if asked.unit else ""
-        self.query_one(Input).placeholder = f"type a number{unit}; enter checks it"
+        self.query_one(Input).placeholder = f"type a number{unit}; enter checks it, esc leaves"
         self.query_one("#ask", Static).update(self._question(asked))
         told = self._told(asked)
         said = self.query_one("#said", Static)
@@ -119,7 +122,15 @@ class TaskBox(Vertical):
                 text.append("\n" * bool(text), "").append(line, line_style)
         return text
 
+    def type(self, character: str) -> None:
+        """A character for the number: the keys of a burst are here before the line has the focus."""
+        line = self.query_one(Input)
+        self.screen.set_focus(line)
+        if re.fullmatch(NUMBERS, character):
+            line.replace(character, *line.selection)
+
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Check it."""
+        """Check it; the next key begins another number."""
         event.stop()
+        event.input.selection = Selection(0, len(event.value))
         self.post_message(self.Answered(event.value))
