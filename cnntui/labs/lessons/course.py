@@ -57,8 +57,8 @@ class Course:
 
     @cached_property
     def glossary(self) -> dict[str, tuple[str, Lesson]]:
-        """Terms in the order of the alphabet: what they mean, and the lesson that explains them."""
-        terms = {term: (about, lesson) for lesson in self.lessons for term, about in lesson.glossary.items()}
+        """Terms in the order of the alphabet: what they mean, and the first lesson that explains them."""
+        terms = {term: (about, lesson) for lesson in reversed(self.lessons) for term, about in lesson.glossary.items()}
         return dict(sorted(terms.items(), key=lambda entry: entry[0].lower()))
 
     @cached_property

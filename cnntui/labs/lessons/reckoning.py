@@ -9,6 +9,7 @@ from cnntui.labs.lessons.expressions import parse
 from cnntui.labs.stages import Index, WordsError
 
 RECKONED = re.compile(r"[-+*/().,0-9×·]{1,200}")
+THOUSANDS = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9,])")  # 0,125 is no thousand
 
 
 class _NoNames:
@@ -25,7 +26,7 @@ def reckoned(text: str) -> float | None:
     """The value of sums, products and brackets of plain numbers; None when it is no such thing."""
     if not RECKONED.fullmatch(text):
         return None
-    plain = re.sub(r"(?<=[0-9]),(?=[0-9]{3})", "", text).replace("×", "*").replace("·", "*")
+    plain = THOUSANDS.sub(lambda match: match.group().replace(",", ""), text).replace("×", "*").replace("·", "*")
     try:
         return float(parse(plain).value(_NoNames()))
     except (WordsError, OverflowError):
