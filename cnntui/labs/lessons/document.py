@@ -225,17 +225,17 @@ class _Pages:
                 if title:
                     found.append(Sheet(title, self.first + at, tuple(parts)))
                 elif parts:
-                    raise self.error(self.text_before(number), f"text before the first page, {line[:40]!r}")
+                    raise self.error(self.first_text(), f"text before the first page, {line[:40]!r}")
                 title, at, parts = self.title(number, line), number, []
                 begin = number + 1
             number += 1
         end_prose()
         if not title:
-            raise self.error(0, "there is no page: begin one with ## and its title")
+            raise self.error(self.first_text(), "there is no page: begin one with ## and its title")
         return (*found, Sheet(title, self.first + at, tuple(parts)))
 
-    def text_before(self, number: int) -> int:
-        return next(at for at in range(number) if self.lines[at].strip())
+    def first_text(self) -> int:
+        return next((at for at, line in enumerate(self.lines) if line.strip()), 0)
 
     def title(self, number: int, line: str) -> str:
         before, _, closing = line[2:].strip().rpartition(" ")

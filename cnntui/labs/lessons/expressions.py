@@ -313,11 +313,13 @@ class _Reader:
 
 # -- as a sentence has it
 
+UNKNOWN = "…"
+
 
 def in_words(value: object) -> str:
     """A value as a sentence has it: 1,792, 5×5, −2, 0.125, yes; … while it is not known."""
     if value is None:
-        return "…"
+        return UNKNOWN
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):

@@ -10,8 +10,9 @@ from typing import Any
 
 from cnntui.core.analysis import Analysis
 from cnntui.labs.lessons.document import LessonError
+from cnntui.labs.lessons.expressions import UNKNOWN
 from cnntui.labs.lessons.scope import LessonScope
-from cnntui.labs.lessons.tasks import Choice, Doing, FigureError, Number, Text
+from cnntui.labs.lessons.tasks import Choice, Doing, FigureError, Filling, Number, Text
 from cnntui.labs.recipes import Recipes
 from cnntui.labs.stages import Stage, WordsError, stage
 
@@ -51,6 +52,11 @@ class Page:
     def words(self) -> Stage | None:
         """The stage in words."""
         return stage(self.stage) if self.stage else None
+
+    @property
+    def is_pure(self) -> bool:
+        """Whether all that happens on it happens in words."""
+        return self.words is None or not self.words.effects
 
     @cached_property
     def start(self) -> Any:
@@ -146,6 +152,21 @@ def _rehearse(lesson: Lesson, page: Page) -> None:
     lesson.text(page)
     if page.task is not None:
         _rehearse_task(lesson, page, page.task)
+    if page.is_pure:
+        _all_known(lesson, page)
+
+
+def _all_known(lesson: Lesson, page: Page) -> None:
+    """Where all happens in words, nothing that is shown at first may be unknown."""
+    scope, task = lesson.scope(page), page.task
+    for text in (*(piece.text for piece in page.pieces), *((task.ask,) if task else ())):
+        for part in text.parts:
+            if isinstance(part, Filling) and part.text(scope) == UNKNOWN:
+                what = f"{{{part.written}}} is not known as the page begins: is there such a layer, or such a cell?"
+                raise LessonError(lesson.path, part.line, what)
+    if isinstance(task, Number) and task.wanted(scope) is None:
+        what = f"in task {task.id}: the answer is not known as the page begins: is there such a layer, or such a cell?"
+        raise LessonError(lesson.path, task.keys.line("number"), what)
 
 
 def _rehearse_task(lesson: Lesson, page: Page, task: AnyTask) -> None:

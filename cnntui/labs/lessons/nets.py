@@ -9,7 +9,7 @@ from typing import Any
 from cnntui.core.analysis import Analysis, analyse
 from cnntui.core.axis import ImpossibleError
 from cnntui.core.layers import Shape
-from cnntui.core.nets import load_net, zoo
+from cnntui.core.nets import load_net, zoo, zoo_directory
 from cnntui.core.network import Network
 from cnntui.core.notation import parse
 from cnntui.core.vocabulary import VOCABULARY, NotationError
@@ -18,6 +18,7 @@ from cnntui.labs.stages import WordsError, nearest
 from cnntui.runs.nets import is_callable
 
 FILE = re.compile(r"(?<!/)/(?!/)|\\|\.(toml|onnx|pyw?|pth?|safetensors)\s*$|^torchvision:", re.IGNORECASE)
+NAMED = re.compile(r"[\w.-]+")
 
 
 def network_of(text: str, shape: Shape | None = None, name: str = "net") -> Network:
@@ -27,11 +28,11 @@ def network_of(text: str, shape: Shape | None = None, name: str = "net") -> Netw
         WordsError: when it is neither.
     """
     try:
-        if text in zoo():
+        if NAMED.fullmatch(text) and (zoo_directory() / f"{text}.toml").is_file():
             return load_net(text, shape).network
         if FILE.search(text) or is_callable(text):
             raise WordsError(f"{text[:60]!r} names a file or a module: a lesson's net is one of the zoo, or layers")
-        if shape is None and re.fullmatch(r"[\w.-]+", text) and text not in VOCABULARY:
+        if shape is None and NAMED.fullmatch(text) and text not in VOCABULARY:
             raise WordsError(f"no net of the zoo is called {text!r}; {nearest(text, zoo())}")
         if shape is None:
             raise WordsError(f"{text[:60]!r} are layers: say for which input, as three numbers C, H, W")

@@ -8,7 +8,7 @@ from pathlib import Path
 from cnntui.labs.lessons.document import Block, Document, Prose, Sheet, Toml, read_document, read_id, short, toml
 from cnntui.labs.lessons.lesson import AnyTask, Lesson, Page, Piece
 from cnntui.labs.lessons.reading_tasks import read_task
-from cnntui.labs.lessons.shared import NOTHING, Shared, read_shared, read_show
+from cnntui.labs.lessons.shared import NOTHING, Shared, check_show, read_shared, read_show
 from cnntui.labs.lessons.tasks import Task, Text
 from cnntui.labs.lessons.wording import known_recipe, read_text
 from cnntui.labs.stages import STAGES, nearest, stage
@@ -58,6 +58,8 @@ class _Reader:
 
     def lesson(self) -> Lesson:
         front, shared = self.front, self.shared
+        pages = tuple(map(self.page, self.document.sheets))
+        check_show(front, {page.stage for page in pages if page.stage})
         return Lesson(
             path=self.document.path,
             id=front.data["id"],
@@ -65,7 +67,7 @@ class _Reader:
             title=front.text("title"),
             minutes=front.data["minutes"],
             about=front.text("about"),
-            pages=tuple(map(self.page, self.document.sheets)),
+            pages=pages,
             nets=shared.nets,
             values=shared.values,
             glossary=front.table("glossary"),
@@ -141,7 +143,10 @@ class _Reader:
 
     def controls(self, name: str, task: Toml | None) -> tuple[str, ...] | None:
         """Which controls are left: what the task says, else what the lesson does."""
-        shown = read_show(task, name) if task is not None and "show" in task.data else self.shared.show
+        shown = self.shared.show
+        if task is not None:
+            shown = read_show(task, shown)
+            check_show(task, [name])
         return None if shown is None else tuple(one for one in shown if one in stage(name).controls)
 
     def task(self, source: Toml, name: str) -> AnyTask:

@@ -86,7 +86,8 @@ def played(stage: Stage, state: Any, text: str) -> Any:
     """
     moves: list[str] = []
     for part in filter(None, map(str.strip, text.split(";"))):
-        if moves and part.split()[0] not in stage.moves:
+        is_move = part.split()[0] in stage.moves
+        if moves and not is_move and moves[-1].split()[0] in stage.moves:
             moves[-1] += f"; {part}"  # layers conv 8; relu
         else:
             moves.append(part)

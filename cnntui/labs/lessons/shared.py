@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from cnntui.labs.lessons.nets import analysed, written_net
 from cnntui.labs.lessons.recipe import read_recipes
 from cnntui.labs.lessons.scope import LessonScope
 from cnntui.labs.recipes import Recipes
-from cnntui.labs.stages import STAGES, WordsError, nearest, stage
+from cnntui.labs.stages import WordsError, nearest, stage
 
 KEYS = ("show", "nets", "values", "runs", "sweeps")
 
@@ -32,31 +32,39 @@ NOTHING = Shared()
 
 
 def read_shared(source: Toml, before: Shared = NOTHING) -> Shared:
-    """What a file says, added to what was said before.
+    """What a file says, added to what was said before. Its controls are left to `check_show`, once the screens are known.
 
     Raises:
         LessonError: naming file and line.
     """
     nets = _nets(source, before.nets)
-    show = read_show(source, None) if "show" in source.data else before.show
-    return Shared(nets, _values(source, nets, before.values), read_recipes(source, before.recipes, nets), show)
+    values, recipes = _values(source, nets, before.values), read_recipes(source, before.recipes, nets)
+    return Shared(nets, values, recipes, read_show(source, before.show))
 
 
-def read_show(source: Toml, name: str | None) -> tuple[str, ...]:
-    """`show = [...]`, the controls of a screen; of any screen where `name` is None.
+def read_show(source: Toml, otherwise: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """The controls that are left, `show = [...]` of a lesson, a course or a task.
 
     Raises:
-        LessonError: when it is no list of them.
+        LessonError: when it is no list of names.
     """
-    given = source.data["show"]
-    if not (isinstance(given, list) and all(isinstance(one, str) for one in given)):
+    given = source.data.get("show", otherwise)
+    if "show" in source.data and not (isinstance(given, list) and all(isinstance(one, str) for one in given)):
         raise source.error('show is a list of controls: show = ["stride", "padding"]', "show")
-    known = {control for each in (STAGES if name is None else [name]) for control in stage(each).controls}
-    for at, one in enumerate(given):
+    return None if given is None else tuple(given)
+
+
+def check_show(source: Toml, screens: Collection[str]) -> None:
+    """That `show = [...]` names controls of these screens.
+
+    Raises:
+        LessonError: when one of them is none.
+    """
+    known = sorted({control for name in screens for control in stage(name).controls})
+    for at, one in enumerate(source.data.get("show", ())):
         if one not in known:
-            what = f"no control of {name or 'any screen'} is called {one!r}; {nearest(one, sorted(known))}"
-            raise source.error(what, "show", at)
-    return tuple(given)
+            what = f"no control of {', '.join(sorted(screens))} is called {one!r}" if screens else "there is no screen"
+            raise source.error(f"{what}; {nearest(one, known)}" if known else what, "show", at)
 
 
 def _nets(source: Toml, before: Mapping[str, Analysis]) -> dict[str, Analysis]:

@@ -12,6 +12,7 @@ from cnntui.core.arithmetic import MINUS
 from cnntui.labs.lessons.expressions import Expression, Literal, Name, in_words
 from cnntui.labs.lessons.figures import Figure
 from cnntui.labs.lessons.keys import Keys
+from cnntui.labs.lessons.reckoning import reckoned
 from cnntui.labs.lessons.scope import LessonScope, played
 from cnntui.labs.stages import WordsError
 
@@ -41,10 +42,11 @@ class FigureError(WordsError):
 
 @dataclass(frozen=True)
 class Filling:
-    """What stands in braces: a figure, the moves that come before it is read, with `;` between, and its line."""
+    """What stands in braces: a figure, the moves that come before it is read, with `;` between; as written, and where."""
 
     figure: Figure
     after: str
+    written: str
     line: int
 
     def text(self, scope: LessonScope) -> str:
@@ -109,6 +111,8 @@ class Check:
                 raise WordsError(f"{self.how} compares numbers, and {in_words(value)} is none")
         if found is not None and wanted is not None and _holds(found, self.how, wanted):
             return None
+        if found is None and _is_impossible(scope):
+            return "what is on the screen is impossible: there it says why, and what would work"
         if self.said:
             return self.said.filled(scope)
         what = self._called(scope)
@@ -137,6 +141,11 @@ class Check:
             general = next((key for key in scope.stage.facts if re.fullmatch(r"[A-Z]+\." + re.escape(rest), key)), None)
             words = f"{scope.stage.facts[general]} of {layer}" if general else None
         return f"{words or self.fact.path}{f' {index}' if index else ''}"
+
+
+def _is_impossible(scope: LessonScope) -> bool:
+    """Whether the settings of the stage cannot be: then it has no facts of what comes out."""
+    return scope.stage is not None and "ok" in scope.stage.facts and scope.stage.fact(scope.state, "ok", ()) is False
 
 
 def _place(value: Any) -> str:
@@ -276,7 +285,7 @@ class Number(Task):
         """What is wrong with an answer; None when it is right."""
         given = typed_number(typed.strip().removesuffix(self.unit))
         if given is None:
-            return f"{typed.strip()[:20]!r} is no number; write one like 1,792 or 0.5 or 1/9 or 12 %"
+            return f"{typed.strip()[:20]!r} is no number; write one like 1,792 or 0.5 or 1/9 or 12 % or 3*3*64"
         wanted = self.wanted(scope)
         if wanted is None:
             return "the answer is not known yet: do first what the page asks for"
@@ -296,11 +305,11 @@ TYPED = re.compile(
 
 
 def typed_number(text: str) -> float | None:
-    """A number as people type it: 1,792 · −2 · 0.5 · 1/9 · 12 % · 2e6; None when it is none."""
+    """A number as people type it: 1,792 · −2 · 0.5 · 1/9 · 12 % · 2e6 · 3*3*64 + 64; None when it is none."""
     bare = "".join(text.split()).replace(MINUS, "-")
     match = TYPED.fullmatch(bare) if len(bare) <= LONGEST else None
     if match is None or (match[5] and not int(match[5])):
-        return None
+        return reckoned(bare)
     sign, whole, decimals, power, under, percent = match.groups("")
     value = Fraction(f"{sign}{whole.replace(',', '')}{decimals}{power}") / int(under or 1)
     return float(value / 100 if percent else value)

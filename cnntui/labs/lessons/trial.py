@@ -7,14 +7,9 @@ from __future__ import annotations
 
 from cnntui.core.arithmetic import number
 from cnntui.labs.lessons.expressions import in_words
-from cnntui.labs.lessons.lesson import Lesson, Page
+from cnntui.labs.lessons.lesson import Lesson
 from cnntui.labs.lessons.scope import LessonScope
 from cnntui.labs.lessons.tasks import Choice, Doing, Number
-
-
-def is_pure(page: Page) -> bool:
-    """Whether all that happens on a page happens in words."""
-    return page.words is None or not page.words.effects
 
 
 def trials(lesson: Lesson) -> list[str]:
@@ -26,7 +21,7 @@ def trials(lesson: Lesson) -> list[str]:
     problems: list[str] = []
     for page in lesson.pages:
         match page.task:
-            case Doing() as task if is_pure(page):
+            case Doing() as task if page.is_pure:
                 problems += doing_trials(task, lesson.scope(page))
             case Choice() | Number() as task:
                 problems += answer_trials(task, lesson.scope(page))

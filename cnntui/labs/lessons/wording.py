@@ -25,19 +25,20 @@ def read_text(text: str, path: Path, line: int) -> Text:
         LessonError: naming the line.
     """
     parts: list[str | Filling] = []
-    at = 0
+    at, number = 0, line
     for match in BRACES.finditer(text):
         if match.start() > at:
             parts.append(text[at : match.start()])
+        number += text.count("\n", at, match.start())
         at = match.end()
-        number = line + text.count("\n", 0, match.start())
         if match.group() in STRAY:
             raise LessonError(path, number, STRAY[match.group()])
         if match.group(1) is None:
             parts.append(match.group()[0])
             continue
         try:
-            parts.append(Filling(*parse_figure(" ".join(match.group(1).split())), number))
+            inside = " ".join(match.group(1).split())
+            parts.append(Filling(*parse_figure(inside), inside, number))
         except WordsError as error:
             raise LessonError(path, number, error) from None
     return Text((*parts, text[at:]) if at < len(text) else tuple(parts))

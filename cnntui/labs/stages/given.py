@@ -7,8 +7,9 @@ from typing import TypeVar
 
 from cnntui.core.analysis import Analysis
 from cnntui.core.axis import ImpossibleError
-from cnntui.core.nets import load_net
+from cnntui.core.nets import load_net, zoo
 from cnntui.core.network import Network
+from cnntui.core.notation import parse
 from cnntui.core.vocabulary import NotationError
 from cnntui.labs.net_facts import net_fact
 from cnntui.labs.stages import Fact, Index, WordsError, nearest
@@ -34,15 +35,18 @@ def asked(state: S) -> S:
 
 
 def network_of(*words: str) -> Network:
-    """A net of the zoo, of a TOML file, or of layers for pictures of 1×28×28.
+    """A net of the zoo, or of layers for pictures of 1×28×28; never a file, since a lesson opens none.
 
     Raises:
         WordsError: when it is none.
     """
     text = " ".join(words)
-    is_written = len(words) > 1 or ";" in text
     try:
-        return load_net(text, SHAPE if is_written else None).network
+        if len(words) > 1 or ";" in text:
+            return parse(text, SHAPE)
+        if text not in zoo():
+            raise WordsError(f"no net is called {text[:40]!r}; the zoo has {', '.join(zoo())}")
+        return load_net(text).network
     except (NotationError, ImpossibleError) as error:
         raise WordsError(str(error)) from None
 

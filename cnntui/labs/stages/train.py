@@ -20,7 +20,7 @@ from cnntui.labs.train import CHOICES, TrainState, again, start
 from cnntui.labs.watching import PANELS, RATE, Looking, misread_count
 from cnntui.labs.words import number_of
 from cnntui.runs.reader import RunView
-from cnntui.runs.spec import RECIPES, Settings
+from cnntui.runs.spec import DATA_SETS, RECIPES, Settings
 
 PANEL_WORDS = {"rate" if number == RATE else name: number for number, name in PANELS.items()}
 OWN = "own"  # what a weight decay is called that is the optimizer's own
@@ -68,6 +68,8 @@ def _setting(name: str) -> Callable[[Training, str], Training]:
 
 def _value(name: str, text: str) -> Any:
     """What a setting is to be, from its text."""
+    if name == "data" and text not in DATA_SETS:  # a directory of pictures is the learner's to name
+        raise WordsError(f"data {text[:40]!r} is none of {', '.join(DATA_SETS)}")
     kind = float if name == "weight_decay" else type(getattr(Settings(), name))
     if name == "weight_decay" and text == OWN:
         return None
@@ -127,7 +129,7 @@ SET = {  # what is written behind the name of a setting, and what it sets
 MOVES = {
     "run": Words("NAME", "a net and its settings, as the lesson has them; a run of it that goes on is followed", named),
     "watch": Words("NAME", "the same; a run of it that was trained here before is shown", named),
-    "net": Words("NET", "a net of the zoo, a TOML file, or layers for 1×28×28", _net),
+    "net": Words("NET", "a net of the zoo, or layers for 1×28×28", _net),
     **{name: Words(*SET.get(name, ("VALUE", f"the {name.replace('_', ' ')}")), _setting(name)) for name in CHOICES},
     "panel": Words("NAME", f"in the pane in focus: {', '.join(PANEL_WORDS)}", _panel),
     "start": Words("[EPOCHS]", "train it; waits until it is over, or so many epochs are", _start),

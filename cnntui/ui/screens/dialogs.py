@@ -175,7 +175,7 @@ class Keys(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The line, and the table in as many columns as there is room for."""
         with VerticalScroll() as scroll:
-            scroll.border_title = "every key · esc closes"
+            scroll.border_title = "every key · ↓ scrolls · esc closes"
             yield Static(Content(f"{self._table(min(116, round(self.app.size.width * 0.98)) - 5)}\n\n{self.about}"))
 
     def _table(self, width: int) -> str:

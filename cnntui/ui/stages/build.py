@@ -14,6 +14,7 @@ from cnntui.labs.stages.scene import Scene
 from cnntui.labs.wish import Wish
 from cnntui.ui.stages import Holder
 from cnntui.ui.views.build import BuildView
+from cnntui.ui.widgets.editor import Editor
 from cnntui.ui.widgets.layer_table import LayerTable
 
 if TYPE_CHECKING:
@@ -76,5 +77,6 @@ class BuildHolder(Holder):
         await cast("CnntuiApp", self.app).explore(Wish(network=event.network))
 
     def take_focus(self) -> None:
-        """The keys are the table's."""
-        self.view.query_one(LayerTable).focus()
+        """The keys are the table's, or the editor's where a layer is being written."""
+        editor = self.view.query_one(Editor)
+        self.screen.set_focus(editor if editor.display else self.view.query_one(LayerTable))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -34,6 +35,7 @@ SIDE_BY_SIDE = 110  # columns from which text and screen are seen together
 TEXT_COLUMNS = 40
 MOVE_SECONDS = 0.6  # between two moves of a solution, so that each is seen
 PAGE_LINES = 3
+BEGINNINGS = "0123456789-−.+("  # of a number that is typed
 
 ANYWHERE = (
     ("f8,grave_accent", "flip", "Text/screen", True),
@@ -71,10 +73,54 @@ class Trying:
     right: bool = False
 
 
+class Heading(Label):
+    """The lesson and the page; on a narrow screen perhaps two lines."""
+
+    def on_resize(self) -> None:
+        """What is under it has more or less room."""
+        self.post_message(TaskBox.Resized())
+
+
 class Reader(Vertical):
-    """The text and the task."""
+    """The text and the task. Where a number is asked for, digits are for it."""
 
     can_focus = True
+
+    def on_resize(self) -> None:
+        """There is more or less room."""
+        self.fit()
+
+    def on_task_box_resized(self, event: TaskBox.Resized) -> None:
+        """So there is."""
+        event.stop()
+        self.fit()
+
+    def fit(self) -> None:
+        """The text takes what the task leaves: the task follows it at once, and is never out of sight."""
+        box, heading = self.query_one(TaskBox), self.query_one(Heading)
+        taken = heading.size.height + (box.outer_size.height if box.display else 0) + 1
+        room = max(3, self.content_size.height - taken)
+        text = self.query_one("#text")
+        if self.display and (text.styles.max_height is None or text.styles.max_height.value != room):
+            text.styles.max_height = room
+
+    async def on_key(self, event: events.Key) -> None:
+        """A number can be typed at once; on a slow link its keys are here before its line has the focus."""
+        box = self.query_one(TaskBox)
+        if box.asked is None or box.asked.unit is None:
+            return
+        line, character = box.query_one(Input), event.character or ""
+        typing = self.screen.focused is line
+        if (character and character in BEGINNINGS) or (typing and event.is_printable):
+            box.type(character)
+        elif typing and event.key == "enter":
+            await line.action_submit()
+        elif typing and event.key == "escape":
+            self.focus()
+        else:
+            return
+        event.stop()
+        event.prevent_default()
 
 
 class LearnView(Widget):
@@ -93,8 +139,9 @@ class LearnView(Widget):
     LearnView MarkdownFence {{ margin: 0 0 1 0; padding: 0; }}
     LearnView #text {{ height: auto; scrollbar-size-vertical: 1; }}
     LearnView #where {{ color: $border; height: 1; }}
-    LearnView #verdict {{ display: none; height: 1; margin: 0 1; color: $accent; }}
-    LearnView.-narrow.-flipped #verdict {{ display: block; }}
+    LearnView > .told {{ display: none; height: 1; margin: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }}
+    LearnView > #verdict {{ color: $accent; height: auto; max-height: 2; text-wrap: wrap; }}
+    LearnView.-narrow.-flipped > .told {{ display: block; }}
     LearnView.-narrow Holder {{ display: none; }}
     LearnView.-narrow.-flipped Reader {{ display: none; }}
     LearnView.-narrow.-flipped Holder {{ display: block; }}
@@ -120,6 +167,7 @@ class LearnView(Widget):
         self._trail: list[tuple[Lesson, int]] = []
         self._turning = asyncio.Lock()
         self._ready = False  # the stage is set up
+        self._flips = False  # and is wanted as soon as it is
         self._shown = ""
         self._since = time.monotonic()
 
@@ -157,12 +205,13 @@ class LearnView(Widget):
     def compose(self) -> ComposeResult:
         """The reader; its stage comes with the page."""
         with Horizontal(), Reader():
-            yield Label("", id="heading", markup=False)
+            yield Heading("", id="heading", markup=False)
             with VerticalScroll(id="text", can_focus=False):
                 yield Markdown("", open_links=False)
             yield TaskBox()
             yield Label("", id="where", markup=False)
-        yield Label("", id="verdict", markup=False)
+        yield Label("", id="asked", classes="told", markup=False)
+        yield Label("", id="verdict", classes="told", markup=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The reader's letters are keys while the text has the focus: on the screen they are the screen's."""
@@ -171,7 +220,7 @@ class LearnView(Widget):
         if not self.is_mounted or not self.in_text:
             return False
         if action == "digit":
-            return isinstance(self.page.task, Choice | Number)
+            return isinstance(self.page.task, Choice)
         return action != "do" or self.has_stage or isinstance(self.page.task, Number | Choice)
 
     def on_mount(self) -> None:
@@ -188,16 +237,6 @@ class LearnView(Widget):
         self.set_class(self.size.width < SIDE_BY_SIDE, "-narrow")
         self._say_where()
         self._settle_focus()
-        self.call_after_refresh(self._fit)
-
-    def _fit(self) -> None:
-        """The text takes what the task leaves: the task follows it at once, and is never out of sight."""
-        box, heading = self.query_one(TaskBox), self.query_one("#heading", Label)
-        taken = heading.size.height + (box.outer_size.height if box.display else 0) + 1
-        room = max(3, self.query_one(Reader).content_size.height - taken)
-        text = self.query_one("#text", VerticalScroll)
-        if text.styles.max_height is None or text.styles.max_height.value != room:
-            text.styles.max_height = room
 
     # -- pages
 
@@ -212,7 +251,7 @@ class LearnView(Widget):
                 self.lesson, self.progress = lesson, load_progress(self.course, lesson)
             self.page_index = min(max(0, index), len(self.lesson.pages) - 1)
             self.trying = Trying()
-            self._ready = False
+            self._ready = self._flips = False
             self.remove_class("-flipped")
             self.set_class(not self.has_stage, "-alone")
             self._keep()
@@ -227,6 +266,8 @@ class LearnView(Widget):
             await self._set_stage()
             self._check()
             self.refresh_bindings()
+            if self._flips and self._ready:
+                self.action_flip()
 
     async def _set_stage(self) -> None:
         """The page's screen as it is at the page's start: the one that is there, where it is the same."""
@@ -322,8 +363,8 @@ class LearnView(Widget):
         task, box = self.page.task, self.query_one(TaskBox)
         if task is None:
             box.show(None)
-            self.query_one("#verdict", Label).update("f8: text")
-            self.call_after_refresh(self._fit)
+            self._tell("look around", "")
+            self.call_after_refresh(self.query_one(Reader).fit)
             return
         try:
             problem = self.problem()
@@ -334,8 +375,12 @@ class LearnView(Widget):
             problem = str(error)
             box.show(Asked(task.id, verdict=problem, mark=WRONG))
         asked = cast("Asked", box.asked)
-        self.query_one("#verdict", Label).update(f"{asked.mark} {asked.verdict}   f8: text")
-        self.call_after_refresh(self._fit)
+        self._tell(asked.ask, f"{asked.mark} {asked.verdict or 'the answer is typed beside the text'}")
+
+    def _tell(self, ask: str, verdict: str) -> None:
+        """Under the screen, where that hides the text: what is asked, and what is not yet right."""
+        self.query_one("#asked", Label).update(f"f8 text · f9 next · {ask}")
+        self.query_one("#verdict", Label).update(verdict)
 
     def _asked(self, problem: str | None) -> Asked:
         """What the box shows."""
@@ -352,7 +397,7 @@ class LearnView(Widget):
         elif trying.said and isinstance(task, Choice | Number):
             mark = WRONG
         elif self.result.done:
-            verdict = f"done before{f'; {verdict}' if verdict else ''}"
+            verdict = f"done before{f'. Now: {verdict}' if verdict else ''}"
             mark = DONE
         hints = tuple(hint.filled(scope) for hint in task.hints[: trying.hints])
         common = Asked(task.ask.filled(scope), verdict=verdict, mark=mark, hints=hints, solution=trying.solution)
@@ -388,13 +433,9 @@ class LearnView(Widget):
             self.query_one(Reader).focus()
 
     def action_digit(self, digit: int) -> None:
-        """Choose an answer; where a number is asked for, begin to type it."""
+        """Choose an answer."""
         task = self.page.task
-        if isinstance(task, Number):
-            line = self.query_one("#answer", Input)
-            self.screen.set_focus(line)  # now, for the next digits may be here already
-            line.insert_text_at_cursor(str(digit))
-        elif isinstance(task, Choice) and 1 <= digit <= len(task.choices):
+        if isinstance(task, Choice) and 1 <= digit <= len(task.choices):
             one = frozenset([digit - 1])
             if len(task.right) == 1:
                 self.answer(one)
@@ -462,13 +503,15 @@ class LearnView(Widget):
 
     def action_flip(self) -> None:
         """From the text to the screen, or back."""
-        if self.in_text and self.stage is not None:
-            self.add_class("-flipped")
-            self.call_after_refresh(self.stage.take_focus)
-        else:
+        if not self.in_text:
             self.remove_class("-flipped")
-            self.query_one(Reader).focus()
-        self.call_after_refresh(self.refresh_bindings)
+            self.screen.set_focus(self.query_one(Reader))
+        elif self.stage is not None and self._ready:
+            self.add_class("-flipped")
+            self.stage.take_focus()
+        elif not self.trying.said:
+            self._flips = True  # as soon as the screen is set up
+        self.refresh_bindings()
 
     def action_do(self) -> None:
         """Where the task is done: on the screen, or in the line for the number; of several answers, check those chosen."""
@@ -531,7 +574,7 @@ class LearnView(Widget):
     def action_contents(self) -> None:
         """All lessons, and how far one is."""
         self._keep()
-        self.app.push_screen(Contents(self.course, self.lesson, self.page_index), self.jump)
+        self.app.push_screen(Contents(self.course, self.lesson, self.page_index, self.action_search), self.jump)
 
     def action_search(self) -> None:
         """Find words in the course."""
