@@ -352,7 +352,9 @@ class LearnView(Widget):
             case Doing():
                 if not self._ready:
                     return trying.said or "setting the screen up …"
-                return task.problem(self.scope)
+                problem = task.problem(self.scope)
+                busy = self.stage.busy if self.stage is not None else ""
+                return (busy or problem) if problem is not None else None
             case Choice() | Number():
                 return (
                     None
