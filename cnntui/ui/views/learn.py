@@ -330,9 +330,12 @@ class LearnView(Widget):
         changes = {"page": self.page_index, "seconds": self.progress.seconds + spent, **changes}
         self.progress = msgspec.structs.replace(self.progress, **changes)
         try:
-            save_progress(self.course, self.lesson, self.progress)
+            aside = save_progress(self.course, self.lesson, self.progress)
+            said = f"what was kept of the course cannot be read; it is in {aside} now" if aside else ""
         except OSError as error:
-            self.app.notify(f"progress not kept: {error.strerror}", severity="warning", markup=False)
+            said = f"progress not kept: {error.strerror}"
+        if said:
+            self.app.notify(said, severity="warning", markup=False)
 
     def _note(self, **changes: Any) -> None:
         """Remember how a task goes."""
