@@ -261,7 +261,7 @@ def _touches(state: ConvolveState, width: int, height: int | None) -> list[Line]
     products = list(islice(state.touched(), MOST_TERMS if height is None else width * height))
     total = operation.uses(*state.tap)
     weight = brief(float(state.kernel_plane[state.tap]))
-    verb = f"is used {total} times, for another output cell each time:"
+    verb = f"is used {total} times, for another output cell each time:" if total != 1 else "is used once:"
     title = _title(f"weight {_at(state.tap)} = {weight}", verb, width)
     return title + _columns(state, products, total, width, None if height is None else height - len(title))
 

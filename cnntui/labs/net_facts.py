@@ -6,6 +6,7 @@ from collections.abc import Callable
 from math import prod
 
 from cnntui.core.analysis import Analysis, Fields, Row
+from cnntui.core.backbone import trained_params
 from cnntui.core.layers import Conv, DepthwiseConv, Linear, TransposedConv
 from cnntui.core.merges import MERGES
 from cnntui.core.network import INPUT
@@ -16,6 +17,8 @@ OPS = (*VOCABULARY, *MERGES)
 WEIGHTED = (Conv, DepthwiseConv, TransposedConv, Linear)
 COSTS = (
     "params",
+    "head",
+    "backbone",
     "buffers",
     "macs",
     "flops",
@@ -61,6 +64,11 @@ OF_NET: dict[str, tuple[str, Callable[[Analysis], Fact]]] = {
     "layers": ("the number of layers", lambda net: len(net.rows)),
     "depth": ("the number of layers with weights, one after another", depth),
     "params": ("the number of parameters", lambda net: net.params),
+    "head": ("the number of parameters of the head", lambda net: trained_params(net.network, frozen=True)),
+    "backbone": (
+        "the number of parameters before the head",
+        lambda net: net.params - trained_params(net.network, frozen=True),
+    ),
     "buffers": ("the number of running statistics", lambda net: net.buffers),
     "macs": ("the number of MACs", lambda net: net.macs),
     "flops": ("the number of FLOPs", lambda net: 2 * net.macs),

@@ -66,6 +66,8 @@ def test_the_facts_of_layers() -> None:
     ]
     assert net_fact(lenet, "conv1.output") == (6, 28, 28)
     assert net_fact(lenet, "output", (1,)) == net_fact(lenet, "output", ("conv1",)) == (6, 28, 28)
+    assert net_fact(lenet, "head") == 85 * 10, "linear 10, of 84 numbers and a bias"
+    assert net_fact(lenet, "head") + net_fact(lenet, "backbone") == net_fact(lenet, "params")  # type: ignore[operator]
     assert net_fact(lenet, "conv2.rf") == 14
     assert net_fact(lenet, "conv2.jump") == 2
     assert net_fact(lenet, "linear1.rf") is None

@@ -54,6 +54,7 @@ INDEXED = {
     "difference",
     "mean",
     "sd",
+    "speed",
     "low",
     "high",
     "clear",
@@ -350,6 +351,7 @@ def test_a_sweep_is_asked_about(tmp_path: Path) -> None:
     assert told(state, "sd", "depth 8") == deepest.summary.sd
     assert told(state, "params", "depth 8") == deepest.params
     assert told(state, "done", "depth 8") == 3
+    assert told(state, "speed", "depth 8") == 9_000.0, "each of its runs told that"
     found = comparison.difference(deepest)
     assert found is not None
     assert [told(state, name, "depth 8") for name in ("difference", "low", "high", "clear")] == [
@@ -365,6 +367,8 @@ def test_before_all_is_over_none_is_the_best(tmp_path: Path) -> None:
     assert asked(COMPARE, state, "trained", "failed", "going", "over", "best", "worst") == [9, 1, 1, False, None, None]
     assert told(state, "done", "depth 4") == 1
     assert told(state, "sd", "depth 4") is None
+    waiting = compared(tmp_path / "waiting", states={"depth 4": (GOING, WAITING, WAITING)})
+    assert told(waiting, "speed", "depth 4") is None, "a run that goes on is not measured to its end"
 
 
 def test_one_looks_at_a_sweep_in_words(tmp_path: Path) -> None:

@@ -103,6 +103,10 @@ def test_what_a_run_learned_is_handed_on_in_a_sweep(root: Path, tmp_path: Path) 
     plan = planned("backbone_lr = [0.0001, 1]\nfrozen = [true]", base=base)
     assert labels(plan) == ["baseline", "backbone lr 0.0001", "backbone lr 1", "frozen: on"]
     assert [one.settings.frozen for one in plan.configurations] == [False, False, False, True]
+    plan = planned("weights_from = { fresh = '' }", base=base)
+    assert [(one.settings.weights_from, one.settings.new_head) for one in plan.configurations] == [
+        (str(run.resolve()), True), (None, False),
+    ]  # fmt: skip
     with pytest.raises(SweepError, match="weights_from: last may be another run each time, name it"):
         planned("lr = [0.1]", base=f"{BASE}weights_from = 'last'\n")
     with pytest.raises(SweepError, match="weights_from: no run is called 'lost'"):

@@ -12,6 +12,7 @@ from cnntui.labs.lessons.document import LessonError, Toml, read_document, read_
 from cnntui.labs.lessons.keys import Keys
 from cnntui.labs.lessons.lesson import Lesson, rehearse
 from cnntui.labs.lessons.reading import read_lesson
+from cnntui.labs.lessons.search import Found, Index
 from cnntui.labs.lessons.shared import KEYS as SHARED
 from cnntui.labs.lessons.shared import Shared, check_show, read_shared
 from cnntui.labs.stages import nearest
@@ -20,15 +21,6 @@ FILE = "course.toml"
 KEYS = ("id", "title", "about", *SHARED)
 SUFFIX = ".md"
 LAST = 1000  # behind all that have a number
-
-
-@dataclass(frozen=True)
-class Found:
-    """Where a search found something: a lesson, a page of it, and the words around."""
-
-    lesson: Lesson
-    page: int
-    words: str
 
 
 @dataclass(frozen=True)
@@ -69,33 +61,16 @@ class Course:
         terms = {term: (about, lesson) for lesson in reversed(self.lessons) for term, about in lesson.glossary.items()}
         return dict(sorted(terms.items(), key=lambda entry: entry[0].lower()))
 
-    def search(self, words: str, most: int = 200) -> list[Found]:
+    @cached_property
+    def index(self) -> Index:
+        """What can be searched; gathered as it is wanted."""
+        return Index(self.lessons)
+
+    def search(self, words: str) -> list[Found]:
         """The pages on which all of the words stand, whatever their case; first those with one in the title."""
-        wanted = words.lower().split()
-        if not wanted:
-            return []
-        found: list[tuple[bool, Found]] = []
-        for lesson in self.lessons:
-            for number, page in enumerate(lesson.pages):
-                text = " ".join(f"{lesson.text(page)} {_asked(lesson, number)}".split())
-                title = f"{lesson.title} {page.title}".lower()
-                if all(word in text.lower() or word in title for word in wanted):
-                    found.append(
-                        (not any(word in title for word in wanted), Found(lesson, number, _around(text, wanted[0])))
-                    )
-        return [each for _, each in sorted(found, key=lambda one: one[0])][:most]
-
-
-def _asked(lesson: Lesson, number: int) -> str:
-    page = lesson.pages[number]
-    return page.task.ask.filled(lesson.scope(page)) if page.task else ""
-
-
-def _around(text: str, word: str, room: int = 60) -> str:
-    """The words around the first place of a word."""
-    bare = text.replace("**", "").replace("`", "")
-    at = max(0, bare.lower().find(word) - room // 2)
-    return ("…" if at else "") + bare[at : at + room].strip() + ("…" if at + room < len(bare) else "")
+        while self.index.more():
+            pass
+        return self.index.find(words)
 
 
 def lessons_directory() -> Path:

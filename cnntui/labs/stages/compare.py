@@ -120,6 +120,13 @@ OF_LAB: dict[str, tuple[str, Callable[[CompareState], Fact]]] = {
 }
 
 
+def _speed(group: Group) -> Fact:
+    """Over the whole training, the mean of the runs that were trained to their end."""
+    told = [result.view.status for result in group.results if result.standing == "trained"]
+    speeds = [status.images_per_second for status in told if status is not None and status.images_per_second]
+    return sum(speeds) / len(speeds) if speeds else None
+
+
 def _of_difference(part: Callable[[Difference], Fact]) -> Callable[[Comparison, Group], Fact]:
     def find(comparison: Comparison, group: Group) -> Fact:
         found = comparison.difference(group)
@@ -133,6 +140,7 @@ OF_GROUP: dict[str, tuple[str, Callable[[Comparison, Group], Fact]]] = {
     "done": ("the trained runs of", lambda _, group: len(group.accuracies)),
     "mean": ("the mean accuracy of", lambda _, group: group.summary.mean if group.summary else None),
     "sd": ("the standard deviation of", lambda _, group: group.summary.sd if group.summary else None),
+    "speed": ("the images per second of", lambda _, group: _speed(group)),
     "difference": ("the difference to the baseline of", _of_difference(lambda found: found.value)),
     "low": ("the low end of the interval of", _of_difference(lambda found: found.low)),
     "high": ("the high end of the interval of", _of_difference(lambda found: found.high)),

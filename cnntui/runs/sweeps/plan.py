@@ -328,6 +328,8 @@ def settings_of(values: Mapping[str, Value], find: Callable[[str], str | None] =
     own: dict[str, Value | None] = {name: value for name, value in values.items() if name in Settings.__struct_fields__}
     if "weights_from" in own:
         own["weights_from"] = find(str(own["weights_from"]))
+        if own["weights_from"] is None:
+            own.pop("new_head", None)  # all is new in fresh weights, the head as well
     try:
         own |= {name: float(value) for name, value in own.items() if name in FRACTIONS and type(value) is int}
         settings = msgspec.convert({**RECIPES[recipe], **own}, Settings, strict=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -36,23 +37,25 @@ class Contents(ModalScreen[Place | None]):
     CSS = BOX.replace("NAME", "Contents")
     BINDINGS = [
         Binding("escape,c,q", "dismiss(None)", "Close"),
+        Binding("slash", "search", "Search"),
         Binding("right", "open(True)", "Its pages", show=False),
         Binding("left", "open(False)", "Shut", show=False),
     ]
 
-    def __init__(self, course: Course, lesson: Lesson, page: int) -> None:
+    def __init__(self, course: Course, lesson: Lesson, page: int, search: Callable[[], None]) -> None:
         super().__init__()
-        self.course, self.lesson, self.page = course, lesson, page
+        self.course, self.lesson, self.page, self.search = course, lesson, page, search
         self.progress = all_progress(course)
         self.opened: str | None = lesson.id
         self.places: list[Place] = []
 
     def compose(self) -> ComposeResult:
         """A heading, the list, and what the highlighted lesson is about."""
-        with Vertical():
+        with Vertical() as box:
+            box.border_subtitle = "enter opens · → ← its pages · / searches · esc closes"
             finished = sum(self._done(lesson) == len(lesson.tasks) > 0 for lesson in self.course.lessons)
             tally = f"{finished} of {len(self.course.lessons)} lessons done"
-            yield Label(f"{self.course.title} · {tally} · → pages, enter opens", markup=False)
+            yield Label(f"{self.course.title} · {tally}", markup=False)
             yield OptionList(markup=False)
             yield Static("", id="about", markup=False)
 
@@ -105,6 +108,11 @@ class Contents(ModalScreen[Place | None]):
             self.opened = lesson.id if opened else None
             self._fill((lesson, None))
 
+    async def action_search(self) -> None:
+        """Search instead."""
+        await self.dismiss(None)
+        self.search()
+
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """There."""
         if self.is_current:
@@ -114,7 +122,7 @@ class Contents(ModalScreen[Place | None]):
 class Finder(ModalScreen[Place | None]):
     """A line to type in, and what it finds."""
 
-    HEADING = ""
+    HEADING, WANTED = "", ""
     BINDINGS = [
         Binding("escape", "dismiss(None)", "Close"),
         Binding("down", "go(1)", "Next", show=False, priority=True),
@@ -132,9 +140,10 @@ class Finder(ModalScreen[Place | None]):
 
     def compose(self) -> ComposeResult:
         """The line and the list."""
-        with Vertical():
+        with Vertical() as box:
+            box.border_subtitle = "enter goes there, backspace on the page comes back · esc closes"
             yield Label(self.HEADING, markup=False)
-            line = Input()
+            line = Input(placeholder=self.WANTED)
             line.cursor_blink = False
             yield line
             yield OptionList(markup=False)
@@ -155,7 +164,13 @@ class Finder(ModalScreen[Place | None]):
         options = self.query_one(OptionList)
         options.clear_options()
         options.add_options([Option(line) for _, line in found])
+        if not found and words.strip():
+            options.add_option(Option(self.nothing(words), disabled=True))
         options.highlighted = 0 if found else None
+
+    def nothing(self, words: str) -> str:
+        """What to say where nothing is found."""
+        return f"nothing is found for {words.strip()!r}"
 
     def action_go(self, by: int) -> None:
         """Another one in the list."""
@@ -180,13 +195,32 @@ class Search(Finder):
     """The pages on which words stand."""
 
     CSS = BOX.replace("NAME", "Search")
-    HEADING = "Search the course · enter goes there, backspace on the page comes back"
+    HEADING, WANTED = "Search the course", "type a word, or several"
+
+    def on_mount(self) -> None:
+        """The texts are gathered lesson by lesson: their figures are computed."""
+        super().on_mount()
+        self.run_worker(self._gather())
+
+    async def _gather(self) -> None:
+        while self.course.index.more():
+            if self.query_one(Input).value.strip():
+                self._fill(self.query_one(Input).value)
+            await asyncio.sleep(0)
+        self.gathered = True
+        self._fill(self.query_one(Input).value)
+
+    gathered = False
+
+    def nothing(self, words: str) -> str:
+        """Nothing, or nothing yet."""
+        return super().nothing(words) if self.gathered else "searching …"
 
     def find(self, words: str) -> Sequence[tuple[Place, Text]]:
         """The pages, with the words around."""
         colors = palette(self.app)
-        found = []
-        for one in self.course.search(words) if len(words.strip()) > 1 else ():
+        found: list[tuple[Place, Text]] = []
+        for one in self.course.index.find(words) if len(words.strip()) > 1 else ():
             line = Text(f"{one.lesson.number or ''} {one.lesson.title} · {one.lesson.pages[one.page].title}\n", "bold")
             found.append(((one.lesson, one.page), line.append(f"   {one.words}", f"not bold {colors.dim}")))
         return found
@@ -196,17 +230,15 @@ class Glossary(Finder):
     """The terms, what they mean, and where they are explained."""
 
     CSS = BOX.replace("NAME", "Glossary")
-    HEADING = "Glossary · type to find a word, enter goes to where it is explained"
+    HEADING, WANTED = "Glossary", "type a word"
 
     def find(self, words: str) -> Sequence[tuple[Place, Text]]:
         """The terms that begin so, then those that hold it."""
         wanted, colors = words.strip().lower(), palette(self.app)
         terms = [term for term in self.course.glossary if wanted in term.lower()]
-        found = []
+        found: list[tuple[Place, Text]] = []
         for term in sorted(terms, key=lambda term: not term.lower().startswith(wanted)):
             about, lesson = self.course.glossary[term]
-            line = Text(f"{term}", f"bold {colors.accent}").append(f"  {about}", f"not bold {colors.text}")
-            found.append(
-                ((lesson, lesson.page_about(term)), line.append(f"  ({lesson.name})", f"not bold {colors.dim}"))
-            )
+            line = Text(term, f"bold {colors.accent}").append(f"  lesson {lesson.name}\n", f"not bold {colors.dim}")
+            found.append(((lesson, lesson.page_about(term)), line.append(f"  {about}", f"not bold {colors.text}")))
         return found

@@ -90,6 +90,9 @@ class ConvolveView(ConvolveMoves):
         Binding("r", "redo", "Redo", show=False),
         Binding("w", "exports", "Save"),
         Binding("colon", "words", "Say it in words", show=False),
+        # At once: what comes in the same burst is for the next grid.
+        Binding("tab", "app.focus_next", "Next grid", show=False, priority=True),
+        Binding("shift+tab", "app.focus_previous", "Grid before", show=False, priority=True),
     ]
 
     HELP = (

@@ -35,6 +35,8 @@ SIDE_BY_SIDE = 110  # columns from which text and screen are seen together
 TEXT_COLUMNS = 40
 MOVE_SECONDS = 0.6  # between two moves of a solution, so that each is seen
 PAGE_LINES = 3
+PLAYING = "playing"  # the worker that plays a solution
+BEGINNINGS = "0123456789-−.+("  # of a number that is typed
 
 ANYWHERE = (
     ("f8,grave_accent", "flip", "Text/screen", True),
@@ -72,10 +74,36 @@ class Trying:
     right: bool = False
 
 
+class Heading(Label):
+    """The lesson and the page; on a narrow screen perhaps two lines."""
+
+    def on_resize(self) -> None:
+        """What is under it has more or less room."""
+        self.post_message(TaskBox.Resized())
+
+
 class Reader(Vertical):
     """The text and the task. Where a number is asked for, digits are for it."""
 
     can_focus = True
+
+    def on_resize(self) -> None:
+        """There is more or less room."""
+        self.fit()
+
+    def on_task_box_resized(self, event: TaskBox.Resized) -> None:
+        """So there is."""
+        event.stop()
+        self.fit()
+
+    def fit(self) -> None:
+        """The text takes what the task leaves: the task follows it at once, and is never out of sight."""
+        box, heading = self.query_one(TaskBox), self.query_one(Heading)
+        taken = heading.size.height + (box.outer_size.height if box.display else 0) + 1
+        room = max(3, self.content_size.height - taken)
+        text = self.query_one("#text")
+        if self.display and (text.styles.max_height is None or text.styles.max_height.value != room):
+            text.styles.max_height = room
 
     async def on_key(self, event: events.Key) -> None:
         """A number can be typed at once; on a slow link its keys are here before its line has the focus."""
@@ -84,7 +112,7 @@ class Reader(Vertical):
             return
         line, character = box.query_one(Input), event.character or ""
         typing = self.screen.focused is line
-        if character.isdigit() or (typing and event.is_printable):
+        if (character and character in BEGINNINGS) or (typing and event.is_printable):
             box.type(character)
         elif typing and event.key == "enter":
             await line.action_submit()
@@ -137,9 +165,11 @@ class LearnView(Widget):
         self.page_index = self._kept()
         self.trying = Trying()
         self.pace = MOVE_SECONDS
+        self._wanted = (lesson, self.page_index)  # the page that is open, or is about to be
         self._trail: list[tuple[Lesson, int]] = []
         self._turning = asyncio.Lock()
         self._ready = False  # the stage is set up
+        self._flips = False  # and is wanted as soon as it is
         self._shown = ""
         self._since = time.monotonic()
 
@@ -177,7 +207,7 @@ class LearnView(Widget):
     def compose(self) -> ComposeResult:
         """The reader; its stage comes with the page."""
         with Horizontal(), Reader():
-            yield Label("", id="heading", markup=False)
+            yield Heading("", id="heading", markup=False)
             with VerticalScroll(id="text", can_focus=False):
                 yield Markdown("", open_links=False)
             yield TaskBox()
@@ -209,33 +239,31 @@ class LearnView(Widget):
         self.set_class(self.size.width < SIDE_BY_SIDE, "-narrow")
         self._say_where()
         self._settle_focus()
-        self.call_after_refresh(self._fit)
-
-    def _fit(self) -> None:
-        """The text takes what the task leaves: the task follows it at once, and is never out of sight."""
-        if not self.query_one(Reader).display:
-            return
-        box, heading = self.query_one(TaskBox), self.query_one("#heading", Label)
-        taken = heading.size.height + (box.outer_size.height if box.display else 0) + 1
-        room = max(3, self.query_one(Reader).content_size.height - taken)
-        text = self.query_one("#text", VerticalScroll)
-        if text.styles.max_height is None or text.styles.max_height.value != room:
-            text.styles.max_height = room
 
     # -- pages
 
     def _turn(self, index: int, lesson: Lesson | None = None) -> None:
-        self.run_worker(self.open_page(index, lesson), group="page")
+        """Ask for a page: what is being played ends, and of several that were asked for only the last one is opened."""
+        self._wanted = (lesson or self._wanted[0], index)
+        self.workers.cancel_group(self, PLAYING)
+        self.run_worker(self._open_wanted(self._wanted), group="page")
+
+    async def _open_wanted(self, wanted: tuple[Lesson, int]) -> None:
+        async with self._turning:
+            pass  # what was before has let go
+        if wanted is self._wanted:
+            await self.open_page(wanted[1], wanted[0])
 
     async def open_page(self, index: int, lesson: Lesson | None = None) -> None:
         """Show a page, and set its stage up; ready when this returns."""
         async with self._turning:
+            self._wanted = (lesson or self.lesson, index)
             if lesson is not None and lesson is not self.lesson:
                 self._keep()
                 self.lesson, self.progress = lesson, load_progress(self.course, lesson)
             self.page_index = min(max(0, index), len(self.lesson.pages) - 1)
             self.trying = Trying()
-            self._ready = False
+            self._ready = self._flips = False
             self.remove_class("-flipped")
             self.set_class(not self.has_stage, "-alone")
             self._keep()
@@ -250,6 +278,8 @@ class LearnView(Widget):
             await self._set_stage()
             self._check()
             self.refresh_bindings()
+            if self._flips and self._ready:
+                self.action_flip()
 
     async def _set_stage(self) -> None:
         """The page's screen as it is at the page's start: the one that is there, where it is the same."""
@@ -300,9 +330,12 @@ class LearnView(Widget):
         changes = {"page": self.page_index, "seconds": self.progress.seconds + spent, **changes}
         self.progress = msgspec.structs.replace(self.progress, **changes)
         try:
-            save_progress(self.course, self.lesson, self.progress)
+            aside = save_progress(self.course, self.lesson, self.progress)
+            said = f"what was kept of the course cannot be read; it is in {aside} now" if aside else ""
         except OSError as error:
-            self.app.notify(f"progress not kept: {error.strerror}", severity="warning", markup=False)
+            said = f"progress not kept: {error.strerror}"
+        if said:
+            self.app.notify(said, severity="warning", markup=False)
 
     def _note(self, **changes: Any) -> None:
         """Remember how a task goes."""
@@ -331,7 +364,9 @@ class LearnView(Widget):
             case Doing():
                 if not self._ready:
                     return trying.said or "setting the screen up …"
-                return task.problem(self.scope)
+                problem = task.problem(self.scope)
+                busy = self.stage.busy if self.stage is not None else ""
+                return (busy or problem) if problem is not None else None
             case Choice() | Number():
                 return (
                     None
@@ -346,7 +381,7 @@ class LearnView(Widget):
         if task is None:
             box.show(None)
             self._tell("look around", "")
-            self.call_after_refresh(self._fit)
+            self.call_after_refresh(self.query_one(Reader).fit)
             return
         try:
             problem = self.problem()
@@ -358,11 +393,10 @@ class LearnView(Widget):
             box.show(Asked(task.id, verdict=problem, mark=WRONG))
         asked = cast("Asked", box.asked)
         self._tell(asked.ask, f"{asked.mark} {asked.verdict or 'the answer is typed beside the text'}")
-        self.call_after_refresh(self._fit)
 
     def _tell(self, ask: str, verdict: str) -> None:
         """Under the screen, where that hides the text: what is asked, and what is not yet right."""
-        self.query_one("#asked", Label).update(f"f8 text · {ask}")
+        self.query_one("#asked", Label).update(f"f8 text · f9 next · {ask}")
         self.query_one("#verdict", Label).update(verdict)
 
     def _asked(self, problem: str | None) -> Asked:
@@ -440,7 +474,7 @@ class LearnView(Widget):
     def action_solution(self) -> None:
         """Play the solution, or show the answer."""
         if self.page.task is not None and not self._turning.locked():
-            self.run_worker(self.play(self._solution_moves()), group="page")
+            self.run_worker(self.play(self._solution_moves()), group=PLAYING)
 
     def _solution_moves(self) -> Sequence[str]:
         """Shown as they are played."""
@@ -486,14 +520,15 @@ class LearnView(Widget):
 
     def action_flip(self) -> None:
         """From the text to the screen, or back."""
-        if self.in_text and self.stage is not None:
-            self.add_class("-flipped")
-            self.call_after_refresh(self.stage.take_focus)
-        else:
+        if not self.in_text:
             self.remove_class("-flipped")
-            self.query_one(Reader).focus()
-        self.call_after_refresh(self._fit)
-        self.call_after_refresh(self.refresh_bindings)
+            self.screen.set_focus(self.query_one(Reader))
+        elif self.stage is not None and self._ready:
+            self.add_class("-flipped")
+            self.stage.take_focus()
+        elif not self.trying.said:
+            self._flips = True  # as soon as the screen is set up
+        self.refresh_bindings()
 
     def action_do(self) -> None:
         """Where the task is done: on the screen, or in the line for the number; of several answers, check those chosen."""
@@ -519,15 +554,15 @@ class LearnView(Widget):
 
     def action_page(self, by: int) -> None:
         """Turn the page; behind the last one comes the next lesson."""
-        to = self.page_index + by
-        if 0 <= to < len(self.lesson.pages):
-            self._turn(to)
+        lesson, at = self._wanted
+        if 0 <= at + by < len(lesson.pages):
+            self._turn(at + by)
         else:
             self.action_lesson(by)
 
     def action_lesson(self, by: int) -> None:
         """The next lesson, or the one before; at its first page."""
-        other = self.course.beside(self.lesson, by)
+        other = self.course.beside(self._wanted[0], by)
         if other is None:
             self.app.notify("that was all: c shows the contents" if by > 0 else "this is the first page", markup=False)
             return
@@ -556,7 +591,7 @@ class LearnView(Widget):
     def action_contents(self) -> None:
         """All lessons, and how far one is."""
         self._keep()
-        self.app.push_screen(Contents(self.course, self.lesson, self.page_index), self.jump)
+        self.app.push_screen(Contents(self.course, self.lesson, self.page_index, self.action_search), self.jump)
 
     def action_search(self) -> None:
         """Find words in the course."""

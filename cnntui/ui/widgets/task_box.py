@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.console import Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -57,6 +59,9 @@ class TaskBox(Vertical):
     TaskBox.-number Input { display: block; }
     """
 
+    class Resized(Message):
+        """It takes more or less room."""
+
     class Answered(Message):
         """A number was typed."""
 
@@ -87,26 +92,32 @@ class TaskBox(Vertical):
         self.set_class(asked.mark == DONE, "-done")
         self.set_class(asked.unit is not None, "-number")
         unit = f" ({asked.unit})" if asked.unit else ""
-        self.query_one(Input).placeholder = f"type a number{unit}; enter checks it, esc leaves"
+        self.query_one(Input).placeholder = f"number{unit}, enter · esc leaves"
         self.query_one("#ask", Static).update(self._question(asked))
         told = self._told(asked)
         said = self.query_one("#said", Static)
         said.display = bool(told)
         said.update(told)
 
+    def on_resize(self) -> None:
+        """What is above has more or less room."""
+        self.post_message(self.Resized())
+
     def clear(self) -> None:
         """No number."""
         self.query_one(Input).value = ""
 
-    def _question(self, asked: Asked) -> Text:
-        colors = palette(self.app)
-        text = Text(asked.ask, style="bold")
+    def _question(self, asked: Asked) -> RenderableType:
+        """The task; under it the answers, each with its number before it."""
+        ask, colors = Text(asked.ask, style="bold"), palette(self.app)
+        if not asked.choices:
+            return ask
+        choices = Table.grid(padding=(0, 1))
         for number, choice in enumerate(asked.choices):
             chosen = number in asked.chosen
-            style = f"bold {colors.accent}" if chosen else ""
-            text.append(f"\n{'▸' if chosen else ' '}{number + 1}  ", f"bold {colors.accent}")
-            text.append(choice, style or "not bold")
-        return text
+            mark = Text(f"{'▸' if chosen else ' '}{number + 1}", f"bold {colors.accent}")
+            choices.add_row(mark, Text(choice, f"bold {colors.accent}" if chosen else ""))
+        return Group(ask, choices)
 
     def _told(self, asked: Asked) -> Text:
         colors = palette(self.app)

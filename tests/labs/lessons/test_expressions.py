@@ -232,9 +232,6 @@ def test_what_is_refused(written: str, message: str) -> None:
 @pytest.mark.parametrize(
     "written", ["2**" * 130 + "1", "1+" * 199 + "1", "1*(" * 29 + "1" + ")" * 29, "2 ** (2 ** (2 ** 2))"]
 )
-@pytest.mark.parametrize(
-    "written", ["2**" * 130 + "1", "1+" * 199 + "1", "1*(" * 29 + "1" + ")" * 29, "2 ** (2 ** (2 ** 2))"]
-)
 def test_what_is_long_is_computed_or_refused(written: str) -> None:
     try:
         assert value(written) == eval(written)

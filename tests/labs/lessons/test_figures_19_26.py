@@ -52,6 +52,7 @@ CHEAPER = {
     "13,296,640": 14 * 14 * (9 * 256 + 256 * 256),
     "4,816,896": 28 * 28 * 32 * 192,
     "1,354,752": 28 * 28 * 9 * 192,
+    "4,765,696": 64 * 64 * (9 + 2 * 9 * 64) + 10 * 64 * 4 * 4,
 }
 WRONG_TOOL = {
     "112": (224 - 1 + 1) // 2,  # each layer of 3×3 adds two pixels to the first
@@ -78,11 +79,25 @@ RESIDUALS = {
     "12,466": conv(1, 8, 3) + 19 * conv(8, 8, 3) + linear(8 * 4 * 4, 10),
     "754": conv(1, 8, 3) + conv(8, 8, 3) + linear(8, 10),
 }
+# ResNet-18 by its plan: a stem, then four stages of two blocks; a batch norm has two numbers a channel.
+STAGES = [(64, 64), (64, 128), (128, 256), (256, 512)]
+BACKBONE = 3 * 64 * 49 + 128
+for before, after in STAGES:
+    BACKBONE += 9 * before * after + 3 * 9 * after * after + 4 * 2 * after
+    BACKBONE += (before * after + 2 * after) if before != after else 0  # the projection
+TRANSFER = {
+    "11,176,512": BACKBONE,
+    "513,000": linear(512, 1000),
+    "5,130": linear(512, 10),
+    "11,181,642": BACKBONE + linear(512, 10),
+    "21,498": conv(1, 16, 3) + conv(16, 16, 3) + conv(16, 32, 3) + conv(32, 32, 3) + linear(32 * 4 * 4, 10),
+}
 FIGURES = {
     "lenet-and-its-children": LENET,
     "small-kernels": SMALL_KERNELS,
     "cheaper-convolutions": CHEAPER,
     "residuals": RESIDUALS,
+    "transfer": TRANSFER,
     "the-wrong-tool": WRONG_TOOL,
     "review": REVIEW,
 }

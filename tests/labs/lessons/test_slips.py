@@ -11,7 +11,7 @@ from cnntui.labs.lessons.tasks import Choice
 from tests.labs.lessons import opened, passages
 
 CALLED_WRONG = re.compile(
-    r"\b(wrong(ly)?|not|no|slip|mistake|often (written|read|copied)|copied|1998)\b", re.IGNORECASE
+    r"\b(wrong(ly)?|not|no|slip|mistake|often (write|written|read|copied)|copied|1998)\b", re.IGNORECASE
 )
 # The figure, and what else must be in the sentence for it to be the slip.
 SLIPS = {
