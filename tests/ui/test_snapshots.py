@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 
 from cnntui.core.notation import parse
 from cnntui.labs.build import open_net
-from cnntui.labs.lessons.course import open_course
+from cnntui.labs.lessons.course import own_course
 from cnntui.labs.watching import PANELS
 from cnntui.labs.wish import Picked, Wish
 from cnntui.ui.app import CnntuiApp
@@ -251,10 +251,37 @@ def test_train_in_the_light(snap_compare: Any, tmp_path: Path) -> None:
     assert snap_compare(app, terminal_size=(120, 40), run_before=pressing())
 
 
+LESSONS = [lesson.id for lesson in own_course().lessons]
+
+
 @sizes
-def test_learn(snap_compare: Any, size: str) -> None:
-    app = CnntuiApp("learn", lesson=open_course("sliding-window")[1])
-    assert snap_compare(app, terminal_size=SIZES[size], run_before=pressing("h"))
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_the_first_page_of_a_lesson(snap_compare: Any, size: str, lesson: str) -> None:
+    app = CnntuiApp("learn", lesson=own_course().find(lesson))
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=pressing())
+
+
+READER = {
+    "hint": ("h",),
+    "solution": ("x",),
+    "contents": ("c", "down", "right"),
+    "search": ("slash", *"square"),
+    "glossary": ("g",),
+    "on-the-screen": ("f8", "right"),
+}
+
+
+@sizes
+@pytest.mark.parametrize("keys", READER)
+def test_the_reader(snap_compare: Any, size: str, keys: str) -> None:
+    app = CnntuiApp("learn", lesson=own_course().find("sliding-window"))
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=one_by_one(*READER[keys]))
+
+
+def test_the_reader_without_colours(snap_compare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = CnntuiApp("learn", lesson=own_course().find("why-not-fully-connected"))
+    assert snap_compare(app, terminal_size=(120, 40), run_before=one_by_one("h"))
 
 
 EXPLORED = {

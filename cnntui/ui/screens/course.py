@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -136,7 +134,7 @@ class Finder(ModalScreen[Place | None]):
         self.course = course
         self.places: list[Place] = []
 
-    def find(self, words: str) -> Sequence[tuple[Place, RenderableType]]:
+    def find(self, words: str) -> Sequence[tuple[Place, Text]]:
         """What the words find."""
         raise NotImplementedError
 
@@ -218,10 +216,10 @@ class Search(Finder):
         """Nothing, or nothing yet."""
         return super().nothing(words) if self.gathered else "searching …"
 
-    def find(self, words: str) -> Sequence[tuple[Place, RenderableType]]:
+    def find(self, words: str) -> Sequence[tuple[Place, Text]]:
         """The pages, with the words around."""
         colors = palette(self.app)
-        found: list[tuple[Place, RenderableType]] = []
+        found: list[tuple[Place, Text]] = []
         for one in self.course.index.find(words) if len(words.strip()) > 1 else ():
             line = Text(f"{one.lesson.number or ''} {one.lesson.title} · {one.lesson.pages[one.page].title}\n", "bold")
             found.append(((one.lesson, one.page), line.append(f"   {one.words}", f"not bold {colors.dim}")))
@@ -234,14 +232,13 @@ class Glossary(Finder):
     CSS = BOX.replace("NAME", "Glossary")
     HEADING, WANTED = "Glossary", "type a word"
 
-    def find(self, words: str) -> Sequence[tuple[Place, RenderableType]]:
+    def find(self, words: str) -> Sequence[tuple[Place, Text]]:
         """The terms that begin so, then those that hold it."""
         wanted, colors = words.strip().lower(), palette(self.app)
         terms = [term for term in self.course.glossary if wanted in term.lower()]
-        found: list[tuple[Place, RenderableType]] = []
+        found: list[tuple[Place, Text]] = []
         for term in sorted(terms, key=lambda term: not term.lower().startswith(wanted)):
             about, lesson = self.course.glossary[term]
-            line = Text(term, f"bold {colors.accent}").append(f"  lesson {lesson.name}", f"not bold {colors.dim}")
-            words_about = Padding(Text(about, colors.text), (0, 0, 0, 2))
-            found.append(((lesson, lesson.page_about(term)), Group(line, words_about)))
+            line = Text(term, f"bold {colors.accent}").append(f"  lesson {lesson.name}\n", f"not bold {colors.dim}")
+            found.append(((lesson, lesson.page_about(term)), line.append(f"  {about}", f"not bold {colors.text}")))
         return found

@@ -51,6 +51,11 @@ class Holder(Widget):
         """What facts are asked of: the stage's present state."""
         raise NotImplementedError
 
+    @property
+    def busy(self) -> str:
+        """What goes on that the task waits for, in words: `being trained: epoch 3 of 12`; nothing, if nothing does."""
+        return ""
+
     def take_focus(self) -> None:
         """The keys are the view's."""
         raise NotImplementedError

@@ -92,7 +92,7 @@ class TaskBox(Vertical):
         self.set_class(asked.mark == DONE, "-done")
         self.set_class(asked.unit is not None, "-number")
         unit = f" ({asked.unit})" if asked.unit else ""
-        self.query_one(Input).placeholder = f"type a number{unit}; enter checks it, esc leaves"
+        self.query_one(Input).placeholder = f"number{unit}, enter · esc leaves"
         self.query_one("#ask", Static).update(self._question(asked))
         told = self._told(asked)
         said = self.query_one("#said", Static)
