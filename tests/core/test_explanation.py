@@ -29,8 +29,8 @@ RESIDUAL = (
     "[ id | gap; linear 4; silu; linear 8; sigmoid ] mul; maxpool 3 s2 p1; "
     "[ dwconv k3 p1; lrn | conv 4 k1; gn 2; gelu ] cat; avgpool 2 p1; flatten; dropout; linear 10; softmax"
 )
-NETS = [("lenet5", 5_000), ("mnist-2conv", 1_000), ("residual", 4_000)]
-DAGS = 300
+NETS = [("lenet5", 2_000), ("mnist-2conv", 500), ("residual", 1_500)]
+DAGS = 150
 
 
 def network_of(name: str) -> Network:

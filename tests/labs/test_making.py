@@ -138,14 +138,14 @@ def test_what_a_number_reads(text: str) -> None:
     row = state.analysis.rows[0]
     tensors = state.parameters.get(row.node.name, {})
     x, made = state.trace.values[INPUT], state.trace.values[row.node.name]
-    for channel, row_, column in np.ndindex(state.shape(row.node.name)):
-        seen = of(state, row.node.name, channel, row_, column).seen((row_, column))
-        assert seen is not None
-        for cell in np.ndindex(6, 5):
-            other = x.copy()
-            other[:, cell[0], cell[1]] += 100
-            moved = run_layer(row, tensors, [other])[channel, row_, column] != made[channel, row_, column]
-            assert moved == (cell in seen), (channel, row_, column, cell)
+    moved = {}
+    for cell in np.ndindex(6, 5):
+        other = x.copy()
+        other[:, cell[0], cell[1]] += 100
+        moved[cell] = run_layer(row, tensors, [other]) != made
+    for unit in np.ndindex(state.shape(row.node.name)):
+        seen = of(state, row.node.name, *unit).seen(unit[1:])
+        assert seen == {cell for cell, by in moved.items() if by[unit]}, unit
 
 
 def test_silenced() -> None:

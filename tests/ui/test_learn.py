@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -432,3 +433,35 @@ async def test_results_tell_a_teacher_how_it_went(course: Course) -> None:
     which = rows[1]["results"][1]
     assert (which["task"], which["wrong"], bool(which["done"])) == ("which", 1, True)
     assert all_progress(course)["counting"].seconds > 0
+
+
+async def test_pages_asked_for_in_a_burst_are_all_counted(course: Course) -> None:
+    async with opened(course) as (view, pilot):
+        for _ in range(3):
+            pilot.app.simulate_key("n")
+        await settle(view, pilot)
+        assert (view.lesson.id, view.page.title) == ("counting", "Which?")
+        for _ in range(3):
+            pilot.app.simulate_key("b")
+        await settle(view, pilot)
+        assert (view.lesson.id, view.page.title) == ("window", "Where is it largest?")
+
+
+async def test_a_solution_that_plays_is_left_by_turning_the_page(
+    course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that trains plays for a minute: nobody has to wait for it."""
+    begun, released = asyncio.Event(), asyncio.Event()
+
+    async def slow(self: ConvolveHolder, move: str) -> None:
+        begun.set()
+        await released.wait()
+
+    async with opened(course) as (view, pilot):
+        monkeypatch.setattr(ConvolveHolder, "perform", slow)
+        await pilot.press("x")
+        await begun.wait()
+        await press(view, pilot, "n")
+        assert view.page.title == "Longer steps"
+        assert "○ the output is 5×5" in said(view)
+        assert not released.is_set()

@@ -25,6 +25,12 @@ class TaskResult(msgspec.Struct, frozen=True):
     hints: int = 0
     shown: bool = False
 
+    def with_all(self, other: TaskResult) -> TaskResult:
+        """The same task as it went in another window: done, if it is done in one of them."""
+        done = min(filter(None, (self.done, other.done)), default="")
+        tries, hints = max(self.tries, other.tries), max(self.hints, other.hints)
+        return TaskResult(done, tries, hints, self.shown or other.shown)
+
 
 class LessonProgress(msgspec.Struct, frozen=True):
     """The page one was on, how the tasks went, and for how many seconds the lesson was open."""
@@ -41,6 +47,13 @@ class LessonProgress(msgspec.Struct, frozen=True):
         """With another result of a task."""
         result = msgspec.structs.replace(self.tasks.get(task, TaskResult()), **changes)
         return msgspec.structs.replace(self, tasks={**self.tasks, task: result})
+
+    def with_all(self, other: LessonProgress) -> LessonProgress:
+        """With what was done elsewhere, too: nothing that was done is undone."""
+        tasks = {**other.tasks, **self.tasks}
+        for task in self.tasks.keys() & other.tasks.keys():
+            tasks[task] = self.tasks[task].with_all(other.tasks[task])
+        return msgspec.structs.replace(self, tasks=tasks, seconds=max(self.seconds, other.seconds))
 
 
 class Everything(msgspec.Struct, frozen=True):
@@ -73,16 +86,26 @@ def all_progress(course: Course) -> dict[str, LessonProgress]:
     return {lesson.id: found.get(_key(course, lesson), LessonProgress()) for lesson in course.lessons}
 
 
-def save_progress(course: Course, lesson: Lesson, progress: LessonProgress) -> None:
-    """Remember it, and that this lesson was open last.
+def save_progress(course: Course, lesson: Lesson, progress: LessonProgress) -> Path | None:
+    """Remember it, with what another window kept meanwhile, and that this lesson was open last.
+
+    A file that cannot be read is not written over: it is put aside, and where it is then is returned.
 
     Raises:
         OSError: when it cannot be written.
     """
-    everything = _all()
-    kept = Everything(everything.lessons | {_key(course, lesson): progress}, everything.last | {course.id: lesson.id})
-    _path().parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(_path(), msgspec.json.encode(kept))
+    path, aside = _path(), None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    everything = read_json(path, Everything)
+    if everything is None and path.exists():
+        aside = path.with_name(f"course-{time.time_ns()}.json")
+        path.rename(aside)
+    everything, key = everything or Everything(), _key(course, lesson)
+    if key in everything.lessons:
+        progress = progress.with_all(everything.lessons[key])
+    kept = Everything(everything.lessons | {key: progress}, everything.last | {course.id: lesson.id})
+    write_atomic(path, msgspec.json.encode(kept))
+    return aside
 
 
 def last_lesson(course: Course) -> Lesson:

@@ -35,6 +35,7 @@ SIDE_BY_SIDE = 110  # columns from which text and screen are seen together
 TEXT_COLUMNS = 40
 MOVE_SECONDS = 0.6  # between two moves of a solution, so that each is seen
 PAGE_LINES = 3
+PLAYING = "playing"  # the worker that plays a solution
 BEGINNINGS = "0123456789-−.+("  # of a number that is typed
 
 ANYWHERE = (
@@ -164,6 +165,7 @@ class LearnView(Widget):
         self.page_index = self._kept()
         self.trying = Trying()
         self.pace = MOVE_SECONDS
+        self._wanted = (lesson, self.page_index)  # the page that is open, or is about to be
         self._trail: list[tuple[Lesson, int]] = []
         self._turning = asyncio.Lock()
         self._ready = False  # the stage is set up
@@ -241,11 +243,21 @@ class LearnView(Widget):
     # -- pages
 
     def _turn(self, index: int, lesson: Lesson | None = None) -> None:
-        self.run_worker(self.open_page(index, lesson), group="page")
+        """Ask for a page: what is being played ends, and of several that were asked for only the last one is opened."""
+        self._wanted = (lesson or self._wanted[0], index)
+        self.workers.cancel_group(self, PLAYING)
+        self.run_worker(self._open_wanted(self._wanted), group="page")
+
+    async def _open_wanted(self, wanted: tuple[Lesson, int]) -> None:
+        async with self._turning:
+            pass  # what was before has let go
+        if wanted is self._wanted:
+            await self.open_page(wanted[1], wanted[0])
 
     async def open_page(self, index: int, lesson: Lesson | None = None) -> None:
         """Show a page, and set its stage up; ready when this returns."""
         async with self._turning:
+            self._wanted = (lesson or self.lesson, index)
             if lesson is not None and lesson is not self.lesson:
                 self._keep()
                 self.lesson, self.progress = lesson, load_progress(self.course, lesson)
@@ -318,9 +330,12 @@ class LearnView(Widget):
         changes = {"page": self.page_index, "seconds": self.progress.seconds + spent, **changes}
         self.progress = msgspec.structs.replace(self.progress, **changes)
         try:
-            save_progress(self.course, self.lesson, self.progress)
+            aside = save_progress(self.course, self.lesson, self.progress)
+            said = f"what was kept of the course cannot be read; it is in {aside} now" if aside else ""
         except OSError as error:
-            self.app.notify(f"progress not kept: {error.strerror}", severity="warning", markup=False)
+            said = f"progress not kept: {error.strerror}"
+        if said:
+            self.app.notify(said, severity="warning", markup=False)
 
     def _note(self, **changes: Any) -> None:
         """Remember how a task goes."""
@@ -459,7 +474,7 @@ class LearnView(Widget):
     def action_solution(self) -> None:
         """Play the solution, or show the answer."""
         if self.page.task is not None and not self._turning.locked():
-            self.run_worker(self.play(self._solution_moves()), group="page")
+            self.run_worker(self.play(self._solution_moves()), group=PLAYING)
 
     def _solution_moves(self) -> Sequence[str]:
         """Shown as they are played."""
@@ -539,15 +554,15 @@ class LearnView(Widget):
 
     def action_page(self, by: int) -> None:
         """Turn the page; behind the last one comes the next lesson."""
-        to = self.page_index + by
-        if 0 <= to < len(self.lesson.pages):
-            self._turn(to)
+        lesson, at = self._wanted
+        if 0 <= at + by < len(lesson.pages):
+            self._turn(at + by)
         else:
             self.action_lesson(by)
 
     def action_lesson(self, by: int) -> None:
         """The next lesson, or the one before; at its first page."""
-        other = self.course.beside(self.lesson, by)
+        other = self.course.beside(self._wanted[0], by)
         if other is None:
             self.app.notify("that was all: c shows the contents" if by > 0 else "this is the first page", markup=False)
             return

@@ -14,6 +14,7 @@ from cnntui.labs.lessons.document import LessonError
 from cnntui.labs.lessons.lesson import Lesson, rehearse
 from cnntui.labs.lessons.progress import (
     LessonProgress,
+    TaskResult,
     all_progress,
     done,
     last_lesson,
@@ -353,8 +354,23 @@ def test_a_damaged_file_is_no_obstacle(damaged: bytes, course: Course) -> None:
     kept.write_bytes(damaged)
     assert load_progress(course, first) == LessonProgress()
     assert last_lesson(course) is first and len(results(course)) == 2
-    save_progress(course, first, LessonProgress(page=1))
+    aside = save_progress(course, first, LessonProgress(page=1))
     assert load_progress(course, first).page == 1
+    assert aside is not None and aside.read_bytes() == damaged, "nothing is lost that somebody could mend"
+    assert save_progress(course, first, LessonProgress()) is None
+
+
+def test_two_windows_lose_nothing_of_each_other(course: Course) -> None:
+    first, later = course.lessons
+    one = LessonProgress(seconds=50).with_task("a", tries=2)
+    two = LessonProgress(seconds=9).with_task("a", done="2026-11-20T12:00:00+00:00").with_task("b", hints=1)
+    save_progress(course, first, two)
+    save_progress(course, later, two)
+    save_progress(course, first, one)
+    kept = load_progress(course, first)
+    assert kept.tasks["a"] == TaskResult(done="2026-11-20T12:00:00+00:00", tries=2)
+    assert kept.tasks["b"].hints == 1 and kept.seconds == 50
+    assert load_progress(course, later) == two
 
 
 def test_a_lesson_that_is_gone_is_not_the_last(course: Course) -> None:
