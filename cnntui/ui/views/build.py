@@ -196,6 +196,8 @@ class BuildView(BuildMoves, Widget):
 
     def draw(self, state: BuildState | None = None) -> None:
         """Draw a state: the present one, or what would come of what is being typed."""
+        if not self.display:
+            return  # a lesson turned its page meanwhile: the widgets are going
         self._drawn = state = state or self.state
         self.query_one(Totals).show(state)
         self._draw_table()
