@@ -33,7 +33,11 @@ async def test_every_page_fits_80x24(tmp_path: Path, monkeypatch: pytest.MonkeyP
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         view = app.screen.query_one(LearnView)
-        box, text, where = view.query_one(TaskBox), view.query_one("#text", VerticalScroll), view.query_one("#where", Label)
+        box, text, where = (
+            view.query_one(TaskBox),
+            view.query_one("#text", VerticalScroll),
+            view.query_one("#where", Label),
+        )
         for lesson in course.lessons:
             for number in range(len(lesson.pages)):
                 await view.open_page(number, lesson)
