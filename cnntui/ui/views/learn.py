@@ -141,7 +141,8 @@ class LearnView(Widget):
     LearnView MarkdownFence > Label {{ padding: 0 1; }}
     LearnView #text {{ height: auto; scrollbar-size-vertical: 1; }}
     LearnView #where {{ color: $border; height: 1; }}
-    LearnView > .told {{ display: none; width: 1fr; width: 1fr; height: 1; margin: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }}
+    LearnView > .told {{ display: none; width: 1fr; height: 1; margin: 0 1; }}
+    LearnView > .told {{ text-wrap: nowrap; text-overflow: ellipsis; }}
     LearnView > #verdict {{ color: $accent; height: auto; max-height: 2; text-wrap: wrap; }}
     LearnView.-narrow.-flipped > .told {{ display: block; }}
     LearnView.-narrow Holder {{ display: none; }}
