@@ -195,6 +195,8 @@ class BuildView(BuildMoves, Widget):
     def draw(self, state: BuildState | None = None) -> None:
         """Draw a state: the present one, or what would come of what is being typed."""
         self._drawn = state = state or self.state
+        if not self.display:
+            return  # it is being removed, and its parts are gone before it is
         self.query_one(Totals).show(state)
         self._draw_table()
         self._draw_beside(state)

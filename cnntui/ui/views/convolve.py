@@ -148,6 +148,8 @@ class ConvolveView(ConvolveMoves):
 
     def _draw(self) -> None:
         """Show the state on every widget; each sends only what changed."""
+        if not self.display:
+            return  # it is being removed, and its parts are gone before it is
         state = self.state
         try:
             shown = panels(state, self.view)
