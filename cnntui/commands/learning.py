@@ -77,15 +77,16 @@ def _check(course: Course, as_json: bool) -> None:
         except LessonError as error:
             fail(error)
     found: list[dict[str, object]] = []
+    out, err = sys.stdout, sys.stderr  # which the app takes while it runs
 
     def tell(lesson: Lesson, problems: list[str], seconds: float) -> None:
         found.append({"id": lesson.id, "number": lesson.number, "tasks": len(lesson.tasks), "problems": problems})
         if as_json:
             return
         mark = "✗" if problems else "✓"
-        click.echo(f"{mark} {lesson.name}: {len(lesson.tasks)} tasks, {seconds:.1f} s")
+        click.echo(f"{mark} {lesson.name}: {len(lesson.tasks)} tasks, {seconds:.1f} s", file=out)
         for problem in problems:
-            click.echo(f"    {problem}", err=True)
+            click.echo(f"    {problem}", file=err)
 
     asyncio.run(check_course(course, tell))
     if as_json:

@@ -73,7 +73,7 @@ def columns_of(
         is_single = node == INPUT and under_input > 0
         page = 1 if is_single else max(1, rows) * across if not flat else len(order)
         at = order.index(min(state.channel, len(order) - 1)) if node == state.node else 0
-        first = at // page * page
+        first = min(at // page * page, max(0, len(order) - page))  # the last page is a whole one, too
         wide = max(pitch, under_input) if is_single else vector if flat else pitch * across
         return Column(node, by_name[node], wide, across, first, tuple(order[first : first + page]))
 

@@ -75,6 +75,16 @@ def progress(view: RunView) -> str:
     return "  ".join(words)
 
 
+def waited_for(view: RunView | None) -> str:
+    """How far a run is that somebody waits for: `being trained: epoch 3 of 12`; nothing where it does not go on."""
+    if view is None or view.state in ("waiting", "starting"):
+        return "the training starts: that takes some seconds"
+    if view.state != "training" or view.status is None:
+        return ""
+    left = f", {duration(view.seconds_left)} left" if view.seconds_left else ""
+    return f"being trained: epoch {view.status.epoch} of {view.spec.epochs}{left}"
+
+
 def ending(view: RunView) -> str:
     """How it ended, in one line."""
     test = f"test accuracy {percent(view.test_accuracy[-1][1])}" if view.test_accuracy else "never tested"

@@ -81,7 +81,7 @@ def test_a_layer_wider_than_the_screen_is_turned_over_page_by_page() -> None:
         seen.append(here.shown)
     assert len(set(seen)) == 7  # pages of six
     assert seen[0] == tuple(range(6))
-    assert seen[39] == (36, 37, 38, 39)
+    assert seen[36] == seen[39] == tuple(range(34, 40)), "the last page is a whole one"
 
 
 def test_the_page_follows_the_order() -> None:
@@ -89,7 +89,8 @@ def test_the_page_follows_the_order() -> None:
     order = state.order("conv1")
     for place in (0, 7, 39):
         (here,) = [c for c in laid_out(state.look("conv1", (order[place], 0, 0)), 120, 3, 18, 2) if c.node == "conv1"]
-        assert here.shown == tuple(order[place // 6 * 6 : place // 6 * 6 + 6])
+        first = min(place // 6 * 6, 34)
+        assert here.shown == tuple(order[first : first + 6])
 
 
 def test_rails_leave_out_what_only_hands_on() -> None:

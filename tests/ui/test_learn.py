@@ -184,7 +184,7 @@ async def test_a_lesson_is_left_and_taken_up_where_it_was(course: Course) -> Non
         await press(view, pilot, "b", "n", "n")
         assert view.lesson.id == "counting"
         await press(view, pilot, "b")
-        assert view.lesson.id == "window", "the page before the first is the lesson before"
+        assert (view.lesson.id, view.page.title) == ("window", "Longer steps"), "the page before the first one"
     async with opened(course) as (view, _):
         assert view.lesson.id == "window"
 
@@ -203,7 +203,7 @@ async def test_the_solution_is_played_and_counts_only_when_the_learner_does_it(c
     async with opened(course) as (view, pilot):
         await press(view, pilot, "x")
         assert view.query_one(ConvolveView).state.cell == (2, 3)
-        assert "✓ that is it. z sets it back: do it yourself" in said(view)
+        assert "✓ that is it. In the text, z sets it back: do it yourself" in said(view)
         assert "solution: cell 2,3" in said(view)
         assert not load_progress(course, view.lesson).is_done("edge")
         await press(view, pilot, "z")
@@ -265,7 +265,7 @@ async def test_keys_that_come_in_a_burst_are_all_typed(course: Course) -> None:
 async def test_a_choice_is_replied_to(course: Course) -> None:
     async with opened(course, lesson="counting") as (view, pilot):
         await press(view, pilot, "n")
-        assert "○ choose: press its number" in said(view)
+        assert "○ choose: in the text, press its number" in said(view)
         await press(view, pilot, "1")
         assert "✗ each input needs its own weights" in said(view)
         await press(view, pilot, "2")
@@ -445,6 +445,28 @@ async def test_pages_asked_for_in_a_burst_are_all_counted(course: Course) -> Non
             pilot.app.simulate_key("b")
         await settle(view, pilot)
         assert (view.lesson.id, view.page.title) == ("window", "Where is it largest?")
+
+
+async def test_the_keys_behind_a_turn_are_for_the_new_page(course: Course) -> None:
+    async with opened(course, lesson="counting") as (view, pilot):
+        await press(view, pilot, "n")
+        pilot.app.simulate_key("n")
+        for key in ("1", "3", "enter"):
+            pilot.app.simulate_key(key)
+        await settle(view, pilot)
+        kept = load_progress(course, view.lesson)
+        assert kept.is_done("several")
+        assert "which" not in kept.tasks, "nothing was answered to the page before"
+
+
+async def test_a_solution_asked_for_behind_a_turn_is_that_of_the_new_page(course: Course) -> None:
+    async with opened(course) as (view, pilot):
+        for key in ("n", "x", "x"):
+            pilot.app.simulate_key(key)
+        await settle(view, pilot)
+        kept = load_progress(course, view.lesson)
+        assert kept.tasks.keys() == {"stride"} and kept.tasks["stride"].shown
+        assert view.trying.solution == "stride 2" and view.problem() is None
 
 
 async def test_a_solution_that_plays_is_left_by_turning_the_page(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import subprocess
 import time
 import types
@@ -129,14 +131,20 @@ async def test_a_net_is_trained_with_keys_and_stopped(trainers: Forks) -> None:
     long = Settings(data="digits", epochs=100_000, batch_size=512, device="cpu")
     async with staged("train", recipes(small=long)) as (held, _, pilot):
         await held.begin(["run small"])
+        assert held.busy == ""
         held.take_focus()
         await pilot.press("space")
+        waits = {held.busy}
         while not facts(held, "test_accuracy")[0]:
             await pilot.pause(0.1)
+            waits.add(held.busy)
+        assert "the training starts: that takes some seconds; read on, it goes on" in waits
+        assert re.fullmatch(r"being trained: epoch \d+ of 100000.*; read on, it goes on", held.busy), waits
         await held.begin(["run small"])
         assert facts(held, "started", "trained") == [True, False], "who comes back finds it going on"
         await held.perform("pause")
         assert facts(held, "state") == ["paused"]
+        assert held.busy == "", "what was paused waits for somebody"
         await held.perform("stop")
         assert facts(held, "state", "trained") == ["stopped", False]
         with pytest.raises(WordsError, match="the run has ended: there is nothing to pause"):
@@ -209,17 +217,24 @@ async def test_what_nobody_has_trained_is_trained_with_a_key(trainers: Forks) ->
     small = Settings(data="digits", epochs=2, lr=0.01, device="cpu")
     tuned = Recipe("tuned", NET, msgspec.structs.replace(small, seed=3, epochs=1), after="base")
     lesson = Recipes({"base": Recipe("base", NET, small), "tuned": tuned})
-    async with staged("explore", lesson) as (held, _, pilot):
+    async with staged("explore", lesson) as (held, screen, pilot):
         await held.begin(["run base", "look conv1 2", "picture 5"])
         card = held.query_one(TrainCard)
         assert "base: 1,370 parameters, on digits, 2 epochs" in str(card.content)
         assert "enter trains it here" in str(card.content)
         assert facts(held, "opened", "node", "conv1.params") == [False, None, 80]
         held.take_focus()
+        assert held.busy == ""
+        before = screen.told
         await pilot.press("enter")
+        await pilot.pause()
+        assert held.busy == "the training starts: that takes some seconds; read on, it goes on"
+        assert not card.check_action("train", ()), "once is enough"
         while not facts(held, "opened")[0]:
             await pilot.pause(0.1)
         await pilot.pause()
+        assert screen.told > before + 1, "the lesson hears how far it is"
+        assert held.busy == ""
         assert not held.query(TrainCard)
         assert facts(held, "node", "channel", "picture") == ["conv1", 2, 5], "what the page wants to be seen"
         assert held.query_one(ExploreView).has_focus
@@ -266,8 +281,16 @@ async def test_a_sweep_of_the_lesson_is_trained_and_compared(trainers: Forks, ro
             4, 0, 2, 2, "lr: small", "train-loss", None,
         ]  # fmt: skip
         assert held.state.lab.comparison.directory == root / "lesson-rates"
+        assert held.busy == ""
         before = screen.told
-        await held.perform("go")
+        waits = set()
+        going = asyncio.create_task(held.perform("go"))
+        while not going.done():
+            waits.add(held.busy)
+            await asyncio.sleep(0.02)
+        await going
+        assert "being trained: 0 of 4 are; read on, it goes on" in waits
+        assert held.busy == ""
         assert facts(held, "trained", "over", "best", "worst") == [4, True, "lr: usual", "lr: small"]
         assert screen.told > before
         compare = stage("compare")

@@ -8,11 +8,12 @@ from typing import Any
 
 from textual.widget import Widget
 
+from cnntui.labs.plain import waited_for
 from cnntui.labs.recipes import Recipe, Recipes
 from cnntui.labs.stages import WordsError
 from cnntui.labs.trained import resolved
 from cnntui.ui.stages import Holder
-from cnntui.ui.stages.waiting import settled, until
+from cnntui.ui.stages.waiting import meanwhile, settled, until
 from cnntui.ui.widgets.train_card import TrainCard
 
 READ_SECONDS = 0.2  # between two looks at a run that is waited for
@@ -30,6 +31,17 @@ class CardedHolder(Holder):
     def seen(self) -> Widget | None:
         """The view, once there is one."""
         raise NotImplementedError
+
+    @property
+    def busy(self) -> str:
+        """How far the training is that the card began or follows."""
+        card = self.card
+        if card is None:
+            return ""
+        if card.going:
+            return meanwhile(waited_for(card.run_view))
+        is_trained = card.run_view is not None and card.run_view.trained
+        return "trained; it is being opened" if is_trained and not self._opening else ""
 
     async def trained(self) -> None:
         """Open what was trained.
@@ -82,6 +94,11 @@ class CardedHolder(Holder):
             return self.card is None
 
         await until(is_open, "the training", READ_SECONDS)
+
+    def on_train_card_told(self, event: TrainCard.Told) -> None:
+        """What the task waits for has come further."""
+        event.stop()
+        self.post_message(self.Changed())
 
     async def on_train_card_trained(self, event: TrainCard.Trained) -> None:
         """Open it."""

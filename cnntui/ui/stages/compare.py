@@ -18,7 +18,7 @@ from cnntui.runs.sweeps.conductor import conduct, conducting, stop
 from cnntui.runs.sweeps.directory import prepare
 from cnntui.runs.sweeps.plan import Design, SweepError
 from cnntui.ui.stages.carded import READ_SECONDS, CardedHolder
-from cnntui.ui.stages.waiting import settled, until
+from cnntui.ui.stages.waiting import meanwhile, settled, until
 from cnntui.ui.views.compare import CompareView
 
 PREFIX = "lesson-"  # before the names of their directories: a sweep of the learner's own keeps its name
@@ -44,6 +44,16 @@ class CompareHolder(CardedHolder):
     def state(self) -> Comparing:
         """What is compared."""
         return Comparing(self.view.state if self.view is not None and self.card is None else None)
+
+    @property
+    def busy(self) -> str:
+        """What is trained by now: first what the sweep begins with, then its runs."""
+        lab = self.state.lab
+        if lab is None or not lab.comparison.is_conducted:
+            return super().busy
+        results = lab.comparison.results
+        done = sum(result.standing == "trained" for result in results)
+        return meanwhile(f"being trained: {done} of {len(results)} are")
 
     async def begin(self, moves: Sequence[str]) -> None:
         """The sweep that the moves want, as they leave it; while what it begins with is not trained, the card.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from textual.app import ComposeResult
 
+from cnntui.labs.plain import waited_for
 from cnntui.labs.recipes import Recipe, Recipes
 from cnntui.labs.stages import WordsError, nearest
 from cnntui.labs.stages.train import STAGE, Training, epochs_of
@@ -18,7 +19,7 @@ from cnntui.labs.watching import Looking
 from cnntui.runs.control import send
 from cnntui.runs.reader import RunReader, RunView
 from cnntui.ui.stages import Holder
-from cnntui.ui.stages.waiting import settled, until
+from cnntui.ui.stages.waiting import meanwhile, settled, until
 from cnntui.ui.views.train import TrainView
 
 READ_SECONDS = 0.2  # between two looks at a run that is waited for
@@ -46,6 +47,14 @@ class TrainHolder(Holder):
         """What is set, and the run as it was read last."""
         view = self.view
         return Training(view.state, view.run_view if view.reader is not None else None, view.looking)
+
+    @property
+    def busy(self) -> str:
+        """How far the run is, while it goes on."""
+        view = self.view
+        if view.launching or (view.reader is not None and view.run_view is None):
+            return meanwhile(waited_for(None))
+        return meanwhile(waited_for(view.run_view)) if view.reader is not None else ""
 
     async def begin(self, moves: Sequence[str]) -> None:
         """The settings that the lesson offers; or the run that was begun with them, while it goes on."""

@@ -14,6 +14,11 @@ MOST_SECONDS = 600.0  # that anything may take
 LOOK_SECONDS = 0.02
 
 
+def meanwhile(going: str) -> str:
+    """What goes on, and what to do until it is over; nothing where nothing does."""
+    return f"{going}; read on, it goes on" if going else ""
+
+
 async def until(holds: Callable[[], bool], what: str, every: float = LOOK_SECONDS) -> None:
     """Return when something holds; `what` is waited for.
 

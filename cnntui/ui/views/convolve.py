@@ -149,7 +149,7 @@ class ConvolveView(ConvolveMoves):
     def _draw(self) -> None:
         """Show the state on every widget; each sends only what changed."""
         if not self.display:
-            return  # it is being removed, and its parts are gone before it is
+            return  # a lesson turned its page meanwhile: the widgets are going
         state = self.state
         try:
             shown = panels(state, self.view)
@@ -229,7 +229,7 @@ class ConvolveView(ConvolveMoves):
 
     def _follow(self, held: bool = False) -> None:
         """The same, unless the focus is elsewhere: in the text of a lesson. `held`: it was here a moment ago."""
-        if held or self.has_focus_within or (self.screen.focused is None and not self.guest):
+        if self.display and (held or self.has_focus_within or (self.screen.focused is None and not self.guest)):
             self.focus_looked_at()
 
     def on_cell_grid_moved(self, event: CellGrid.Moved) -> None:

@@ -6,11 +6,10 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
-from textual import events
+from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -139,9 +138,10 @@ class LearnView(Widget):
     LearnView Markdown {{ padding: 0; margin: 1 0 0 0; background: $background; }}
     LearnView MarkdownBlock {{ color: $foreground; }}
     LearnView MarkdownFence {{ margin: 0 0 1 0; padding: 0; }}
+    LearnView MarkdownFence > Label {{ padding: 0 1; }}
     LearnView #text {{ height: auto; scrollbar-size-vertical: 1; }}
     LearnView #where {{ color: $border; height: 1; }}
-    LearnView > .told {{ display: none; height: 1; margin: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }}
+    LearnView > .told {{ display: none; width: 1fr; height: 1; margin: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }}
     LearnView > #verdict {{ color: $accent; height: auto; max-height: 2; text-wrap: wrap; }}
     LearnView.-narrow.-flipped > .told {{ display: block; }}
     LearnView.-narrow Holder {{ display: none; }}
@@ -247,7 +247,7 @@ class LearnView(Widget):
         """Go to a page; what is being played ends."""
         self.workers.cancel_group(self, PLAYING)
         self._go(index, lesson)
-        self.run_worker(self._show_page, group="page")
+        self.run_worker(self._show_page(), group="page")
 
     async def open_page(self, index: int, lesson: Lesson | None = None) -> None:
         """Go to a page, and set its stage up; ready when this returns."""
@@ -262,7 +262,6 @@ class LearnView(Widget):
         self.page_index = min(max(0, index), len(self.lesson.pages) - 1)
         self.trying = Trying()
         self._is_new, self._ready, self._flips = True, False, False
-        self.remove_class("-flipped")
         self.set_class(not self.has_stage, "-alone")
         self._keep()
         self.query_one("#heading", Label).update(f"{self.lesson.name} · {self.page.title}")
@@ -281,6 +280,8 @@ class LearnView(Widget):
             self._is_new = False
             await self._show_text()
             self.query_one("#text", VerticalScroll).scroll_home(animate=False)
+            self.remove_class("-flipped")  # only now: the text of the page before is not seen again
+            self.screen.set_focus(self.query_one(Reader))
             await self._set_stage()
             if self._is_new:
                 return  # it was turned meanwhile
@@ -380,7 +381,7 @@ class LearnView(Widget):
                 return (
                     None
                     if trying.right
-                    else trying.said or ("choose: press its number" if isinstance(task, Choice) else "")
+                    else trying.said or ("choose: in the text, press its number" if isinstance(task, Choice) else "")
                 )
         return None
 
@@ -416,7 +417,11 @@ class LearnView(Widget):
         mark, verdict = OPEN, problem or ""
         if problem is None:
             mark = DONE
-            verdict = "that is it. z sets it back: do it yourself" if trying.helped and not self.result.done else "done"
+            verdict = (
+                "that is it. In the text, z sets it back: do it yourself"
+                if trying.helped and not self.result.done
+                else "done"
+            )
             if isinstance(task, Choice | Number) and trying.said:
                 verdict = trying.said
             verdict += "" if "yourself" in verdict else f" · {'f9' if self.has_stage else 'n'} goes on"
@@ -484,7 +489,11 @@ class LearnView(Widget):
         """Play the solution, or show the answer."""
         is_playing = any(worker.group == PLAYING and not worker.is_finished for worker in self.workers)
         if self.page.task is not None and not is_playing:
-            self.run_worker(partial(self.play, self._solution_moves()), group=PLAYING)
+            self._play_solution(self._solution_moves())
+
+    @work(group=PLAYING)
+    async def _play_solution(self, moves: Sequence[str]) -> None:
+        await self.play(moves)
 
     def _solution_moves(self) -> Sequence[str]:
         """Shown as they are played."""
@@ -569,9 +578,11 @@ class LearnView(Widget):
 
     def action_page(self, by: int) -> None:
         """Turn the page; behind the last one comes the next lesson."""
-        to = self.page_index + by
+        to, before = self.page_index + by, self.course.beside(self.lesson, -1)
         if 0 <= to < len(self.lesson.pages):
             self._turn(to)
+        elif by < 0 and before is not None:
+            self._turn(len(before.pages) - 1, before)
         else:
             self.action_lesson(by)
 

@@ -46,6 +46,9 @@ class TrainCard(Static):
     class Trained(Message):
         """The last of them is."""
 
+    class Told(Message):
+        """It says something else."""
+
     class Read(Message):
         """How far a run is, or why there is none."""
 
@@ -73,6 +76,12 @@ class TrainCard(Static):
     def recipe(self) -> Recipe:
         """What is trained now, or first."""
         return self.recipes[0]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """To train it while it does not go on; to watch it while it does."""
+        if action == "train":
+            return not self.going
+        return self.reader is not None if action == "watch" else True
 
     def on_mount(self) -> None:
         """What goes on already is followed."""
@@ -187,6 +196,8 @@ class TrainCard(Static):
         text = "\n".join(lines)
         if str(self.content) != text:
             self.update(text)
+            self.refresh_bindings()
+            self.post_message(self.Told())
 
 
 def _about(recipe: Recipe) -> list[str]:
