@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import msgspec
 
 from cnntui.core.nets import load_net
 from cnntui.core.network import Network
+from cnntui.core.notation import network_text
 from cnntui.labs.plain import trained
 from cnntui.runs.spec import (
     AUGMENTATIONS,
@@ -62,6 +64,8 @@ HELP = {
 FRESH: dict[str, Any] = {"weights_from": None, "new_head": False, "frozen": False, "backbone_lr": None}
 ALONE: dict[str, Any] = {**FRESH, "tensorboard": None, "ranks": 1, "sync_bn": False}
 RECIPE_SETS = tuple(sorted({name for recipe in RECIPES.values() for name in recipe}))
+
+MOST_UNLIKE = 2  # layers more or less, beyond which a net is another one
 
 
 @dataclass(frozen=True)
@@ -167,6 +171,18 @@ def again(spec: Spec) -> TrainState:
     """The net and the settings of a run, for a new one; but its TensorBoard directory shows that run, and no other."""
     chosen = {name: getattr(spec, name) for name in Settings.__struct_fields__ if name != "tensorboard"}
     return TrainState(spec.network, Settings(**chosen))
+
+
+def beside(now: TrainState, offered: TrainState) -> str:
+    """A net that is offered, in a line: what it has more and less than the present one; if that is much, its layers."""
+    layers = network_text(offered.network)
+    more = Counter(layers) - Counter(network_text(now.network))
+    less = Counter(network_text(now.network)) - Counter(layers)
+    parts = [f"with {'; '.join(more.elements())}"] * bool(more) + [f"without {'; '.join(less.elements())}"] * bool(less)
+    if more.total() + less.total() > MOST_UNLIKE:
+        parts = ["; ".join(layers)]
+    epochs = offered.settings.epochs
+    return ", ".join((*(parts or ["these layers"]), f"{epochs} epoch{'s' * (epochs != 1)}"))
 
 
 def start() -> TrainState:

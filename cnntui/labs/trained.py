@@ -42,6 +42,16 @@ def newest_like(network: Network, settings: Settings, going: bool = False, root:
     return None
 
 
+def newest_of(network: Network, root: Path | None = None) -> tuple[Path, RunView] | None:
+    """The newest run of these very layers, whatever its settings, with how it stands: it goes on, or was trained."""
+    for run, _ in runs_of(network, root):
+        with suppress(UnreadableRunError):
+            view = RunReader(run).glance()
+            if is_going(view) or view.trained:
+                return run, view
+    return None
+
+
 def is_going(view: RunView) -> bool:
     """Whether somebody is at it."""
     return view.state != "waiting" and not view.ended and view.alive == "alive"

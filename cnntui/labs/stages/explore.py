@@ -25,6 +25,17 @@ def _right(lab: ExploreState) -> Fact:
     return None if lab.picture.label is None or not lab.has_classes else lab.read == lab.picture.label
 
 
+def _changed(lab: ExploreState) -> Fact:
+    """The numbers that are others than they were, each counted once however often it was set."""
+    before: dict[object, float] = {}
+    now: dict[object, float] = {}
+    for change in lab.changes:
+        place = (change.node, change.name, change.index)
+        before.setdefault(place, change.before)
+        now[place] = change.value
+    return sum(now[place] != before[place] for place in now)
+
+
 OF_LAB: dict[str, tuple[str, Callable[[ExploreState], Fact]]] = {
     "node": ("the layer looked at", lambda lab: lab.node),
     "channel": ("the channel looked at", lambda lab: lab.channel),
@@ -37,8 +48,8 @@ OF_LAB: dict[str, tuple[str, Callable[[ExploreState], Fact]]] = {
     "right": ("read right", _right),
     "loss": ("the loss of this picture", _loss),
     "picture": ("the test picture", lambda lab: lab.picture.number),
-    "silenced": ("the silenced channels", lambda lab: len(lab.silenced)),
-    "changed": ("the numbers set by hand", lambda lab: len(lab.changes)),
+    "silenced": ('the silenced channels; silenced["conv1"]: those of conv1', lambda lab: len(lab.silenced)),
+    "changed": ("the numbers set by hand", _changed),
     "shifted": ("the shift of the picture", lambda lab: lab.picture.shift[1:] if lab.picture.shift else (0, 0)),
     "why": ("the picture of reasons", lambda lab: next(word for word, kind in REASONS.items() if kind == lab.why)),
     "asked": ("the class that is asked about", lambda lab: lab.asked),
@@ -75,6 +86,9 @@ def fact(state: Exploring, name: str, index: Index = ()) -> Fact:
         WordsError: when there is no such fact.
     """
     lab = state.lab
+    if name == "silenced" and len(index) == 1:
+        layer = str(index[0])
+        return None if lab is None else sum(node == layer_of(lab, layer) for node, _ in lab.silenced)
     if name in OF_LAB:
         _no_index(name, index)
         return None if lab is None else OF_LAB[name][1](lab)

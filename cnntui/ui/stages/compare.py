@@ -17,12 +17,13 @@ from cnntui.runs.places import runs_root
 from cnntui.runs.sweeps.conductor import conduct, conducting, stop
 from cnntui.runs.sweeps.directory import prepare
 from cnntui.runs.sweeps.plan import Design, SweepError
-from cnntui.ui.stages.carded import READ_SECONDS, CardedHolder
+from cnntui.ui.stages.carded import CardedHolder
 from cnntui.ui.stages.waiting import meanwhile, settled, until
 from cnntui.ui.views.compare import CompareView
 
 PREFIX = "lesson-"  # before the names of their directories: a sweep of the learner's own keeps its name
-MOST_SILENT = 15
+READ_SECONDS = 0.5  # between two looks at a sweep that is waited for
+MOST_SILENT = 6
 
 
 class CompareHolder(CardedHolder):

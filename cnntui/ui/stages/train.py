@@ -9,12 +9,12 @@ from pathlib import Path
 
 from textual.app import ComposeResult
 
-from cnntui.labs.plain import waited_for
+from cnntui.labs.plain import percent, waited_for
 from cnntui.labs.recipes import Recipe, Recipes
 from cnntui.labs.stages import WordsError, nearest
 from cnntui.labs.stages.train import STAGE, Training, epochs_of
 from cnntui.labs.train import TrainState
-from cnntui.labs.trained import needed_before, newest_like, resolved
+from cnntui.labs.trained import is_going, needed_before, newest_like, newest_of, resolved
 from cnntui.labs.watching import Looking
 from cnntui.runs.control import send
 from cnntui.runs.reader import RunReader, RunView
@@ -35,6 +35,8 @@ class TrainHolder(Holder):
         super().__init__(recipes, shown)
         self.view = TrainView()
         self.view.hidden = STAGE.hidden(shown)
+        fresh = (recipe for recipe in recipes.runs.values() if not recipe.after)
+        self.view.offers = {recipe.name: TrainState(recipe.network, recipe.settings) for recipe in fresh}
         self._after: Recipe | None = None  # what comes once that is trained whose weights it begins with
         self._played: Path | None = None  # what a solution has begun: it does not go on behind the lesson
 
@@ -103,9 +105,16 @@ class TrainHolder(Holder):
         self._take(replace(self.state, setup=TrainState(recipe.network, recipe.settings), run=None))
         self._after = wanted if first else None
         run = await asyncio.to_thread(newest_like, recipe.network, recipe.settings, going or bool(first))
+        before = await asyncio.to_thread(newest_of, recipe.network) if going and not first and run is None else None
+        if before is not None and is_going(before[1]):
+            run = before[0]  # of other settings: who trains this net wants to see it
         if run is not None:
             self.view.follow(RunReader(run))
             await self._read(lambda view: not view.ended or view.over)
+        elif before is not None:
+            status = before[1].status
+            result = f", to {percent(status.test_accuracy)}" if status and status.test_accuracy is not None else ""
+            self.view.note(f"this net was trained here before{result}: o opens its runs", True)
         if first:
             self.view.note(
                 f"{name} begins with what {recipe.name} learned: train that first, then set the page back", True

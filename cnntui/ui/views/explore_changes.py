@@ -45,6 +45,8 @@ class ExploreChanges(ExploreBase):
             self.say(str(error))
             return
 
+        now = brief(found.value)
+
         def check(text: str) -> str | None:
             try:
                 number_of(text)
@@ -53,10 +55,10 @@ class ExploreChanges(ExploreBase):
             return None
 
         def take(text: str | None) -> None:
-            if text is not None:
-                self.make(lambda state: state.changed(found.node, found.name, found.index, number_of(text)))
+            if text not in (None, now):
+                self.make(lambda state: state.changed(found.node, found.name, found.index, number_of(str(text))))
 
-        self.app.push_screen(Ask(f"{found.words}, now {brief(found.value)}", brief(found.value), check), take)
+        self.app.push_screen(Ask(f"{found.words}, now {now}", now, check), take)
 
     def action_silence(self) -> None:
         """The map looked at off, or on again."""

@@ -131,17 +131,18 @@ class LearnView(Widget):
     LearnView {{ layout: vertical; height: 1fr; }}
     LearnView > Horizontal {{ height: 1fr; }}
     LearnView Reader {{ width: {TEXT_COLUMNS}; padding: 0 1; border-right: solid $panel; }}
-    LearnView Reader:focus-within, LearnView Reader:focus {{ border-right: solid $accent; }}
     LearnView.-alone Reader, LearnView.-narrow Reader {{ width: 1fr; max-width: 80; border-right: none; }}
     LearnView.-alone > Horizontal {{ align: center top; }}
-    LearnView #heading {{ color: $accent; text-style: bold; width: 1fr; height: auto; }}
+    LearnView #heading {{ color: $foreground; text-style: bold; width: 1fr; height: auto; }}
+    LearnView Reader:focus-within #heading, LearnView Reader:focus #heading {{ color: $accent; }}
     LearnView Markdown {{ padding: 0; margin: 1 0 0 0; background: $background; }}
     LearnView MarkdownBlock {{ color: $foreground; }}
     LearnView MarkdownFence {{ margin: 0 0 1 0; padding: 0; }}
     LearnView MarkdownFence > Label {{ padding: 0 1; }}
     LearnView #text {{ height: auto; scrollbar-size-vertical: 1; }}
     LearnView #where {{ color: $border; height: 1; }}
-    LearnView > .told {{ display: none; width: 1fr; height: 1; margin: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }}
+    LearnView > .told {{ display: none; width: 1fr; height: 1; margin: 0 1; }}
+    LearnView > .told {{ text-wrap: nowrap; text-overflow: ellipsis; }}
     LearnView > #verdict {{ color: $accent; height: auto; max-height: 2; text-wrap: wrap; }}
     LearnView.-narrow.-flipped > .told {{ display: block; }}
     LearnView.-narrow Holder {{ display: none; }}
@@ -548,7 +549,7 @@ class LearnView(Widget):
             self.remove_class("-flipped")
             self.screen.set_focus(self.query_one(Reader))
         elif self.stage is not None and self._ready:
-            self.add_class("-flipped")
+            self.set_class(self.has_class("-narrow"), "-flipped")
             self.stage.take_focus()
         elif not self.trying.said:
             self._flips = True  # as soon as the screen is set up

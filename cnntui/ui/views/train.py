@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from math import inf
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from textual import work
@@ -65,7 +67,7 @@ KINDS: dict[int, type[Panel]] = {
     DATA: DataPanel,
 }
 BEFORE = (  # the start: on the settings
-    ("space", "start", "Start", True),
+    ("space,enter", "start", "Start", True),
     ("left", "change(-1)", "Change the setting", False),
     ("right", "change(1)", "Change the setting", False),
     ("up", "select(-1)", "Choose a setting", False),
@@ -143,6 +145,7 @@ class TrainView(TrainMoves, Widget):
 
     can_focus = True
     hidden: frozenset[str] = frozenset()  # actions that a lesson has taken away
+    offers: Mapping[str, TrainState] = MappingProxyType({})  # nets with their settings, offered before those of the zoo
 
     class Polled(Message):
         """Views of the run and of those drawn over it, read by a worker; `done`: nothing is left to read now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from textual.widget import Widget
 
 from cnntui.core.nets import load_net, zoo
 from cnntui.core.network import Network
-from cnntui.labs.train import TrainState, again
+from cnntui.labs.train import TrainState, again, beside
 from cnntui.labs.watching import (
     MISREAD,
     PATIENCE_SECONDS,
@@ -59,6 +60,7 @@ class TrainMoves(Widget):
     layers_asked: set[str]
     said: tuple[str, bool] | None  # by this screen, for some seconds, and whether it is a calm word
     _asked_to_stop: bool
+    offers: Mapping[str, TrainState]
     launching: bool  # a run is being started or resumed
 
     class Launched(Message):
@@ -172,13 +174,17 @@ class TrainMoves(Widget):
         self.draw()
 
     def action_net(self) -> None:
-        """Another net of the zoo."""
+        """Another net: one that is offered, with its settings, or one of the zoo."""
 
         def chosen(name: str | None) -> None:
-            if name:
+            if name and name in self.offers:
+                self.state = self.offers[name]
+                self.follow(None)
+            elif name:
                 self.offer(load_net(name).network)
 
-        nets = [(name, load_net(name).idea) for name in zoo()]
+        nets = [(name, beside(self.state, one)) for name, one in self.offers.items()]
+        nets += [(name, load_net(name).idea) for name in zoo() if name not in self.offers]
         self.app.push_screen(Choose("Train which net?", nets, self.state.network.name), chosen)
 
     def offer(self, network: Network) -> None:

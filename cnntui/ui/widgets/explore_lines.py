@@ -9,6 +9,7 @@ from cnntui.ui.theme import ink
 from cnntui.ui.widgets.painted import Canvas, PaintedState
 
 KNOB, RAIL, TICK = "●", "─", "┼"
+UNDO = "  u undo"
 
 
 class Headline(PaintedState[ExploreState]):
@@ -50,15 +51,19 @@ class FactLine(PaintedState[ExploreState]):
         if then is not None and state.pinned is not None:
             hint = f"then ({state.pinned[0]}): {rounded(then)}, now {rounded(state.value)}"
         elif touched:
-            hint = touched[-1] + (f" and {len(touched) - 1} more" if len(touched) > 1 else "") + "  u undo"
+            hint = touched[-1] + (f" and {len(touched) - 1} more" if len(touched) > 1 else "") + UNDO
         elif state.node != INPUT and state.is_dead(state.node, state.channel):
             hint = "† dead: never above 0 on the test pictures"
         elif state.node != INPUT:
             what = "map" if len(state.unit) == 3 else "number"
             hint = {OVERVIEW: f"⏎ what makes this {what}", "layer": "⏎ take it apart"}.get(state.level, "esc back up")
-        for place in (" = ", " · ") if then is not None or touched else ():
-            if len(words) + 2 + len(hint) > canvas.width:  # what was changed has to be said
+        for place in (" = ", " = ", "", " · ") if then is not None or touched else ():
+            if len(words) + 2 + len(hint) <= canvas.width:
+                break
+            if place:  # what was changed has to be said; the place, if it can be
                 words = words.rpartition(place)[0] or words
+            else:
+                hint = hint.removesuffix(UNDO)
         x = canvas.put(0, 0, words, ink(colors.text))
         if x + 2 + len(hint) <= canvas.width:
             style = ink(colors.accent, bold=True) if touched or then is not None else ink(colors.dim)

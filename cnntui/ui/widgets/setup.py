@@ -80,7 +80,7 @@ class Setup(PaintedState[TrainState]):
         settings = self.state.settings
         root = Path(settings.data_dir) if settings.data_dir else data_root()
         if settings.data == "digits":
-            return "1,797 scans of 8×8, bundled with scikit-learn"
+            return "1,797 scans of 8×8, from scikit-learn"
         if settings.data == "printed":
             return "4,800 digits of 8×8, drawn with a font: no file is needed"
         if settings.data in ("auto", "mnist"):
