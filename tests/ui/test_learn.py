@@ -13,6 +13,7 @@ from textual.widgets import Input, Label, Markdown, OptionList, Static
 
 from cnntui.labs.lessons.course import Course, open_course, read_course
 from cnntui.labs.lessons.progress import all_progress, last_lesson, load_progress, results
+from cnntui.labs.lessons.search import Index
 from cnntui.runs.places import state_root
 from cnntui.ui.app import CnntuiApp
 from cnntui.ui.screens.frame import Bar
@@ -414,6 +415,22 @@ async def test_an_idle_lesson_sends_nothing(course: Course) -> None:
         app.sent = 0
         await pilot.pause(1.0)
         assert app.sent == 0
+
+
+@pytest.mark.parametrize("keys", [("slash", "escape"), ("c", "slash", "escape"), ("g", "escape"), ("slash", "f4")])
+async def test_a_dialog_is_left_as_soon_as_it_is_opened(
+    course: Course, keys: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lessons = iter(range(300))  # a course that takes its time to be searched
+    monkeypatch.setattr(Index, "more", lambda index: next(lessons, None) is not None)
+    async with opened(course) as (view, pilot):
+        for key in keys:
+            pilot.app.simulate_key(key)
+        await settle(view, pilot)
+        assert not view.app.return_code
+        await pilot.press("escape")
+        await settle(view, pilot)
+        assert pilot.app.screen is view.screen
 
 
 async def test_a_damaged_memory_is_no_obstacle(course: Course) -> None:
