@@ -135,9 +135,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Conv(Layer):
-    """torch.nn.Conv2d. Parameters `out * (in/g) * kh * kw (+ out)`; MACs that times the output's height and width.
+    """Sums of products under a sliding window: torch.nn.Conv2d.
 
-    With a `table`, each output channel has a kernel slice for just the input channels that its row names.
+    Parameters `out * (in/g) * kh * kw (+ out)`; MACs that times the output's height and width. With a `table`, each
+    output channel has a kernel slice for just the input channels that its row names.
     """
 
     op: ClassVar[str] = "conv"
@@ -227,7 +228,7 @@ class Conv(Layer):
 
 @dataclass(frozen=True, slots=True)
 class DepthwiseConv(Layer):
-    """torch.nn.Conv2d with as many groups as channels: one filter a channel."""
+    """One filter for each channel: torch.nn.Conv2d with groups."""
 
     op: ClassVar[str] = "dwconv"
     saves: ClassVar[str] = "input"
@@ -277,7 +278,10 @@ class DepthwiseConv(Layer):
 
 @dataclass(frozen=True, slots=True)
 class TransposedConv(Layer):
-    """torch.nn.ConvTranspose2d: every input cell stamps the kernel. Parameters `in * (out/g) * kh * kw (+ out)`."""
+    """Each input cell stamps the kernel: torch.nn.ConvTranspose2d.
+
+    Parameters `in * (out/g) * kh * kw (+ out)`.
+    """
 
     op: ClassVar[str] = "tconv"
     saves: ClassVar[str] = "input"
@@ -388,7 +392,7 @@ class Pool(ChannelWise):
 
 @dataclass(frozen=True, slots=True)
 class MaxPool(Pool):
-    """torch.nn.MaxPool2d."""
+    """The largest of each window: torch.nn.MaxPool2d."""
 
     op: ClassVar[str] = "maxpool"
 
@@ -399,7 +403,7 @@ class MaxPool(Pool):
 
 @dataclass(frozen=True, slots=True)
 class AvgPool(Pool):
-    """torch.nn.AvgPool2d."""
+    """The mean of each window: torch.nn.AvgPool2d."""
 
     op: ClassVar[str] = "avgpool"
     count_include_pad: bool = True
@@ -407,7 +411,10 @@ class AvgPool(Pool):
 
 @dataclass(frozen=True, slots=True)
 class GlobalAvgPool(Layer):
-    """The mean of each channel: (C, H, W) -> (C,). torch: AdaptiveAvgPool2d(1), then Flatten."""
+    """The mean of each channel: (C, H, W) -> (C,).
+
+    In torch AdaptiveAvgPool2d(1), then Flatten.
+    """
 
     op: ClassVar[str] = "gap"
 
@@ -422,7 +429,7 @@ class GlobalAvgPool(Layer):
 
 @dataclass(frozen=True, slots=True)
 class AdaptiveAvgPool(ChannelWise):
-    """torch.nn.AdaptiveAvgPool2d: means over windows chosen for an output size."""
+    """Means, for an output size: torch.nn.AdaptiveAvgPool2d."""
 
     op: ClassVar[str] = "adaptiveavgpool"
     saves: ClassVar[str] = "input"
@@ -448,7 +455,10 @@ class AdaptiveAvgPool(ChannelWise):
 
 @dataclass(frozen=True, slots=True)
 class Subsample(ChannelWise):
-    """LeNet's subsampling of 1998: the mean of each window, times one trainable weight a channel, plus a bias."""
+    """A mean times one weight a channel, plus a bias: LeNet, 1998.
+
+    The mean of each window; weight and bias are trained.
+    """
 
     op: ClassVar[str] = "subsample"
     saves: ClassVar[str] = "input"
@@ -499,7 +509,7 @@ class Upsample(ChannelWise):
 
 @dataclass(frozen=True, slots=True)
 class Pad(ChannelWise):
-    """torch.nn.ZeroPad2d: zeros on the left, right, top and bottom."""
+    """Zeros on the left, right, top, bottom: torch.nn.ZeroPad2d."""
 
     op: ClassVar[str] = "pad"
     padding: tuple[int, int, int, int]
@@ -524,7 +534,7 @@ class Flatten(Layer):
 
 @dataclass(frozen=True, slots=True)
 class Linear(Layer):
-    """torch.nn.Linear on a vector."""
+    """For each output a sum of all inputs: torch.nn.Linear."""
 
     op: ClassVar[str] = "linear"
     saves: ClassVar[str] = "input"

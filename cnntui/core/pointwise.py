@@ -13,7 +13,7 @@ from cnntui.core.layers import Layer, Shape
 
 @dataclass(frozen=True, slots=True)
 class Identity(Layer):
-    """x."""
+    """x, as it is."""
 
     op: ClassVar[str] = "id"
 
@@ -92,7 +92,7 @@ class Sigmoid(Layer):
 
 @dataclass(frozen=True, slots=True)
 class Softmax(Layer):
-    """exp(x) over its sum along the channels: torch.nn.Softmax(dim=1)."""
+    """exp(x) over its sum over the channels: torch.nn.Softmax."""
 
     op: ClassVar[str] = "softmax"
     saves: ClassVar[str] = "output"
@@ -100,7 +100,10 @@ class Softmax(Layer):
 
 @dataclass(frozen=True, slots=True)
 class BatchNorm(Layer):
-    """torch.nn.BatchNorm2d on pictures, BatchNorm1d on vectors: a weight and a bias a channel."""
+    """A channel normalised over the batch: torch.nn.BatchNorm2d.
+
+    BatchNorm1d on vectors. A weight and a bias a channel.
+    """
 
     op: ClassVar[str] = "bn"
     saves: ClassVar[str] = "input"
@@ -116,7 +119,10 @@ class BatchNorm(Layer):
 
 @dataclass(frozen=True, slots=True)
 class LayerNorm(Layer):
-    """torch.nn.LayerNorm over all of (C, H, W): a weight and a bias for each number. Its mean is over the whole map."""
+    """Normalised over all of (C, H, W): torch.nn.LayerNorm.
+
+    A weight and a bias for each number. The mean is over the whole map.
+    """
 
     op: ClassVar[str] = "ln"
     saves: ClassVar[str] = "input"
@@ -132,7 +138,10 @@ class LayerNorm(Layer):
 
 @dataclass(frozen=True, slots=True)
 class InstanceNorm(Layer):
-    """torch.nn.InstanceNorm2d, which has no parameters by default. Its mean is over each whole channel."""
+    """Each channel normalised by itself: torch.nn.InstanceNorm2d.
+
+    It has no parameters by default.
+    """
 
     op: ClassVar[str] = "in"
     saves: ClassVar[str] = "input"
@@ -152,7 +161,10 @@ class InstanceNorm(Layer):
 
 @dataclass(frozen=True, slots=True)
 class GroupNorm(Layer):
-    """torch.nn.GroupNorm: a weight and a bias a channel; the mean is over the channels of a group."""
+    """Normalised over groups of channels: torch.nn.GroupNorm.
+
+    A weight and a bias a channel.
+    """
 
     op: ClassVar[str] = "gn"
     saves: ClassVar[str] = "input"
@@ -180,7 +192,10 @@ class GroupNorm(Layer):
 
 @dataclass(frozen=True, slots=True)
 class LocalResponseNorm(Layer):
-    """torch.nn.LocalResponseNorm over 5 neighbouring channels, as in AlexNet's paper."""
+    """Over 5 neighbouring channels: torch.nn.LocalResponseNorm.
+
+    As in AlexNet's paper.
+    """
 
     op: ClassVar[str] = "lrn"
     saves: ClassVar[str] = "input"
@@ -199,7 +214,10 @@ class LocalResponseNorm(Layer):
 
 @dataclass(frozen=True, slots=True)
 class Dropout(Layer):
-    """torch.nn.Dropout with probability `p`."""
+    """Some numbers 0 while it is trained: torch.nn.Dropout.
+
+    Each with probability `p`.
+    """
 
     op: ClassVar[str] = "dropout"
     p: float = 0.5

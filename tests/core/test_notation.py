@@ -10,7 +10,7 @@ import pytest
 from cnntui.core.nets import NetFile, load_net, parse_input, parse_toml, to_toml, zoo
 from cnntui.core.network import Network
 from cnntui.core.notation import network_text, parse
-from cnntui.core.vocabulary import VOCABULARY, NotationError, layer_text, parse_layer
+from cnntui.core.vocabulary import VOCABULARY, NotationError, layer_text, matching, parse_layer
 
 LAYERS = [
     "conv 6 k5",
@@ -165,3 +165,9 @@ def test_a_path_is_not_taken_for_layers() -> None:
 def test_what_a_terminal_would_obey_is_left_out() -> None:
     text = 'name="a\\u001b[31mb"\ninput=[1,2,2]\nlayers=["relu"]'
     assert parse_toml(text).network.name == "a[31mb"
+
+
+def test_every_layer_is_offered_on_one_line_of_plain_words() -> None:
+    lines = matching("")
+    assert len(lines) == len(VOCABULARY)
+    assert [line for line in lines if len(line) > 78 or "`" in line or len(line.split("  ", 1)[1].strip()) < 5] == []

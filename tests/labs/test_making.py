@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import re
 from decimal import Decimal
+from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -138,14 +140,14 @@ def test_what_a_number_reads(text: str) -> None:
     row = state.analysis.rows[0]
     tensors = state.parameters.get(row.node.name, {})
     x, made = state.trace.values[INPUT], state.trace.values[row.node.name]
-    moved = {}
-    for cell in np.ndindex(6, 5):
+    moved: dict[tuple[int, int], Any] = {}
+    for cell in product(range(6), range(5)):
         other = x.copy()
         other[:, cell[0], cell[1]] += 100
         moved[cell] = run_layer(row, tensors, [other]) != made
     for unit in np.ndindex(state.shape(row.node.name)):
         seen = of(state, row.node.name, *unit).seen(unit[1:])
-        assert seen == {cell for cell, by in moved.items() if by[unit]}, unit
+        assert seen == frozenset(cell for cell, by in moved.items() if by[unit]), unit
 
 
 def test_silenced() -> None:

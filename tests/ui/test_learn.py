@@ -184,7 +184,7 @@ async def test_a_lesson_is_left_and_taken_up_where_it_was(course: Course) -> Non
         await press(view, pilot, "b", "n", "n")
         assert view.lesson.id == "counting"
         await press(view, pilot, "b")
-        assert view.lesson.id == "window", "the page before the first is the lesson before"
+        assert (view.lesson.id, view.page.title) == ("window", "Longer steps"), "the page before the first one"
     async with opened(course) as (view, _):
         assert view.lesson.id == "window"
 
@@ -203,7 +203,7 @@ async def test_the_solution_is_played_and_counts_only_when_the_learner_does_it(c
     async with opened(course) as (view, pilot):
         await press(view, pilot, "x")
         assert view.query_one(ConvolveView).state.cell == (2, 3)
-        assert "✓ that is it. z sets it back: do it yourself" in said(view)
+        assert "✓ that is it. In the text, z sets it back: do it yourself" in said(view)
         assert "solution: cell 2,3" in said(view)
         assert not load_progress(course, view.lesson).is_done("edge")
         await press(view, pilot, "z")
@@ -265,7 +265,7 @@ async def test_keys_that_come_in_a_burst_are_all_typed(course: Course) -> None:
 async def test_a_choice_is_replied_to(course: Course) -> None:
     async with opened(course, lesson="counting") as (view, pilot):
         await press(view, pilot, "n")
-        assert "○ choose: press its number" in said(view)
+        assert "○ choose: in the text, press its number" in said(view)
         await press(view, pilot, "1")
         assert "✗ each input needs its own weights" in said(view)
         await press(view, pilot, "2")

@@ -15,7 +15,6 @@ from cnntui.core.kernels import Kernel
 from cnntui.core.layers import Pair
 from cnntui.core.operation import Operation
 from cnntui.core.windows import Array, Window, max_pool2d
-from cnntui.core.workings import significant
 from cnntui.labs.convolve import MoveError
 from cnntui.labs.demos import known, plural
 from cnntui.labs.words import kernel_named
@@ -292,6 +291,6 @@ def told(state: ShiftState) -> str:
 def told_of_invariance(state: ShiftState) -> str:
     """How much of the output stays as it was, in a sentence."""
     cells = state.after.output.size
-    share = significant(100 * state.unchanged / cells, 3)
+    share = f"{100 * state.unchanged / cells:.0f} %"
     what = "output" if state.pool == "none" else "pooled output"
-    return f"If the {what} is not shifted, {state.unchanged} of its {plural(cells, 'cell')} ({share} %) are as before."
+    return f"If the {what} is not shifted, {state.unchanged} of its {plural(cells, 'cell')} ({share}) are as before."

@@ -87,7 +87,13 @@ class _Reader:
         start = self.at
         several = self.tokens[self.at + 1][0] == "["
         self.skip("[")
-        table = self.name("]")
+        *above, own = self.name("]") or ("",)
+        table: Key = ()
+        for part in above:
+            table = (*table, part)
+            if table in self.counts:  # of several, the last
+                table = (*table, self.counts[table])
+        table = (*table, own)
         if several:
             self.counts[table] = self.counts.get(table, -1) + 1
             self.lines.setdefault(table, self.tokens[start][1])

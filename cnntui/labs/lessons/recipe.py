@@ -66,8 +66,10 @@ def read_recipes(source: Toml, before: Recipes, nets: Mapping[str, Analysis]) ->
 
 def _named(error: Exception, written: object) -> list[str]:
     """The key with which a message begins."""
-    word = re.match(r"(?:unknown (?:key|setting) )?'?([\w]+)", str(error))
-    return [word[1]] if word and isinstance(written, dict) and word[1] in written else []
+    said = re.sub(r"^unknown (key|setting) '", "", str(error).replace("learning rate", "lr").replace("_", " "))
+    keys = written if isinstance(written, dict) else {}
+    found = [key for key in keys if re.match(rf"{re.escape(key.replace('_', ' '))}\b", said)]
+    return sorted(found, key=len)[-1:]
 
 
 def _table(name: str, written: object, kind: str) -> dict[str, Any]:

@@ -21,13 +21,13 @@ from cnntui.ui.theme import palette
 Place = tuple[Lesson, int | None]  # a lesson and a page of it; None: the one that was open last
 
 BOX = """
-NAME { align: center middle; }
+NAME { align: center middle; background: $background; }
 NAME > Vertical { width: 78; max-width: 98%; height: 90%; border: round $accent; padding: 0 1; }
 NAME Label { color: $accent; text-style: bold; }
 NAME OptionList { height: 1fr; border: none; padding: 0; background: $background; }
 NAME Input { height: 1; border: none; padding: 0; background: $panel; }
 NAME Input:focus { border: none; }
-NAME #about { height: auto; max-height: 9; margin: 1 0 0 0; color: $foreground; }
+NAME #about { height: 2; margin: 1 0 0 0; color: $foreground; }
 """
 
 
@@ -56,12 +56,10 @@ class Contents(ModalScreen[Place | None]):
             finished = sum(self._done(lesson) == len(lesson.tasks) > 0 for lesson in self.course.lessons)
             tally = f"{finished} of {len(self.course.lessons)} lessons done"
             yield Label(f"{self.course.title} · {tally}", markup=False)
-            yield OptionList(markup=False)
-            yield Static("", id="about", markup=False)
-
-    def on_mount(self) -> None:
-        """Where one is."""
-        self._fill((self.lesson, self.page))
+            options = OptionList(*self._lines(), markup=False)
+            options.highlighted = self._place((self.lesson, self.page))
+            yield options
+            yield Static(self.lesson.about, id="about", markup=False)
 
     def _progress(self, lesson: Lesson) -> LessonProgress:
         return self.progress.get(lesson.id, LessonProgress())
@@ -70,7 +68,17 @@ class Contents(ModalScreen[Place | None]):
         return done(lesson, self._progress(lesson))
 
     def _fill(self, highlighted: Place) -> None:
-        """The list anew, with the pages of the lesson that is open in it."""
+        """The list anew."""
+        options = self.query_one(OptionList)
+        options.set_options(self._lines())
+        options.highlighted = self._place(highlighted)
+
+    def _place(self, wanted: Place) -> int:
+        """Where in the list."""
+        return self.places.index(wanted if wanted in self.places else (wanted[0], None))
+
+    def _lines(self) -> list[Option]:
+        """The lessons, with the pages of the one that is open among them."""
         self.places = []
         lines: list[Text] = []
         for lesson in self.course.lessons:
@@ -81,11 +89,7 @@ class Contents(ModalScreen[Place | None]):
                     self.places.append((lesson, number))
                     is_done = page.task is not None and self._progress(lesson).is_done(page.task.id)
                     lines.append(Text(f"      {'✓' if is_done else '○' if page.task else '·'} {page.title}"))
-        options = self.query_one(OptionList)
-        options.clear_options()
-        options.add_options([Option(line) for line in lines])
-        wanted = highlighted if highlighted in self.places else (highlighted[0], None)
-        options.highlighted = self.places.index(wanted)
+        return [Option(line) for line in lines]
 
     def _line(self, lesson: Lesson) -> Text:
         colors = palette(self.app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from textwrap import wrap
 
 from rich.text import Text
 from textual import events
@@ -59,9 +60,11 @@ class Choose(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """A heading and the list."""
         width = max((len(name) for name, _ in self.choices), default=0)
+        room = max(20, min(76, round(self.app.size.width * 0.95)) - width - 10)  # less borders, paddings, a scroll bar
+        under = "\n" + " " * (width + 2)
         options = [
-            Option(Content.from_text(f"{name:<{width}}  {about}", markup=False), id=name)
-            for name, about in self.choices
+            Option(Content(under.join([f"{name:<{width}}  {lines[0]}", *lines[1:]])), id=name)
+            for name, lines in ((name, wrap(about, room) or [""]) for name, about in self.choices)
         ]
         with Vertical():
             yield Label(self.heading, markup=False)

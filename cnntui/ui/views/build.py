@@ -186,6 +186,8 @@ class BuildView(BuildMoves, Widget):
         """A narrow screen has a narrow picture, a tiny one none."""
         self.set_class(self.size.width < NARROW, "-narrow")
         self.set_class(self.size.width < TINY, "-tiny")
+        if self._draft is None:
+            self.tell(self._drawn)
 
     def on_layer_table_resized(self, event: LayerTable.Resized) -> None:
         """Other columns may fit."""
@@ -234,7 +236,7 @@ class BuildView(BuildMoves, Widget):
             return f"{count} marked: b wraps them, d duplicates, x deletes, J K move, esc ends"
         about = state.net.idea if state.lines else ""
         room = 2 * (self.size.width - 2) - 12  # words do not break where the lines end
-        about = about if len(about) <= room else f"{about[:room].rsplit(' ', 1)[0]} …"
+        about = about if len(about) <= room or not about else f"{about[:room].rsplit(' ', 1)[0]} …"
         hints = [hint for action, hint in HINTS if action not in self.hidden]
         return about or ", ".join([*hints, "? lists the keys"])
 

@@ -118,7 +118,7 @@ class Demonstration(Painted, Generic[S], can_focus=True):
 def put_heading(canvas: Canvas, name: str, about: str, colors: Palette) -> None:
     """The first line: what is seen."""
     canvas.put(0, 0, "─" * canvas.width, ink(colors.dim))
-    x = canvas.put(1, 0, f" {name} ", ink(colors.accent, bold=True))
+    x = canvas.put(1, 0, f" {name}: ", ink(colors.accent, bold=True))
     if len(about) + 2 <= canvas.width - x:
         canvas.put(x, 0, f"{about} ", ink(colors.text))
 

@@ -131,16 +131,18 @@ class LearnView(Widget):
     LearnView {{ layout: vertical; height: 1fr; }}
     LearnView > Horizontal {{ height: 1fr; }}
     LearnView Reader {{ width: {TEXT_COLUMNS}; padding: 0 1; border-right: solid $panel; }}
-    LearnView Reader:focus-within, LearnView Reader:focus {{ border-right: solid $accent; }}
     LearnView.-alone Reader, LearnView.-narrow Reader {{ width: 1fr; max-width: 80; border-right: none; }}
     LearnView.-alone > Horizontal {{ align: center top; }}
-    LearnView #heading {{ color: $accent; text-style: bold; width: 1fr; height: auto; }}
+    LearnView #heading {{ color: $foreground; text-style: bold; width: 1fr; height: auto; }}
+    LearnView Reader:focus-within #heading, LearnView Reader:focus #heading {{ color: $accent; }}
     LearnView Markdown {{ padding: 0; margin: 1 0 0 0; background: $background; }}
     LearnView MarkdownBlock {{ color: $foreground; }}
     LearnView MarkdownFence {{ margin: 0 0 1 0; padding: 0; }}
+    LearnView MarkdownFence > Label {{ padding: 0 1; }}
     LearnView #text {{ height: auto; scrollbar-size-vertical: 1; }}
     LearnView #where {{ color: $border; height: 1; }}
-    LearnView > .told {{ display: none; height: 1; margin: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }}
+    LearnView > .told {{ display: none; width: 1fr; height: 1; margin: 0 1; }}
+    LearnView > .told {{ text-wrap: nowrap; text-overflow: ellipsis; }}
     LearnView > #verdict {{ color: $accent; height: auto; max-height: 2; text-wrap: wrap; }}
     LearnView.-narrow.-flipped > .told {{ display: block; }}
     LearnView.-narrow Holder {{ display: none; }}
@@ -264,7 +266,6 @@ class LearnView(Widget):
             self.page_index = min(max(0, index), len(self.lesson.pages) - 1)
             self.trying = Trying()
             self._ready = self._flips = False
-            self.remove_class("-flipped")
             self.set_class(not self.has_stage, "-alone")
             self._keep()
             await self._show_text()
@@ -272,6 +273,8 @@ class LearnView(Widget):
             self.query_one("#heading", Label).update(f"{self.lesson.name} · {self.page.title}")
             self.query_one(TaskBox).clear()
             self._say_where()
+            self._check()
+            self.remove_class("-flipped")  # only now: the text of the page before is not seen again
             number = f"{self.lesson.number}." if self.lesson.number else ""
             cast("CnntuiApp", self.app).lesson_at = f"{number}{self.page_index + 1}"
             self.query_one(Reader).focus()
@@ -371,7 +374,7 @@ class LearnView(Widget):
                 return (
                     None
                     if trying.right
-                    else trying.said or ("choose: press its number" if isinstance(task, Choice) else "")
+                    else trying.said or ("choose: in the text, press its number" if isinstance(task, Choice) else "")
                 )
         return None
 
@@ -407,7 +410,11 @@ class LearnView(Widget):
         mark, verdict = OPEN, problem or ""
         if problem is None:
             mark = DONE
-            verdict = "that is it. z sets it back: do it yourself" if trying.helped and not self.result.done else "done"
+            verdict = (
+                "that is it. In the text, z sets it back: do it yourself"
+                if trying.helped and not self.result.done
+                else "done"
+            )
             if isinstance(task, Choice | Number) and trying.said:
                 verdict = trying.said
             verdict += "" if "yourself" in verdict else f" · {'f9' if self.has_stage else 'n'} goes on"
@@ -524,7 +531,7 @@ class LearnView(Widget):
             self.remove_class("-flipped")
             self.screen.set_focus(self.query_one(Reader))
         elif self.stage is not None and self._ready:
-            self.add_class("-flipped")
+            self.set_class(self.has_class("-narrow"), "-flipped")
             self.stage.take_focus()
         elif not self.trying.said:
             self._flips = True  # as soon as the screen is set up
@@ -555,8 +562,11 @@ class LearnView(Widget):
     def action_page(self, by: int) -> None:
         """Turn the page; behind the last one comes the next lesson."""
         lesson, at = self._wanted
+        before = self.course.beside(lesson, -1)
         if 0 <= at + by < len(lesson.pages):
             self._turn(at + by)
+        elif by < 0 and before is not None:
+            self._turn(len(before.pages) - 1, before)
         else:
             self.action_lesson(by)
 

@@ -18,9 +18,10 @@ from cnntui.ui.widgets.maps import put_map, scale_text
 from cnntui.ui.widgets.painted import Canvas
 
 GAP = 2
-TEXT = 7  # lines below: a legend, settings, sentences
+TEXT = 7  # lines below: a legend, settings, sentences; one more where signs stand for numbers
 WIDEST = 6  # columns a cell
 LEGEND = "· equal   ≠ or a number: differs   ╱ nothing to compare with   ∙ came in"
+SIGNS = "signs for numbers: . : + * # @ rise from zero, , ; ~ = % & fall from it"
 EQUAL, OTHER, NOTHING, NEW = "·", "≠", "╱", "∙"
 
 
@@ -69,7 +70,9 @@ class ShiftView(Demonstration[ShiftState]):
             canvas, "shift", f"picture {state.name}, kernel {state.kernel.name}, shifted by {way(state.by)}", colors
         )
         y, legend = self._put_panes(canvas, 1, canvas.height - 1 - TEXT, colors)
-        canvas.put(1, y, legend, ink(colors.dim))
+        for line in legend:
+            canvas.put(1, y, line, ink(colors.dim))
+            y += 1
         settings = (
             ("s", "stride", str(state.stride)),
             ("o", "pool", pool_text(state)),
@@ -77,8 +80,8 @@ class ShiftView(Demonstration[ShiftState]):
             ("p", "padding", str(state.padding)),
             ("k", "kernel", state.kernel.name),
         )
-        put_settings(canvas, 1, y + 1, settings, colors)
-        y = put_sentence(canvas, y + 2, told(state), colors, 3)
+        put_settings(canvas, 1, y, settings, colors)
+        y = put_sentence(canvas, y + 1, told(state), colors, 3)
         put_sentence(canvas, y, told_of_invariance(state), colors, 2)
 
     def panes(self) -> list[Pane]:
@@ -102,17 +105,18 @@ class ShiftView(Demonstration[ShiftState]):
             Pane("difference", state.difference, scale, told_apart, OTHER),
         ]
 
-    def _put_panes(self, canvas: Canvas, y: int, room: int, colors: Palette) -> tuple[int, str]:
-        """In the arrangement that makes them largest; returns the line behind them, and how to read them."""
+    def _put_panes(self, canvas: Canvas, y: int, room: int, colors: Palette) -> tuple[int, list[str]]:
+        """In the arrangement that makes them largest; returns the line behind them, and lines on how to read them."""
         panes = self.panes()
         for cell in range(WIDEST, 1, -1):
             for rows in (1, 2):
                 for first in range(cell, 1, -1):  # the picture may have more columns than its map
-                    cells = (first, cell, cell, cell)
-                    if end := _put_in_rows(canvas, y, room, list(zip(panes, cells, strict=True)), rows, colors):
-                        return end, LEGEND
+                    sized = list(zip(panes, (first, cell, cell, cell), strict=True))
+                    legend = [LEGEND] if all(_fits(*each) for each in sized) else [LEGEND, SIGNS]
+                    if end := _put_in_rows(canvas, y, room + 1 - len(legend), sized, rows, colors):
+                        return end, legend
         end = self._put_maps(canvas, y, room, panes, colors)
-        return end, f"the maps and their difference on one scale: {scale_text(panes[1].scale)}"
+        return end, [f"the maps and their difference on one scale: {scale_text(panes[1].scale)}"]
 
     def _put_maps(self, canvas: Canvas, y: int, room: int, panes: Sequence[Pane], colors: Palette) -> int:
         """Pictures that are too large for cells, in colours or glyphs alone; returns the line behind them."""
@@ -181,7 +185,7 @@ def _put_in_rows(
 
 
 def _width(pane: Pane, cell: int) -> int:
-    return max(int(pane.values.shape[1]) * cell, len(pane.title))
+    return max(int(pane.values.shape[1]) * cell - 1, len(pane.title))
 
 
 def _fits(pane: Pane, cell: int) -> bool:

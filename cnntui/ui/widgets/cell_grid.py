@@ -177,12 +177,13 @@ class CellGrid(Painted, can_focus=True):
         return min(rows, self.fit.rows or rows), min(columns, self.fit.columns or columns)
 
     def part(self, room: int) -> str:
-        """Which part of a larger grid is shown, where there is room to say it: `, 4–15 × 10–21`."""
-        (all_rows, all_columns), (rows, columns) = lines_of(self.panel), self._shown()
-        said = f", {self.rows.start}–{self.rows.stop - 1}" if (rows, columns) != (all_rows, all_columns) else ""
-        if columns != all_columns:
-            said += f" × {self.columns.start}–{self.columns.stop - 1}"
-        return said if len(said) <= max(0, room) else ""
+        """Which part of a larger grid is shown, as far as there is room: `, rows 4 to 15, columns −2 to 7`."""
+        axes = zip(("rows", "columns"), (self.rows, self.columns), lines_of(self.panel), strict=True)
+        parts = {name: f"{own.start} to {own.stop - 1}" for name, own, every in axes if len(own) != every}
+        ways = ["".join(f", {name} {part}" for name, part in parts.items())]
+        if len(parts) > 1:
+            ways.append(f", {' × '.join(parts.values())}")
+        return next((said.replace("-", "−") for said in ways if len(said) <= room), "")
 
     @property
     def rows(self) -> range:

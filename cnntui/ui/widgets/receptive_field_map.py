@@ -70,7 +70,8 @@ class ReceptiveFieldMap(PaintedState[BuildState]):
             return
         sight = state.sight
         if unit is None or sight is None:
-            canvas.put(0, 0, f"{row.node.name} sees the whole image", ink(colors.text))
+            text = f"{row.node.name} sees the whole image"
+            canvas.put(0, 0, text if len(text) <= canvas.width else "it sees the whole image", ink(colors.text))
         else:
             seen = shape_text((len(sight.rows), len(sight.columns)))
             text = f"unit {unit[0]},{unit[1]} of {row.node.name} sees {seen}"

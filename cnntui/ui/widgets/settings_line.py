@@ -53,7 +53,7 @@ class SettingsLine(PaintedState[ConvolveState]):
         note = NOTES.get(self.view, "")
         if "view" in self.hidden:
             note = note.partition("   v ")[0]
-        canvas.put(0, 1, note or size_formula(self.state.operation), ink(colors.dim))
+        canvas.put(0, 1, note or size_formula(self.state.operation, canvas.width), ink(colors.dim))
 
 
 def settings(state: ConvolveState) -> list[tuple[str, str, str]]:
@@ -85,8 +85,8 @@ def padding_text(operation: Operation) -> str:
     return f"{operation.padding} {cells}" if named else cells
 
 
-def size_formula(operation: Operation) -> str:
-    """How the output's size comes about, once where rows and columns are alike."""
+def size_formula(operation: Operation, room: int) -> str:
+    """How the output's size comes about, once where rows and columns are alike, in so many columns of text."""
     window = operation.window
     if window is None:
         return ""
@@ -96,4 +96,4 @@ def size_formula(operation: Operation) -> str:
     if window.rows.size == window.rows.outputs == 1:
         return f"columns {columns}"
     both = f"rows {rows}   columns {columns}"
-    return both if len(both) < 100 else f"rows {rows}   columns {window.columns.outputs}"
+    return both if len(both) <= room else f"rows {rows}   columns {window.columns.outputs}"

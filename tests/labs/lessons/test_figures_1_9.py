@@ -88,7 +88,7 @@ FIGURES: dict[str, list[str]] = {
     "channels": [
         f"In the red channel alone its sum is {told(RED)}",
         f"the output is one number: {told(round(3 * RED, 9))}",
-        f"Those {conv(64, 128, 3):,} parameters",
+        f"times those {64 * 128 * 9:,}",
         f"{32 * 32 * 64 * 32 * 32 * 128:,} weights",
     ],
     "im2col": [
