@@ -35,8 +35,9 @@ def size(bytes_: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share of one in percent, floored to two decimals: 99.995 % is not 100 %."""
-    return f"{int(share * 10_000 + 1e-6) / 100:.2f} %"
+    """A share of one in percent, to two decimals: less than all is never 100 %, more than nothing never 0 %."""
+    hundredths = round(share * 10_000)
+    return f"{min(max(hundredths, share > 0), 10_000 - (share < 1)) / 100:.2f} %"
 
 
 def header(view: RunView) -> str:
