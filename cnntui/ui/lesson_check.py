@@ -68,12 +68,13 @@ async def _check_task(view: LearnView) -> list[str]:
     task = view.page.task
     match task:
         case Doing():
-            start, wrong = view.problem(), []
-            for moves in task.wrong:
-                await view.play(moves)
+            start, wrong, refused = view.problem(), [], []
+            for moves in (*task.wrong, task.solution):
+                if said := await view.play(moves):
+                    refused.append(f"task {task.id} (line {task.line}): {'; '.join(moves)} is not possible: {said}")
                 wrong.append(view.problem())
-            await view.play(task.solution)
-            return verdicts(task, start, wrong, view.problem())
+            solved = wrong.pop()
+            return [*refused, *verdicts(task, start, wrong, solved)]
         case Choice():
             problems = answer_trials(task, view.scope)
             view.answer(task.right)

@@ -13,6 +13,7 @@ from textual.widgets import Input, Label, Markdown, OptionList, Static
 
 from cnntui.labs.lessons.course import Course, open_course, read_course
 from cnntui.labs.lessons.progress import all_progress, last_lesson, load_progress, results
+from cnntui.labs.lessons.search import Index
 from cnntui.runs.places import state_root
 from cnntui.ui.app import CnntuiApp
 from cnntui.ui.screens.frame import Bar
@@ -416,6 +417,22 @@ async def test_an_idle_lesson_sends_nothing(course: Course) -> None:
         assert app.sent == 0
 
 
+@pytest.mark.parametrize("keys", [("slash", "escape"), ("c", "slash", "escape"), ("g", "escape"), ("slash", "f4")])
+async def test_a_dialog_is_left_as_soon_as_it_is_opened(
+    course: Course, keys: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lessons = iter(range(300))  # a course that takes its time to be searched
+    monkeypatch.setattr(Index, "more", lambda index: next(lessons, None) is not None)
+    async with opened(course) as (view, pilot):
+        for key in keys:
+            pilot.app.simulate_key(key)
+        await settle(view, pilot)
+        assert not view.app.return_code
+        await pilot.press("escape")
+        await settle(view, pilot)
+        assert pilot.app.screen is view.screen
+
+
 async def test_a_damaged_memory_is_no_obstacle(course: Course) -> None:
     async with opened(course) as (view, pilot):
         await press(view, pilot, "n")
@@ -445,6 +462,28 @@ async def test_pages_asked_for_in_a_burst_are_all_counted(course: Course) -> Non
             pilot.app.simulate_key("b")
         await settle(view, pilot)
         assert (view.lesson.id, view.page.title) == ("window", "Where is it largest?")
+
+
+async def test_the_keys_behind_a_turn_are_for_the_new_page(course: Course) -> None:
+    async with opened(course, lesson="counting") as (view, pilot):
+        await press(view, pilot, "n")
+        pilot.app.simulate_key("n")
+        for key in ("1", "3", "enter"):
+            pilot.app.simulate_key(key)
+        await settle(view, pilot)
+        kept = load_progress(course, view.lesson)
+        assert kept.is_done("several")
+        assert "which" not in kept.tasks, "nothing was answered to the page before"
+
+
+async def test_a_solution_asked_for_behind_a_turn_is_that_of_the_new_page(course: Course) -> None:
+    async with opened(course) as (view, pilot):
+        for key in ("n", "x", "x"):
+            pilot.app.simulate_key(key)
+        await settle(view, pilot)
+        kept = load_progress(course, view.lesson)
+        assert kept.tasks.keys() == {"stride"} and kept.tasks["stride"].shown
+        assert view.trying.solution == "stride 2" and view.problem() is None
 
 
 async def test_a_solution_that_plays_is_left_by_turning_the_page(

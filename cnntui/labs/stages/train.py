@@ -200,7 +200,8 @@ OTHERS = {
     "seen": "on the screen there is the panel",
     "class_accuracy": "the test accuracy of the class",
 }
-SETTINGS = {name: f"the {'learning rate' if name == 'lr' else name.replace('_', ' ')}" for name in CHOICES}
+CALLED = {"lr": "learning rate", "epochs": "number of epochs"}
+SETTINGS = {name: f"the {CALLED.get(name, name.replace('_', ' '))}" for name in CHOICES}
 FACTS = {**NET_FACTS, **SETTINGS, **OTHERS, **{name: what for name, (what, _) in OF_RUN.items()}}
 
 

@@ -201,20 +201,21 @@ class Search(Finder):
     CSS = BOX.replace("NAME", "Search")
     HEADING, WANTED = "Search the course", "type a word, or several"
 
+    gathered = False
+
     def on_mount(self) -> None:
         """The texts are gathered lesson by lesson: their figures are computed."""
         super().on_mount()
         self.run_worker(self._gather())
 
     async def _gather(self) -> None:
-        while self.course.index.more():
-            if self.query_one(Input).value.strip():
-                self._fill(self.query_one(Input).value)
+        while not self.gathered:
             await asyncio.sleep(0)
-        self.gathered = True
-        self._fill(self.query_one(Input).value)
-
-    gathered = False
+            if not self.display:
+                return  # it was closed, and its parts are going
+            self.gathered = not self.course.index.more()
+            if self.gathered or self.query_one(Input).value.strip():
+                self._fill(self.query_one(Input).value)
 
     def nothing(self, words: str) -> str:
         """Nothing, or nothing yet."""

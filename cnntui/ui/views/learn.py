@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
-from textual import events
+from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -167,9 +167,9 @@ class LearnView(Widget):
         self.page_index = self._kept()
         self.trying = Trying()
         self.pace = MOVE_SECONDS
-        self._wanted = (lesson, self.page_index)  # the page that is open, or is about to be
         self._trail: list[tuple[Lesson, int]] = []
         self._turning = asyncio.Lock()
+        self._is_new = True  # the page was turned to, and nothing of it is shown yet
         self._ready = False  # the stage is set up
         self._flips = False  # and is wanted as soon as it is
         self._shown = ""
@@ -245,40 +245,47 @@ class LearnView(Widget):
     # -- pages
 
     def _turn(self, index: int, lesson: Lesson | None = None) -> None:
-        """Ask for a page: what is being played ends, and of several that were asked for only the last one is opened."""
-        self._wanted = (lesson or self._wanted[0], index)
+        """Go to a page; what is being played ends."""
         self.workers.cancel_group(self, PLAYING)
-        self.run_worker(self._open_wanted(self._wanted), group="page")
-
-    async def _open_wanted(self, wanted: tuple[Lesson, int]) -> None:
-        async with self._turning:
-            pass  # what was before has let go
-        if wanted is self._wanted:
-            await self.open_page(wanted[1], wanted[0])
+        self._go(index, lesson)
+        self.run_worker(self._show_page(), group="page")
 
     async def open_page(self, index: int, lesson: Lesson | None = None) -> None:
-        """Show a page, and set its stage up; ready when this returns."""
-        async with self._turning:
-            self._wanted = (lesson or self.lesson, index)
-            if lesson is not None and lesson is not self.lesson:
-                self._keep()
-                self.lesson, self.progress = lesson, load_progress(self.course, lesson)
-            self.page_index = min(max(0, index), len(self.lesson.pages) - 1)
-            self.trying = Trying()
-            self._ready = self._flips = False
-            self.set_class(not self.has_stage, "-alone")
+        """Go to a page, and set its stage up; ready when this returns."""
+        self._go(index, lesson)
+        await self._show_page()
+
+    def _go(self, index: int, lesson: Lesson | None) -> None:
+        """Be on a page, at once: the next key of a burst is for it."""
+        if lesson is not None and lesson is not self.lesson:
             self._keep()
+            self.lesson, self.progress = lesson, load_progress(self.course, lesson)
+        self.page_index = min(max(0, index), len(self.lesson.pages) - 1)
+        self.trying = Trying()
+        self._is_new, self._ready, self._flips = True, False, False
+        self.set_class(not self.has_stage, "-alone")
+        self._keep()
+        self.query_one("#heading", Label).update(f"{self.lesson.name} · {self.page.title}")
+        self._say_where()
+        number = f"{self.lesson.number}." if self.lesson.number else ""
+        cast("CnntuiApp", self.app).lesson_at = f"{number}{self.page_index + 1}"
+        self.query_one(TaskBox).clear()
+        self._check()
+        self.screen.set_focus(self.query_one(Reader))
+
+    async def _show_page(self) -> None:
+        """The text and the stage of the page; where several were turned at once, only of the last."""
+        async with self._turning:
+            if not self._is_new:
+                return
+            self._is_new = False
             await self._show_text()
             self.query_one("#text", VerticalScroll).scroll_home(animate=False)
-            self.query_one("#heading", Label).update(f"{self.lesson.name} · {self.page.title}")
-            self.query_one(TaskBox).clear()
-            self._say_where()
-            self._check()
             self.remove_class("-flipped")  # only now: the text of the page before is not seen again
-            number = f"{self.lesson.number}." if self.lesson.number else ""
-            cast("CnntuiApp", self.app).lesson_at = f"{number}{self.page_index + 1}"
-            self.query_one(Reader).focus()
+            self.screen.set_focus(self.query_one(Reader))
             await self._set_stage()
+            if self._is_new:
+                return  # it was turned meanwhile
             self._check()
             self.refresh_bindings()
             if self._flips and self._ready:
@@ -301,9 +308,10 @@ class LearnView(Widget):
                 if not same:
                     await self.query_one(Horizontal).mount(stage)
                 await stage.begin(page.setup)
-            self._ready = True
+            self._ready = not self._is_new
         except WordsError as error:
-            self.trying.said = f"this page could not be set up: {error}"
+            if not self._is_new:
+                self.trying.said = f"this page could not be set up: {error}"
 
     async def _show_text(self) -> None:
         """The text, with figures that are known by now. What is computed of the page's start does not change."""
@@ -480,8 +488,13 @@ class LearnView(Widget):
 
     def action_solution(self) -> None:
         """Play the solution, or show the answer."""
-        if self.page.task is not None and not self._turning.locked():
-            self.run_worker(self.play(self._solution_moves()), group=PLAYING)
+        is_playing = any(worker.group == PLAYING and not worker.is_finished for worker in self.workers)
+        if self.page.task is not None and not is_playing:
+            self._play_solution(self._solution_moves())
+
+    @work(group=PLAYING)
+    async def _play_solution(self, moves: Sequence[str]) -> None:
+        await self.play(moves)
 
     def _solution_moves(self) -> Sequence[str]:
         """Shown as they are played."""
@@ -501,22 +514,27 @@ class LearnView(Widget):
         self._check()
         return ()
 
-    async def play(self, moves: Iterable[str]) -> None:
-        """Set the stage back and play some moves, one after the other; done when this returns."""
-        moves = tuple(moves)
-        stage = self.stage
-        if not moves or stage is None:
-            return
+    async def play(self, moves: Sequence[str]) -> str:
+        """Set the stage back and play some moves, one after the other; done when this returns.
+
+        Returns: why one of them could not be played; empty when all were.
+        """
+        problem = ""
         async with self._turning:
+            stage = self.stage
+            if not moves or stage is None or not self._ready:
+                return problem
             try:
                 await stage.begin(self.page.setup)
                 for move in moves:
                     await asyncio.sleep(self.pace)
                     await stage.perform(move)
             except WordsError as error:
-                self.app.notify(str(error), severity="error", markup=False)
+                problem = str(error)
+                self.app.notify(problem, severity="error", markup=False)
             self._check()
             await self._show_text()
+        return problem
 
     # -- where one looks
 
@@ -561,10 +579,9 @@ class LearnView(Widget):
 
     def action_page(self, by: int) -> None:
         """Turn the page; behind the last one comes the next lesson."""
-        lesson, at = self._wanted
-        before = self.course.beside(lesson, -1)
-        if 0 <= at + by < len(lesson.pages):
-            self._turn(at + by)
+        to, before = self.page_index + by, self.course.beside(self.lesson, -1)
+        if 0 <= to < len(self.lesson.pages):
+            self._turn(to)
         elif by < 0 and before is not None:
             self._turn(len(before.pages) - 1, before)
         else:
@@ -572,7 +589,7 @@ class LearnView(Widget):
 
     def action_lesson(self, by: int) -> None:
         """The next lesson, or the one before; at its first page."""
-        other = self.course.beside(self._wanted[0], by)
+        other = self.course.beside(self.lesson, by)
         if other is None:
             self.app.notify("that was all: c shows the contents" if by > 0 else "this is the first page", markup=False)
             return
