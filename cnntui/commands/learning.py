@@ -84,7 +84,9 @@ def _check(course: Course, as_json: bool) -> None:
         if as_json:
             return
         mark = "✗" if problems else "✓"
-        click.echo(f"{mark} {lesson.name}: {len(lesson.tasks)} tasks, {seconds:.1f} s", file=out)
+        click.echo(
+            f"{mark} {lesson.name}: {len(lesson.tasks)} task{'s' * (len(lesson.tasks) != 1)}, {seconds:.1f} s", file=out
+        )
         for problem in problems:
             click.echo(f"    {problem}", file=err)
 
@@ -97,7 +99,17 @@ def _check(course: Course, as_json: bool) -> None:
 
 def _words(screen: str, as_json: bool) -> None:
     """A screen's vocabulary."""
+    import json
+
     from cnntui.labs.stages import WordsError, stage
+
+    def at_first(name: str) -> str:
+        """A fact's value as the screen begins, as a lesson writes it; nothing where it has none then."""
+        try:
+            value = found.fact(found.start(), name, ())
+        except WordsError:
+            return ""
+        return f" (at first {json.dumps(value, ensure_ascii=False)})" if value is not None else ""
 
     try:
         found = stage(screen)
@@ -113,7 +125,7 @@ def _words(screen: str, as_json: bool) -> None:
         click.echo(f"  {f'{verb} {move.arguments}'.strip():<{min(width, 40)}}  {move.about}")
     click.echo("\nfacts")
     for name, about in found.facts.items():
-        click.echo(f"  {name:<24}  {about}")
+        click.echo(f"  {name:<24}  {about.rstrip(',')}{at_first(name)}")
     click.echo(f"\ncontrols\n  {', '.join(found.controls) or 'none'}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -124,12 +125,16 @@ class Lesson:
 
     def page_about(self, term: str) -> int:
         """The page on which a term of the glossary is explained: where it first stands in bold, else the first."""
+        return self.explained(term) or 0
+
+    def explained(self, term: str) -> int | None:
+        """The page on which a term first stands in bold; None where it does on none."""
         wanted = f"**{term.lower()}"
         for number, page in enumerate(self.pages):
             written = "".join(part for piece in page.pieces for part in piece.text.parts if isinstance(part, str))
             if wanted in " ".join(written.lower().split()):
                 return number
-        return 0
+        return None
 
 
 def rehearse(lesson: Lesson) -> None:
@@ -142,6 +147,16 @@ def rehearse(lesson: Lesson) -> None:
     """
     for page in lesson.pages:
         _rehearse(lesson, page)
+    for term in lesson.glossary:
+        if lesson.explained(term) is None:
+            what = f"{term!r} is explained on no page: write **{term}** in bold where its meaning is told"
+            raise LessonError(lesson.path, _line_of(lesson.path, term), what)
+
+
+def _line_of(path: Path, term: str) -> int:
+    """Where the glossary has a term: the first line that begins with it."""
+    lines = path.read_text().splitlines()
+    return next((at for at, line in enumerate(lines, 1) if line.lstrip().lstrip("\"'").startswith(term)), 1)
 
 
 def _rehearse(lesson: Lesson, page: Page) -> None:
@@ -163,6 +178,9 @@ def _all_known(lesson: Lesson, page: Page) -> None:
         for part in text.parts:
             if isinstance(part, Filling) and part.text(scope) == UNKNOWN:
                 what = f"{{{part.written}}} is not known as the page begins: is there such a layer, or such a cell?"
+                first = part.written.partition(".")[0].strip()
+                near = difflib.get_close_matches(first, (*lesson.nets, *lesson.values), 1)
+                what = f"nothing is called {first!r}; did you mean {near[0]}?" if near else what
                 raise LessonError(lesson.path, part.line, what)
     if isinstance(task, Number) and task.wanted(scope) is None:
         what = f"in task {task.id}: the answer is not known as the page begins: is there such a layer, or such a cell?"

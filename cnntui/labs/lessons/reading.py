@@ -49,7 +49,7 @@ class _Reader:
         for key in ("number", "minutes"):
             value = front.data.get(key, 1)
             if not (type(value) is int and 0 < value < 1000):
-                what = f"{key} = {short(value)} is not a whole number from 1 to 999: write {key} = 8"
+                what = f"{key} = {short(value)} is not a whole number from 1 to 999: write {key} = 8, without quotes"
                 raise front.error(what, key)
         for term, about in front.table("glossary").items():
             if not (isinstance(about, str) and about.strip() and term.strip()):
@@ -147,7 +147,8 @@ class _Reader:
         if task is not None:
             shown = read_show(task, shown)
             check_show(task, [name])
-        return None if shown is None else tuple(one for one in shown if one in stage(name).controls)
+        left = None if shown is None else tuple(one for one in shown if one in stage(name).controls)
+        return None if shown and not left else left  # a lesson that names controls of other screens leaves this one's
 
     def task(self, source: Toml, name: str) -> AnyTask:
         task = read_task(source, name, self.shared.recipes)

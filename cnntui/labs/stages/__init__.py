@@ -73,6 +73,10 @@ class Stage:
         verb, *arguments = move.split() or [""]
         if verb not in self.moves:
             raise WordsError(f"no move of {self.name} is called {verb!r}; {nearest(verb, self.moves)}")
+        if arguments[:1] == ["="]:
+            raise WordsError(
+                f"a move is written without = and without quotes: {verb} {self.moves[verb].arguments}".rstrip()
+            )
         words = self.moves[verb]
         try:
             inspect.signature(words.make).bind(state, *arguments)
