@@ -352,7 +352,7 @@ def test_plain_training_prints_progress_accuracy_and_maps() -> None:
     assert 0 < row["test_accuracy"] <= 1
     again = process("attach", "last")
     assert again.returncode == 0
-    assert f"test accuracy {int(row['test_accuracy'] * 10_000) / 100:.2f} % of 360" in again.stdout
+    assert f"test accuracy {round(row['test_accuracy'] * 10_000) / 100:.2f} % of 360" in again.stdout
     late = process("pause", "last")
     assert (late.returncode, late.stderr.count("\n")) == (1, 1)
     assert "nobody is there to pause it" in late.stderr

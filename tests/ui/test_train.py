@@ -549,7 +549,7 @@ async def test_right_and_wrong_are_a_hundred(tmp_path: Path) -> None:
     append(run, EpochTested(step=300, epoch=3, loss=0.1, accuracy=0.73056, count=10_000))
     async with opened(CnntuiApp("train", run=run)) as (view, pilot):
         await pilot.press("2")
-        assert "73.05 % right, 26.95 % wrong" in panel(view, ACCURACY)
+        assert "73.06 % right, 26.94 % wrong" in panel(view, ACCURACY)
 
 
 # -- steering

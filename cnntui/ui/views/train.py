@@ -67,7 +67,7 @@ KINDS: dict[int, type[Panel]] = {
     DATA: DataPanel,
 }
 BEFORE = (  # the start: on the settings
-    ("space,enter", "start", "Start", True),
+    ("space", "start", "Start", True),
     ("left", "change(-1)", "Change the setting", False),
     ("right", "change(1)", "Change the setting", False),
     ("up", "select(-1)", "Choose a setting", False),
@@ -132,6 +132,7 @@ class TrainView(TrainMoves, Widget):
 
     BINDINGS = [
         *(Binding(key, action, what, show=shown) for key, action, what, shown in (*BEFORE, *WATCHING)),
+        Binding("enter", "start", "Start", show=False),
         *(Binding(str(number), f"panel({number})", "Panel in this pane", show=False) for number in KINDS),
         Binding("o", "open", "Runs"),
     ]
