@@ -27,9 +27,7 @@ from cnntui.runs.sweeps.turns import Turns
 
 Prepare = Callable[[], object]
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    ["cnntui.training.loop", "cnntui.training.__main__", "torch._dynamo", "sklearn.datasets", "sklearn.model_selection"]
-)
+CONTEXT.set_forkserver_preload(["cnntui.training.loop", "cnntui.training.__main__", "torch._dynamo"])
 
 
 def nothing() -> None:

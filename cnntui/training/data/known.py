@@ -17,7 +17,10 @@ from torch import Tensor
 
 from cnntui.training.data import downloads
 from cnntui.training.data.downloads import DownloadError, Progress, Remote, quiet, reason
+from cnntui.training.data.scans import read_scans, split
 from cnntui.training.data.sets import DataError, DataSet
+
+TEST = 360  # of scikit-learn's digits
 
 # What torchvision raises at files that are missing, cut short or of another format.
 UNREADABLE = (RuntimeError, OSError, ValueError, EOFError, UnpicklingError, AssertionError, KeyError, TypeError)
@@ -26,16 +29,14 @@ UNREADABLE = (RuntimeError, OSError, ValueError, EOFError, UnpicklingError, Asse
 def digits() -> DataSet:
     """scikit-learn's 1,797 scans of 8×8, split once and for all: 1,437 to train, 360 to test, each class alike."""
     try:
-        from sklearn.datasets import load_digits
-        from sklearn.model_selection import train_test_split
+        scans, labels = read_scans()
     except ImportError:
         raise DataError("the bundled digits need scikit-learn: pip install 'cnntui[train]'") from None
 
-    bunch = load_digits()
-    images = np.round(bunch.images * (255 / 16)).astype(np.uint8)[:, None]
-    parts = train_test_split(images, bunch.target, test_size=360, random_state=0, stratify=bunch.target)
-    train_x, test_x, train_y, test_y = (torch.from_numpy(np.ascontiguousarray(part)) for part in parts)
-    return DataSet("digits", train_x, train_y.long(), test_x, test_y.long(), tuple("0123456789"))
+    images = np.round(scans * (255 / 16)).astype(np.uint8)[:, None]
+    train, test = (torch.from_numpy(part) for part in split(labels, TEST))
+    x, y = torch.from_numpy(images), torch.from_numpy(labels)
+    return DataSet("digits", x[train], y[train], x[test], y[test], tuple("0123456789"))
 
 
 def from_torchvision(name: str, root: Path, say: Callable[[str], None], progress: Progress = quiet) -> DataSet:
