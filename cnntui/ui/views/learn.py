@@ -378,12 +378,13 @@ class LearnView(Widget):
                 problem = task.problem(self.scope)
                 busy = self.stage.busy if self.stage is not None else ""
                 return (busy or problem) if problem is not None else None
-            case Choice() | Number():
-                return (
-                    None
-                    if trying.right
-                    else trying.said or ("choose: in the text, press its number" if isinstance(task, Choice) else "")
-                )
+            case Choice() | Number() if trying.right:
+                return None
+            case Choice():
+                how = "its number" if len(task.right) == 1 else "the number of each that is right; enter checks"
+                return trying.said or f"choose: in the text, press {how}"
+            case Number():
+                return trying.said
         return None
 
     def _check(self) -> None:
