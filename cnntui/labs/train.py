@@ -182,7 +182,7 @@ def beside(now: TrainState, offered: TrainState) -> str:
     if more.total() + less.total() > MOST_UNLIKE:
         parts = ["; ".join(layers)]
     epochs = offered.settings.epochs
-    return ", ".join((*(parts or ["these layers"]), f"{epochs} epoch{'s' * (epochs != 1)}"))
+    return ", ".join((*(parts or ["the same layers"]), f"{epochs} epoch{'s' * (epochs != 1)}"))
 
 
 def start() -> TrainState:

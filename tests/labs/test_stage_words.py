@@ -294,6 +294,15 @@ def test_moves_in_a_net_are_those_of_the_screen(tmp_path: Path) -> None:
         "explore", "silence conv1 2", "weight conv1 0,0,1,1 0.5", "bias conv2 1 −1", "shift 2,−1", state=state
     )
     assert asked(EXPLORE, state, "silenced", "changed", "shifted") == [1, 2, (2, -1)]
+    assert [of(state, "silenced", layer) for layer in ("conv1", "conv2")] == [1, 0]
+    assert EXPLORE.fact(Exploring(), "silenced", ("conv1",)) is None
+    with pytest.raises(WordsError, match="there is no layer 'conv9'"):
+        of(state, "silenced", "conv9")
+    again = played("explore", "weight conv1 0,0,1,1 0.25", state=state)
+    assert of(again, "changed") == 2, "a number that is set twice is one number"
+    assert state.lab is not None
+    (was,) = [change.before for change in state.lab.changes if change.name == "weight"]
+    assert of(played("explore", f"weight conv1 0,0,1,1 {was!r}", state=state), "changed") == 1, "it is as it was"
     assert of(state, "conv1.weight", 0, 0, 1, 1) == 0.5
     state = played("explore", "restore", "moment first", "why gradient", "misread", "ask 1", state=state)
     assert asked(EXPLORE, state, "silenced", "changed", "moment", "step", "why", "picture", "right", "asked") == [

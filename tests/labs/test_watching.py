@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from cnntui.core.nets import load_net
+from cnntui.core.notation import parse
 from cnntui.labs.classes import bar_floor, order, usual_mistake, whole_percent
 from cnntui.labs.curves import log_ticks, loss_text, nearest, reach, smoothed, stretches, ticks, walked
-from cnntui.labs.train import CHOICES, HELP, TrainState, start
+from cnntui.labs.train import CHOICES, HELP, TrainState, beside, start
 from cnntui.labs.watching import (
     LOSS,
     MAPS,
@@ -176,3 +177,18 @@ def test_a_recipe_is_known_by_its_settings(recipe: str) -> None:
     assert state.recipe == recipe
     assert state.settings == Settings(**RECIPES[recipe])
     assert HELP.keys() == CHOICES.keys()
+
+
+@pytest.mark.parametrize(
+    ("layers", "epochs", "words"),
+    [
+        ("conv 8; relu; dropout 0.5; flatten; linear 10", 5, "with dropout, 5 epochs"),
+        ("conv 8; flatten; linear 10", 1, "without relu, 1 epoch"),
+        ("conv 4; relu; flatten; linear 10", 5, "with conv 4, without conv 8, 5 epochs"),
+        ("conv 8; relu; flatten; linear 10", 9, "the same layers, 9 epochs"),
+        ("conv 4; tanh; gap; linear 10", 2, "conv 4; tanh; gap; linear 10, 2 epochs"),
+    ],
+)
+def test_a_net_that_is_offered_says_what_it_has_more_and_less(layers: str, epochs: int, words: str) -> None:
+    now = TrainState(parse("conv 8; relu; flatten; linear 10", (1, 8, 8), "now"))
+    assert beside(now, TrainState(parse(layers, (1, 8, 8), "offered"), Settings(epochs=epochs))) == words

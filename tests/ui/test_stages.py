@@ -153,6 +153,45 @@ async def test_a_net_is_trained_with_keys_and_stopped(trainers: Forks) -> None:
         assert facts(held, "started") == [False], "what was stopped is not what was trained"
 
 
+async def test_the_nets_of_the_lesson_are_offered_first(root: Path) -> None:
+    other = Recipe("other", parse("conv 8 same; relu; gap; linear 10", (1, 8, 8), "other"), QUICK)
+    begun = Recipe("begun", NET, QUICK, after="small")
+    lesson = Recipes({**recipes().runs, "other": other, "begun": begun})
+    async with staged("train", lesson) as (held, _, pilot):
+        await held.begin(["run small", "lr 0.1"])
+        held.take_focus()
+        await pilot.press("e")
+        await pilot.pause()
+        names = [name for name, _ in pilot.app.screen.choices]  # type: ignore[attr-defined]
+        assert names[:2] == ["small", "other"] and "begun" not in names and "lenet5" in names
+        await pilot.press("down", "enter")
+        await pilot.pause()
+        assert facts(held, "net", "lr", "params") == ["other", 0.01, 170]
+
+
+async def test_a_page_opened_again_tells_of_the_run_that_was_begun_there(trainers: Forks) -> None:
+    async with staged("train", recipes()) as (held, _, pilot):
+        view: Any = held.view  # type: ignore[attr-defined]
+        await held.begin(["run small"])
+        assert view.query_one("#note").content == ""
+        await held.perform("epochs 100000")
+        held.take_focus()
+        await pilot.press("enter")
+        while not facts(held, "test_accuracy")[0]:
+            await pilot.pause(0.1)
+        await held.begin(["run small"])
+        assert facts(held, "started", "epochs") == [True, 100000], "of other settings, and still the learner's"
+        await held.perform("stop")
+        await held.begin(["run small"])
+        assert facts(held, "started") == [False]
+        assert view.query_one("#note").content == "", "it was not trained"
+        await held.perform("start")
+        await held.begin(["run small", "epochs 3"])
+        assert facts(held, "started", "epochs") == [False, 3]
+        note = str(view.query_one("#note").content)
+        assert re.fullmatch(r"this net was trained here before, to \d+\.\d\d %: o opens its runs", note)
+
+
 async def test_what_cannot_be_started_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with staged("train", recipes()) as (held, _, _):
         with pytest.raises(WordsError, match="this lesson has no run called 'smal'; did you mean small"):

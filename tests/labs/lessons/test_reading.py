@@ -69,6 +69,13 @@ def test_what_is_right_is_read(tmp_path: Path) -> None:
     assert lesson.page_about("stride") == 0
 
 
+def test_a_screen_of_which_no_control_is_named_keeps_all(tmp_path: Path) -> None:
+    lesson = tried(written(tmp_path, changed('  "add",\n', "")))
+    assert [page.shown for page in lesson.pages] == [("stride",), None, None]
+    nothing = tried(written(tmp_path, changed('show = [\n  "stride",\n  "padding",\n  "add",\n]', "show = []")))
+    assert nothing.pages[1].shown == (), "nothing is nothing"
+
+
 # What is changed, into what; words of the line that is told (HERE: where the change is, FIRST: the first); what is told there.
 HERE, FIRST = "here", "first"
 WRONG: dict[str, tuple[str, str, str, str]] = {
@@ -141,6 +148,9 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "a block of a kind that is near": ("```build", "```bild", "```bild", "a block is called 'bild'; did you mean build?"),
     "a block with more words": ("```build", "```build big", "```build big", "a block is called 'build big'; did you mean build?"),
     "an unknown move": ("kernel sobel-x\n", "kernal sobel-x\n", "kernal", "no move of convolve is called 'kernal'; did you mean kernel?"),
+    "a move with =": ("kernel sobel-x\n", 'kernel = "sobel-x"\n', "sobel-x", "a move is written without = and without quotes: kernel NAME"),
+    "a net nearly so called": ("\n\n```build\nlayers conv 8", "\n\nIt has {smal.params}.\n\n```build\nlayers conv 8", "{smal.", "nothing is called 'smal'; did you mean small?"),
+    "a term that no page explains": ('"stride" = "the cells', '"strides" = "the cells', '"strides"', "'strides' is explained on no page: write **strides** in bold"),
     "a move without its words": ("kernel sobel-x\n", "kernel\n", "kernel", "'kernel' is not understood; write kernel NAME ..."),
     "a move with too many words": ("\nstride 1\n", "\nstride 1 1 1\n", "stride 1 1 1", "'stride 1 1 1' is not understood; write stride N or HxW"),
     "a move that is refused": ("\nstride 1\n", "\nstride 0\n", "stride 0", "is not a whole number from 1 to 4096"),
