@@ -382,7 +382,7 @@ class LearnView(Widget):
             case Choice() | Number() if trying.right:
                 return None
             case Choice():
-                how = "its number" if len(task.right) == 1 else "the number of each that is right; enter checks"
+                how = "its number" if len(task.right) == 1 else "each right one's number, then enter"
                 return trying.said or f"choose: in the text, press {how}"
             case Number():
                 return trying.said
