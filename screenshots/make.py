@@ -88,7 +88,7 @@ def swept() -> Path:
 async def main() -> None:
     """All of them."""
     from cnntui.labs.build import open_net
-    from cnntui.labs.lessons.course import open_course
+    from cnntui.labs.lessons.course import own_course
     from cnntui.labs.wish import Picked, Wish
     from cnntui.runs.places import data_root, has_mnist
 
@@ -106,7 +106,11 @@ async def main() -> None:
         await shoot("build-what-if", "build", ["v", "v", *["down"] * 3], build=open_net("lenet5"))
         gaps = open_net("conv 4 d2 p2; conv 4 d4 p4; [ conv 4 k1x9 p0x4 | conv 4 k9x1 p4x0 ] add", (1, 28, 28))
         await shoot("build-80x24", "build", ["end"], (80, 24), build=gaps)
-        await shoot("learn", "learn", ["f8", "down", "right", "right"], lesson=open_course("sliding-window")[1])
+        lesson = own_course().find
+        await shoot("learn", "learn", ["f8", "down", "right", "right"], lesson=lesson("sliding-window"))
+        await shoot("learn-field", "learn", ["n", "f8", "d", "d"], lesson=lesson("receptive-field"))
+        await shoot("learn-shift", "learn", ["f8", "right"], lesson=lesson("equivariance"))
+        await shoot("learn-80x24", "learn", ["h"], (80, 24), lesson=lesson("pooling"))
         mnist = has_mnist(data_root())
         run = trained("mnist-3conv", "mnist" if mnist else "digits", 3 if mnist else 20)
         await shoot("train", "train", ["right"], run=run)

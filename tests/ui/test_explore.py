@@ -974,11 +974,12 @@ async def test_a_large_net_takes_no_move_before_it_was_run(run: Path, monkeypatc
 
 
 async def test_a_click_looks_at_a_map_and_a_second_goes_in(run: Path) -> None:
-    """The mouse does in the overview what arrows and enter do."""
+    """The mouse does in the overview what arrows and enter do; where a lesson has taken enter away, it does not either."""
     async with opened() as (view, _, pilot):
-        for node, channel in (("relu1", 1), ("conv1", 0)):
+        for node, channel, hidden in (("relu1", 1, frozenset[str]()), ("conv1", 0, frozenset({"enter"}))):
             panel = view.query_one(OverviewPanel)
-            for level in (OVERVIEW, LAYER):
+            view.hidden = hidden
+            for level in (OVERVIEW, OVERVIEW if hidden else LAYER):
                 places = [(x, y) for x, y, *which in panel._places if which == [node, channel]]
                 await pilot.click(panel, offset=(places[0][0].start + 4, places[0][1].start + 1))
                 await settled(pilot)

@@ -31,6 +31,8 @@ from cnntui.runs.sweeps.plan import Choices, Design
 from cnntui.ui.app import CnntuiApp
 from cnntui.ui.screens.patches import Patches
 from cnntui.ui.stages import Holder, holder
+from cnntui.ui.stages.train import TrainHolder
+from cnntui.ui.stages.waiting import settled
 from cnntui.ui.views import train_moves
 from cnntui.ui.views.explore import ExploreView
 from cnntui.ui.widgets import train_card
@@ -210,6 +212,31 @@ async def test_what_cannot_be_started_is_told(root: Path, monkeypatch: pytest.Mo
 
 
 # -- explore
+
+
+async def test_what_is_started_as_the_page_is_turned_is_not_followed_on_the_next(trainers: Forks, root: Path) -> None:
+    long = msgspec.structs.replace(QUICK, epochs=100_000)
+    other = parse("conv 4 same; relu; flatten; linear 10", (1, 8, 8), "other")
+    both = Recipes({net.name: Recipe(net.name, net, long) for net in (NET, other)})
+    async with staged("train", both) as (held, _, _):
+        assert isinstance(held, TrainHolder)
+        await held.begin(["run small"])
+        held.view.action_start()  # and the page is turned at once
+        await held.begin(["run other"])
+        await settled(held.view)
+        assert facts(held, "started", "net") == [False, "other"]
+        (own,) = run_directories()
+        assert not RunReader(own).glance().ended, "what a learner starts goes on"
+        playing = asyncio.create_task(held.perform("start"))
+        while not held.view.launching:
+            await asyncio.sleep(0)
+        playing.cancel()  # as when the page is turned while a solution plays
+        await held.begin(["run other"])
+        assert facts(held, "started") == [False]
+        assert sorted(RunReader(run).glance().ended for run in run_directories()) == [False, True]
+        held._played = root / "removed"
+        await held.begin(["run other"])
+        assert facts(held, "started") == [False], "what was removed is not waited for"
 
 
 LOOKED = Recipes({"digits": Recipe("digits", trained().analysis.network, Settings(data="digits", epochs=9))})

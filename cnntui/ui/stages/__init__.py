@@ -60,6 +60,9 @@ class Holder(Widget):
         """The keys are the view's."""
         raise NotImplementedError
 
+    async def leave(self) -> None:
+        """Before it is removed: wait for what was begun a moment ago."""
+
     def rest(self) -> None:
         """Covered, or behind the text: nothing moves."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from cnntui.labs.train import TrainState
 from cnntui.labs.trained import is_going, needed_before, newest_like, newest_of, resolved
 from cnntui.labs.watching import Looking
 from cnntui.runs.control import send
-from cnntui.runs.reader import RunReader, RunView
+from cnntui.runs.reader import RunReader, RunView, UnreadableRunError
 from cnntui.ui.stages import Holder
 from cnntui.ui.stages.waiting import meanwhile, settled, until
 from cnntui.ui.views.train import TrainView
@@ -39,6 +40,7 @@ class TrainHolder(Holder):
         self.view.offers = {recipe.name: TrainState(recipe.network, recipe.settings) for recipe in fresh}
         self._after: Recipe | None = None  # what comes once that is trained whose weights it begins with
         self._played: Path | None = None  # what a solution has begun: it does not go on behind the lesson
+        self._plays = False  # and begins just now
 
     def compose(self) -> ComposeResult:
         """The view alone."""
@@ -125,11 +127,12 @@ class TrainHolder(Holder):
         view = self.view
         if view.reader is not None:
             view.action_new()
+        self._plays = True
         view.action_start()
-        await until(lambda: not view.launching, "starting")
+        await self.leave()
         if view.reader is None:
             raise WordsError(view.said[0] if view.said else "not started")
-        self._played, after = view.reader.directory, self._after
+        after = self._after
         whole = epochs is None or after is not None
         await self._read(lambda now: _at_rest(now) or (not whole and len(now.test_accuracy) >= (epochs or 0)))
         if after is not None:
@@ -173,12 +176,20 @@ class TrainHolder(Holder):
 
         await until(look, "the training", READ_SECONDS)
 
+    async def leave(self) -> None:
+        """What is being started is there: it would be followed on the next page."""
+        await until(lambda: not self.view.launching, "starting")
+        if self._plays and self.view.reader is not None:
+            self._played = self.view.reader.directory
+        self._plays = False
+
     async def _let_go(self) -> None:
         """What a solution has begun, and nobody waits for, ends."""
+        await self.leave()
         run, self._played = self._played, None
-        if run is not None and not RunReader(run).glance().ended:
-            send(run, "stop")
-            await until(lambda: RunReader(run).glance().ended, "stopping", READ_SECONDS)
+        if run is not None and _goes_on(run):
+            _stop(run)
+            await until(lambda: not _goes_on(run), "stopping", READ_SECONDS)
 
     def on_train_view_changed(self, event: TrainView.Changed) -> None:
         """A task may ask about it."""
@@ -188,8 +199,8 @@ class TrainHolder(Holder):
     def on_unmount(self) -> None:
         """Nothing is read any more."""
         self.rest()
-        if self._played is not None and not RunReader(self._played).glance().ended:
-            send(self._played, "stop")
+        if self._played is not None and _goes_on(self._played):
+            _stop(self._played)
 
     def take_focus(self) -> None:
         """The view's."""
@@ -207,3 +218,15 @@ class TrainHolder(Holder):
 def _at_rest(view: RunView) -> bool:
     """Whether it has ended; or stands still by itself, since its loss is not finite."""
     return view.over or view.state == "paused"
+
+
+def _goes_on(run: Path) -> bool:
+    """Whether it has not ended; one that was removed has."""
+    with suppress(UnreadableRunError):
+        return not RunReader(run).glance().ended
+    return False
+
+
+def _stop(run: Path) -> None:
+    with suppress(OSError):  # it is gone meanwhile
+        send(run, "stop")

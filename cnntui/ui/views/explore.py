@@ -381,13 +381,14 @@ class ExploreView(ExploreLooking, ExplorePictures, ExploreChanges, ExploreTime, 
             line.update(text)
 
     def on_overview_panel_clicked(self, event: OverviewPanel.Clicked) -> None:
-        """Look at the map; a second click goes in."""
+        """Look at the map; a second click goes in, where a lesson lets one."""
         event.stop()
         state = self.state
         if state.takes_time or event.node not in state.trace.values:
             return
         if (state.node, state.channel) == (event.node, event.channel):
-            self.action_enter()
+            if "enter" not in self.hidden:
+                self.action_enter()
         else:
             self.look(state.look(event.node, state.strongest(event.node, event.channel), path=()))
 

@@ -302,6 +302,7 @@ class LearnView(Widget):
                 and (present.shown, present.recipes) == (page.shown, self.lesson.recipes)
             )
             if present is not None and not same:
+                await present.leave()
                 await present.remove()
             if wanted is not None:
                 stage = present if present is not None and same else wanted(self.lesson.recipes, page.shown)
