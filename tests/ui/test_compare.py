@@ -95,14 +95,14 @@ async def test_a_sweep_shows_what_made_a_difference(root: Path) -> None:
         assert "depth  4 configurations × 3 seeds on digits   How many" in text(view, CompareHead)
         assert "12 runs: 12 trained" in text(view, CompareHead)
         assert "80 %" in text(view, CompareTable).splitlines()[0]
-        assert "3/3      93.14 ± 0.42 %  baseline" in row(view, "depth 2")
+        assert "3/3      93.15 ± 0.42 %  baseline" in row(view, "depth 2")
         assert row(view, "depth 2").startswith("▸ b"), "the baseline is what one begins at"
         assert "+3.98 [+2.79, +5.17] ▲" in row(view, "depth 4")
         assert "−5.65 [−6.80, −4.50] ▼" in row(view, "depth 1")
         bars = {label: row(view, label).partition("━")[2] for label in LABELS}
         assert sorted(LABELS, key=lambda label: bars[label].rindex("┃")) == ["depth 1", "depth 2", "depth 8", "depth 4"]
         assert "▲ better, ▼ worse than depth 2" in text(view, CompareNotes)
-        assert "b 93.14 (92.77 to 93.61, 3 seeds)" in text(view, CompareCurves)
+        assert "b 93.15 (92.78 to 93.61, 3 seeds)" in text(view, CompareCurves)
         await pressed(pilot, "down")
         assert "depth          2 → 4" in text(view, CompareAccount)
         assert not view.clock.awake, "what is over is not read again"
@@ -207,7 +207,7 @@ async def test_a_sweep_that_goes_on_is_followed_to_its_end(root: Path) -> None:
         write_log(run, "depth 4", 2)
         view.poll_now()
         await settled(pilot)
-        assert "3/3      97.12 ± 0.58 %" in row(view, "depth 4")
+        assert "3/3      97.13 ± 0.58 %" in row(view, "depth 4")
         assert "12 runs: 12 trained" in text(view, CompareHead)
         assert not app.clock.awake
         assert 0 < app.sent <= 6000
@@ -317,7 +317,7 @@ async def test_a_sweep_is_chosen_and_runs_are_picked(root: Path) -> None:
         assert "takes: 2 ticked" in str(pilot.app.screen.query_one(Label).content)
         await pressed(pilot, "enter")
         assert "2 configurations on mnist" in text(view, CompareHead)
-        assert "1/1       96.66 %  baseline" in row(view, "lr 0.001"), "the newer one"
+        assert "1/1       96.67 %  baseline" in row(view, "lr 0.001"), "the newer one"
         assert "lr 0.01" in text(view, CompareTable)
 
 
@@ -335,7 +335,7 @@ async def test_a_sweep_that_vanishes_stays_as_it_was_seen(root: Path) -> None:
         view.poll_now()
         await settled(pilot)
         assert any("holds no sweep" in note.message for note in pilot.app._notifications)
-        assert "93.14" in row(view, "depth 2")
+        assert "93.15" in row(view, "depth 2")
         assert not view.clock.awake
 
 
@@ -408,7 +408,7 @@ async def test_the_table_is_copied_as_markdown(root: Path) -> None:
     app = CnntuiApp("compare", compare=Picked(write_swept(root)))
     async with opened(app) as (_, pilot):
         await pressed(pilot, "down", "b", "y")
-        assert "| depth 4 | 7,290 | 3 of 3 | 97.12 ± 0.58 % | baseline |  |" in app.clipboard
+        assert "| depth 4 | 7,290 | 3 of 3 | 97.13 ± 0.58 % | baseline |  |" in app.clipboard
 
 
 async def test_what_is_handed_in_is_written_and_nothing_is_written_over(
