@@ -86,7 +86,10 @@ def is_due(state: ExploreState) -> bool:
 
 
 def reasons(state: ExploreState) -> Iterator[None]:
-    """Find the picture that is asked for; after each step, such as a row of patches that was covered, `heat` knows more."""
+    """Find the picture that is asked for; after each step, such as a row of patches that was covered, `heat` knows more.
+
+    After the last it is whole: whoever draws it at each step has then drawn all of it.
+    """
     wanted = key(state)
     if state.why != OCCLUSION:
         state.known[wanted] = _sloped(state)
@@ -98,6 +101,7 @@ def reasons(state: ExploreState) -> Iterator[None]:
         yield
     if values is not None:
         state.known[wanted] = _made(state, values)
+        yield
 
 
 def key(state: ExploreState) -> tuple[object, ...]:

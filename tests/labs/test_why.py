@@ -215,7 +215,7 @@ def test_a_large_net_is_covered_patch_by_patch(monkeypatch: pytest.MonkeyPatch) 
 def test_one_pixel() -> None:
     state = labelled(begun("flatten; linear 2 nobias", (1, 1, 1)), None).reasoned(OCCLUSION)
     assert is_due(state) and heat(state) is None
-    assert len(list(reasons(state))) == 1
+    assert len(list(reasons(state))) == 2, "its patch, and that it was the last"
     found = heat(state)
     assert found is not None and found.values.shape == (1, 1)
     assert found.values[0, 0] == pytest.approx(float(state.trace.scores[state.read]))
@@ -227,10 +227,10 @@ def test_what_was_left_off_is_taken_up_again() -> None:
     part = heat(state)
     assert part is not None and not part.is_whole
     assert is_due(state), "whoever looked elsewhere meanwhile sees all of it in the end"
-    for _ in reasons(state):
-        pass
+    steps = [found for _ in reasons(state) if (found := heat(state))]
+    assert [step.is_whole for step in steps] == [False] * (len(steps) - 1) + [True], "the last step shows that it was"
     found = heat(state)
-    assert found is not None and found.is_whole and not is_due(state)
+    assert found is not None and not is_due(state)
     *_, last = occluded(state)
     np.testing.assert_array_equal(found.values, last)
     assert not is_due(state.reasoned("")) and heat(state.reasoned("")) is None
