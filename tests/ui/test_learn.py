@@ -19,7 +19,8 @@ from cnntui.ui.app import CnntuiApp
 from cnntui.ui.screens.frame import Bar
 from cnntui.ui.stages.convolve import ConvolveHolder
 from cnntui.ui.views.convolve import ConvolveView
-from cnntui.ui.views.learn import LearnView, Reader
+from cnntui.ui.views.learn import LearnView
+from cnntui.ui.widgets.reader import Reader
 from cnntui.ui.widgets.task_box import TaskBox
 from tests.ui.helpers import MeteredApp
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
-from textual import events, work
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Input, Label, Markdown
 
@@ -26,6 +26,7 @@ from cnntui.labs.lessons.tasks import Choice, Doing, Number
 from cnntui.labs.stages import WordsError
 from cnntui.ui.screens.course import Contents, Glossary, Place, Search
 from cnntui.ui.stages import Holder, holder
+from cnntui.ui.widgets.reader import Heading, Reader
 from cnntui.ui.widgets.task_box import DONE, OPEN, WRONG, Asked, TaskBox
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ TEXT_COLUMNS = 40
 MOVE_SECONDS = 0.6  # between two moves of a solution, so that each is seen
 PAGE_LINES = 3
 PLAYING = "playing"  # the worker that plays a solution
-BEGINNINGS = "0123456789-−.+("  # of a number that is typed
 
 ANYWHERE = (
     ("f8,grave_accent", "flip", "Text/screen", True),
@@ -72,56 +72,6 @@ class Trying:
     chosen: frozenset[int] = frozenset()
     said: str = ""  # to the last answer
     right: bool = False
-
-
-class Heading(Label):
-    """The lesson and the page; on a narrow screen perhaps two lines."""
-
-    def on_resize(self) -> None:
-        """What is under it has more or less room."""
-        self.post_message(TaskBox.Resized())
-
-
-class Reader(Vertical):
-    """The text and the task. Where a number is asked for, digits are for it."""
-
-    can_focus = True
-
-    def on_resize(self) -> None:
-        """There is more or less room."""
-        self.fit()
-
-    def on_task_box_resized(self, event: TaskBox.Resized) -> None:
-        """So there is."""
-        event.stop()
-        self.fit()
-
-    def fit(self) -> None:
-        """The text takes what the task leaves: the task follows it at once, and is never out of sight."""
-        box, heading = self.query_one(TaskBox), self.query_one(Heading)
-        taken = heading.size.height + (box.outer_size.height if box.display else 0) + 1
-        room = max(3, self.content_size.height - taken)
-        text = self.query_one("#text")
-        if self.display and (text.styles.max_height is None or text.styles.max_height.value != room):
-            text.styles.max_height = room
-
-    async def on_key(self, event: events.Key) -> None:
-        """A number can be typed at once; on a slow link its keys are here before its line has the focus."""
-        box = self.query_one(TaskBox)
-        if box.asked is None or box.asked.unit is None:
-            return
-        line, character = box.query_one(Input), event.character or ""
-        typing = self.screen.focused is line
-        if (character and character in BEGINNINGS) or (typing and event.is_printable):
-            box.type(character)
-        elif typing and event.key == "enter":
-            await line.action_submit()
-        elif typing and event.key == "escape":
-            self.focus()
-        else:
-            return
-        event.stop()
-        event.prevent_default()
 
 
 class LearnView(Widget):
