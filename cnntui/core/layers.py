@@ -202,8 +202,11 @@ class Conv(Layer):
         return self.weights(shape) * prod(self.output(shape)[1:])
 
     def variants(self, shape: Shape) -> Iterator[tuple[Layer, ...]]:
-        """Less dilation, a kernel that fits, more padding, stride 1, groups that divide."""
-        if len(shape) == 3 and not isinstance(self.padding, str):
+        """Less dilation, a kernel that fits, more padding, or half the kernel's in place of `same`; stride 1, groups."""
+        if isinstance(self.padding, str):
+            rows, columns = (d * (k - 1) // 2 for k, d in zip(self.kernel_size, self.dilation, strict=True))
+            yield (replace(self, padding=(rows, columns)),)
+        elif len(shape) == 3:
             room = [n + 2 * p for n, p in zip(shape[1:], self.padding, strict=True)]
             widest = [(n - 1) // max(k - 1, 1) for n, k in zip(room, self.kernel_size, strict=True)]
             dilation = [max(1, min(d, most)) for d, most in zip(self.dilation, widest, strict=True)]

@@ -318,4 +318,6 @@ def network_text(network: Network) -> list[str]:
 
 def printable(text: str) -> str:
     """Without what a terminal would obey, or show two columns wide."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(glyph for glyph in text if glyph.isprintable() and unicodedata.east_asian_width(glyph) not in "WF")

@@ -52,7 +52,8 @@ def send(directory: Path, command: str, **values: float | str) -> str:
     facts = {"id": uuid.uuid4().hex, "command": command, "values": values, "sent": time.time()}
     written = msgspec.convert({**facts, "attempt": last_attempt(directory) or None}, Command)
     inbox = directory / "control" / "in"
-    inbox.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in (inbox.parent, inbox):  # not the run itself: one that was removed stays so
+        folder.mkdir(exist_ok=True, mode=0o700)
     # Named by time, so that commands are obeyed in the order in which they were given.
     write_atomic(inbox / f"{time.time_ns()}-{written.id}.json", msgspec.json.encode(written))
     return written.id

@@ -27,6 +27,7 @@ from cnntui.training.gauge import Gauge
 
 STATUS_SECONDS = 1.0
 LISTEN_SECONDS = 0.2
+GONE_SECONDS = 10.0  # a network's disk may come back; a run that was removed does not
 MOST_LOG = 16 << 20  # bytes of what the trainer prints
 SMOOTHING = 0.15  # how much a new speed counts in the one that is shown
 
@@ -79,6 +80,7 @@ class Desk:
         self._stopping = False
         self._ear = Ear(self._stop) if ranks == 1 else Ear(self._stop, PREEMPTION, patient=True)
         self._listened = 0.0
+        self._gone_since: float | None = None
         self._obeyed: set[str] = set()
         self._writing = threading.Lock()  # both threads write the status
         self._closed = threading.Event()
@@ -107,7 +109,21 @@ class Desk:
     @property
     def replaced(self) -> bool:
         """Whether another attempt trains this run now: then nothing more of this one is to be kept."""
-        return lock_of(self.run, self.status.attempt + 1).exists()
+        with suppress(OSError):  # a disk that hangs says nothing about it
+            return lock_of(self.run, self.status.attempt + 1).exists()
+        return False
+
+    def is_gone(self) -> bool:
+        """Whether the run's directory was not there for a while: what is trained now, nobody would ever see."""
+        try:
+            self.run.stat()
+        except FileNotFoundError:
+            self._gone_since = self._gone_since or time.monotonic()
+            return time.monotonic() - self._gone_since > GONE_SECONDS
+        except OSError:
+            pass
+        self._gone_since = None
+        return False
 
     def use(self, device: torch.device, name: str) -> None:
         """The device whose memory, load and heat the status tells."""
@@ -215,6 +231,9 @@ class Desk:
                 self._listened = time.monotonic()
                 if self.replaced:
                     self.trouble = "another attempt has taken over"
+                    self._stopping = True
+                if self.is_gone():
+                    self.trouble = "its directory was removed"
                     self._stopping = True
                 for path, command in control.receive(self.run):
                     self._take(path, command)

@@ -219,6 +219,12 @@ def test_a_broken_layer_keeps_what_is_above_it_and_offers_what_works() -> None:
     assert analysis.rows[3].problem is None
 
 
+def test_same_with_a_stride_becomes_the_padding_that_is_meant() -> None:
+    problem = analyse(parse("conv 8 k5 same s2", (1, 28, 28))).rows[0].problem
+    assert problem is not None and problem.message == "padding same needs stride 1, not 2"
+    assert [fix.text for fix in problem.fixes] == ["conv 8 k5 s2 p2", "conv 8 same k5"]
+
+
 @pytest.mark.parametrize("seed", range(100))
 def test_every_fix_that_is_offered_works(seed: int) -> None:
     rng = random.Random(seed)

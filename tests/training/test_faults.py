@@ -9,6 +9,7 @@ import json
 import math
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,7 +40,7 @@ from cnntui.training.__main__ import main, work
 from cnntui.training.desk import Desk
 from cnntui.training.gauge import Gauge
 from tests.training.forks import Forks, Prepare, forks
-from tests.training.runs import over, stepping, trainer, wait
+from tests.training.runs import PATIENCE, over, stepping, trainer, wait
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SMALL = "conv 8 same; relu; maxpool 2; flatten; linear 10"
@@ -142,6 +143,28 @@ def test_a_full_disk_is_told_and_outlived(started: Forks) -> None:
         except ValueError:
             broken += 1
     assert broken == view.skipped == 1, "one record was cut short, and the next one stands on a line of its own"
+
+
+def not_long() -> None:
+    desk.GONE_SECONDS = 0.5
+
+
+def test_who_removes_a_run_ends_its_trainer(started: Forks, tmp_path: Path) -> None:
+    reader = started.launch(spec(), not_long)
+    process = trainer(wait(reader, stepping))
+    aside = tmp_path / "aside"
+    reader.directory.rename(aside)
+    time.sleep(0.3)
+    aside.rename(reader.directory)  # a disk that was away for a moment
+    goes_on(reader)
+    shutil.rmtree(reader.directory, ignore_errors=True)
+    shutil.rmtree(reader.directory, ignore_errors=True)  # what was written meanwhile
+    with suppress(psutil.NoSuchProcess):
+        process.wait(PATIENCE)
+    assert not reader.directory.exists(), "nor is it made again"
+    with pytest.raises(FileNotFoundError):
+        send(reader.directory, "stop")
+    assert not reader.directory.exists()
 
 
 def no_room() -> None:

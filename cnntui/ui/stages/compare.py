@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from cnntui.labs.comparing import Comparing as Runs
 from cnntui.labs.comparison import Comparison
 from cnntui.labs.recipes import Recipes
 from cnntui.labs.stages import WordsError, nearest
@@ -23,7 +25,7 @@ from cnntui.ui.views.compare import CompareView
 
 PREFIX = "lesson-"  # before the names of their directories: a sweep of the learner's own keeps its name
 READ_SECONDS = 0.5  # between two looks at a sweep that is waited for
-MOST_SILENT = 6
+LAST_SECONDS = 3.0  # until the last run has told how it ended, once nobody conducts
 
 
 class CompareHolder(CardedHolder):
@@ -138,27 +140,34 @@ class CompareHolder(CardedHolder):
         if directory is None:
             raise WordsError("these runs are no sweep: write sweep NAME before go")
         if comparison.can_go_on:
+            self._played = directory
             try:
                 await asyncio.to_thread(conduct, directory)
             except SweepError as error:
+                self._played = None
                 raise WordsError(str(error)) from None
-            self._played = directory
-        silent = 0  # looks at a sweep that nobody conducts: how its last runs ended is soon known
 
-        def is_done() -> bool:
-            nonlocal silent
+        def shown() -> Comparison:
             if view.state is None or view.state.comparison.directory != directory:
                 raise WordsError("another sweep was opened meanwhile")
-            silent = 0 if is_conducted(directory) else silent + 1
-            if silent > MOST_SILENT:
-                raise WordsError("the sweep was not trained to its end: nobody conducts it any more")
             view.poll_now()
-            return is_over(view.state.comparison) and not is_conducted(directory)
+            return view.state.comparison
 
-        await until(is_done, "the sweep", READ_SECONDS)
-        if view.state is not None and (failed := view.state.comparison.failed):
+        def is_ended() -> bool:
+            shown()
+            return not is_conducted(directory)
+
+        await until(is_ended, "the sweep", READ_SECONDS)
+        try:
+            ended = await asyncio.to_thread(_ended, directory)
+        except SweepError as error:
+            raise WordsError(str(error)) from None
+        if not is_over(ended):
+            raise WordsError(f"the sweep was not trained to its end: {_how_it_ended(directory)}")
+        if failed := ended.failed:
             group, result = failed[0]
             raise WordsError(f"{len(failed)} of the runs failed; {group.label}, seed {result.seed}: {result.why}")
+        await until(lambda: is_over(shown()), "what the runs came to", READ_SECONDS)
 
     def _let_go(self) -> None:
         """What a solution has begun, and nobody waits for, ends."""
@@ -182,6 +191,20 @@ def is_conducted(directory: Path) -> bool:
     """Whether somebody gives its runs their turns."""
     conductor = conducting(directory)
     return conductor is not None and conductor.alive
+
+
+def _ended(directory: Path) -> Comparison:
+    """How the runs of a sweep ended that nobody conducts any more; the last of them may tell it a moment later."""
+    comparing = Runs(sweep=directory)
+    deadline = time.monotonic() + LAST_SECONDS
+    while not is_over(found := comparing.glance()) and time.monotonic() < deadline:
+        time.sleep(READ_SECONDS)
+    return found
+
+
+def _how_it_ended(directory: Path) -> str:
+    conductor = conducting(directory)
+    return f"{conductor.state} {conductor.message}".strip() if conductor is not None else "nobody conducts it"
 
 
 def _prepared(design: Design, recipes: Recipes) -> Path:

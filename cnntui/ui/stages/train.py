@@ -24,6 +24,7 @@ from cnntui.ui.stages.waiting import meanwhile, settled, until
 from cnntui.ui.views.train import TrainView
 
 READ_SECONDS = 0.2  # between two looks at a run that is waited for
+STOP_SECONDS = 5.0
 
 
 class TrainHolder(Holder):
@@ -189,7 +190,8 @@ class TrainHolder(Holder):
         run, self._played = self._played, None
         if run is not None and _goes_on(run):
             _stop(run)
-            await until(lambda: not _goes_on(run), "stopping", READ_SECONDS)
+            with suppress(WordsError):  # it hears it once it has loaded its data: the page does not wait that long
+                await until(lambda: not _goes_on(run), "stopping", READ_SECONDS, STOP_SECONDS)
 
     def on_train_view_changed(self, event: TrainView.Changed) -> None:
         """A task may ask about it."""

@@ -19,16 +19,18 @@ def meanwhile(going: str) -> str:
     return f"{going}; read on, it goes on" if going else ""
 
 
-async def until(holds: Callable[[], bool], what: str, every: float = LOOK_SECONDS) -> None:
+async def until(
+    holds: Callable[[], bool], what: str, every: float = LOOK_SECONDS, seconds: float = MOST_SECONDS
+) -> None:
     """Return when something holds; `what` is waited for.
 
     Raises:
-        WordsError: when it takes more than ten minutes.
+        WordsError: when it takes more than so many seconds.
     """
-    deadline = time.monotonic() + MOST_SECONDS
+    deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
-            raise WordsError(f"{what} takes more than {MOST_SECONDS / 60:.0f} minutes: take less to train")
+            raise WordsError(f"{what} takes more than {seconds / 60:.2g} minutes: take less to train")
         await asyncio.sleep(every)
 
 
