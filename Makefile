@@ -10,7 +10,7 @@ run: .venv/.train            ## open the app on its main job; without a terminal
 	@$(BIN)/cnntui train
 
 test: .venv/.dev             ## the whole suite
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 check: .venv/.dev            ## lint, format, types, import rules
 	$(BIN)/ruff check .
