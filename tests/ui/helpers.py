@@ -10,7 +10,9 @@ from typing import Any
 import msgspec
 import numpy as np
 from rich.console import Console, RenderableType
+from textual import events
 from textual._compositor import CompositorUpdate
+from textual.pilot import Pilot
 from textual.screen import Screen
 
 from cnntui.core.analysis import analyse
@@ -74,6 +76,14 @@ async def animation_bytes(size: tuple[int, int], color: str = "truecolor") -> li
             await pilot.pause()
             sent.append(app.sent)
     return sent
+
+
+async def burst(pilot: Pilot[None], *keys: str) -> None:
+    """Keys that come all at once, as they do over a slow link."""
+    for key in keys:
+        pilot.app.post_message(events.Key(key, key if len(key) == 1 else None))
+    await pilot.pause()
+    await pilot.pause()
 
 
 # Digits of 5×7 cells, a row in five bits: small, and known at once.

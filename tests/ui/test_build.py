@@ -27,6 +27,7 @@ from cnntui.ui.widgets.receptive_field_map import ReceptiveFieldMap
 from cnntui.ui.widgets.shape_pyramid import ShapePyramid
 from cnntui.ui.widgets.totals import Totals
 from cnntui.ui.widgets.ways_panel import WaysPanel
+from tests.ui.helpers import burst
 
 
 @asynccontextmanager
@@ -472,15 +473,7 @@ async def test_saving_a_program_and_the_facts(tmp_path: Path) -> None:
 async def test_many_keys_at_once_do_what_they_would_one_by_one() -> None:
     """Over a slow link keys come in bursts: each acts where the one before it went."""
     async with opened() as (view, pilot):
-
-        def burst(*keys: str) -> None:
-            for key in keys:
-                character = key if len(key) == 1 else None
-                pilot.app.post_message(events.Key(key, character))
-
-        burst("down", "down", "x", "end", "d", "a", "x", "x")
-        await pilot.pause()
-        await pilot.pause()
+        await burst(pilot, "down", "down", "x", "end", "d", "a", "x", "x")
         assert view.state.texts[2] == "conv 16 k5", "the third layer was deleted"
         assert view.state.texts[-2:] == ["linear 10", "linear 10"]
         assert view.query_one(Input).value == "xx", "what was typed behind a is text"

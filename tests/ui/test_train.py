@@ -37,7 +37,7 @@ from cnntui.ui.widgets.painted import Painted
 from cnntui.ui.widgets.panel import Pane
 from cnntui.ui.widgets.run_line import RunLine
 from cnntui.ui.widgets.setup import Setup
-from tests.ui.helpers import MeteredApp, make_live, write_run
+from tests.ui.helpers import MeteredApp, burst, make_live, write_run
 
 
 @asynccontextmanager
@@ -399,7 +399,8 @@ async def test_no_size_is_an_exception(tmp_path: Path, size: tuple[int, int], li
         make_live(run)
     async with opened(CnntuiApp("train", run=run), size) as (view, pilot):
         for number in KINDS:
-            await pilot.press(str(number), "z", "m", "down", "right", "comma", "z")
+            await burst(pilot, str(number), "z", "m", "down", "right")  # drawn as large as it can be
+            await burst(pilot, "comma", "z")
         view.follow(None)
         await pilot.press("down", "down")
 
@@ -413,7 +414,9 @@ async def test_keys_before_the_first_data_are_no_exception(tmp_path: Path, size:
     keys = [key for key, *_ in WATCHING if key not in ("d", "n", "v", "l", "p", "s")]
     async with opened(CnntuiApp("train", run=run), size) as (view, pilot):
         for number in KINDS:
-            await pilot.press(str(number), *keys)
+            await burst(pilot, str(number))
+            for first in range(0, len(keys), 3):
+                await burst(pilot, *keys[first : first + 3])
         await app_idle(pilot)
         view.run_view = None
         await pilot.press(*(key for key, *_ in WATCHING if key not in ("d", "n", "v")))
