@@ -60,8 +60,9 @@ def check_show(source: Toml, screens: Collection[str]) -> None:
     Raises:
         LessonError: when one of them is none.
     """
-    known = sorted({control for name in screens for control in stage(name).controls})
-    for at, one in enumerate(source.data.get("show", ())):
+    named = source.data.get("show", ())
+    known = sorted({control for name in screens if named for control in stage(name).controls})
+    for at, one in enumerate(named):
         if one not in known:
             what = f"no control of {', '.join(sorted(screens))} is called {one!r}" if screens else "there is no screen"
             raise source.error(f"{what}; {nearest(one, known)}" if known else what, "show", at)
