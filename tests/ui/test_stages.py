@@ -17,6 +17,7 @@ import pytest
 from textual.app import ComposeResult
 from textual.pilot import Pilot
 from textual.screen import Screen
+from textual.widgets import Static
 
 from cnntui.core.notation import parse
 from cnntui.labs.recipes import Recipe, Recipes
@@ -29,6 +30,7 @@ from cnntui.runs.spec import Settings
 from cnntui.runs.sweeps import conductor
 from cnntui.runs.sweeps.plan import Choices, Design
 from cnntui.ui.app import CnntuiApp
+from cnntui.ui.screens.dialogs import Choose
 from cnntui.ui.screens.patches import Patches
 from cnntui.ui.stages import Holder, holder
 from cnntui.ui.stages.train import TrainHolder
@@ -164,7 +166,8 @@ async def test_the_nets_of_the_lesson_are_offered_first(root: Path) -> None:
         held.take_focus()
         await pilot.press("e")
         await pilot.pause()
-        names = [name for name, _ in pilot.app.screen.choices]  # type: ignore[attr-defined]
+        assert isinstance(pilot.app.screen, Choose)
+        names = [name for name, _ in pilot.app.screen.choices]
         assert names[:2] == ["small", "other"] and "begun" not in names and "lenet5" in names
         await pilot.press("down", "enter")
         await pilot.pause()
@@ -173,9 +176,10 @@ async def test_the_nets_of_the_lesson_are_offered_first(root: Path) -> None:
 
 async def test_a_page_opened_again_tells_of_the_run_that_was_begun_there(trainers: Forks) -> None:
     async with staged("train", recipes()) as (held, _, pilot):
-        view: Any = held.view  # type: ignore[attr-defined]
+        assert isinstance(held, TrainHolder)
+        view = held.view
         await held.begin(["run small"])
-        assert view.query_one("#note").content == ""
+        assert view.query_one("#note", Static).content == ""
         await held.perform("epochs 100000")
         held.take_focus()
         await pilot.press("enter")
@@ -186,11 +190,11 @@ async def test_a_page_opened_again_tells_of_the_run_that_was_begun_there(trainer
         await held.perform("stop")
         await held.begin(["run small"])
         assert facts(held, "started") == [False]
-        assert view.query_one("#note").content == "", "it was not trained"
+        assert view.query_one("#note", Static).content == "", "it was not trained"
         await held.perform("start")
         await held.begin(["run small", "epochs 3"])
         assert facts(held, "started", "epochs") == [False, 3]
-        note = str(view.query_one("#note").content)
+        note = str(view.query_one("#note", Static).content)
         assert re.fullmatch(r"this net was trained here before, to \d+\.\d\d %: o opens its runs", note)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cnntui.core.analysis import Analysis
-from cnntui.labs.lessons.document import LessonError
+from cnntui.labs.lessons.document import LessonError, read_document
 from cnntui.labs.lessons.expressions import UNKNOWN
 from cnntui.labs.lessons.scope import LessonScope
 from cnntui.labs.lessons.tasks import Choice, Doing, FigureError, Filling, Number, Text
@@ -150,13 +150,7 @@ def rehearse(lesson: Lesson) -> None:
     for term in lesson.glossary:
         if lesson.explained(term) is None:
             what = f"{term!r} is explained on no page: write **{term}** in bold where its meaning is told"
-            raise LessonError(lesson.path, _line_of(lesson.path, term), what)
-
-
-def _line_of(path: Path, term: str) -> int:
-    """Where the glossary has a term: the first line that begins with it."""
-    lines = path.read_text().splitlines()
-    return next((at for at, line in enumerate(lines, 1) if line.lstrip().lstrip("\"'").startswith(term)), 1)
+            raise LessonError(lesson.path, read_document(lesson.path).front.line("glossary", term), what)
 
 
 def _rehearse(lesson: Lesson, page: Page) -> None:

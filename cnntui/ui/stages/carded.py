@@ -13,10 +13,8 @@ from cnntui.labs.recipes import Recipe, Recipes
 from cnntui.labs.stages import WordsError
 from cnntui.labs.trained import resolved
 from cnntui.ui.stages import Holder
-from cnntui.ui.stages.waiting import meanwhile, settled, until
+from cnntui.ui.stages.waiting import READ_SECONDS, meanwhile, settled, until
 from cnntui.ui.widgets.train_card import TrainCard
-
-READ_SECONDS = 0.2  # between two looks at a run that is waited for
 
 
 class CardedHolder(Holder):

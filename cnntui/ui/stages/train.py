@@ -20,10 +20,9 @@ from cnntui.labs.watching import Looking
 from cnntui.runs.control import send
 from cnntui.runs.reader import RunReader, RunView, UnreadableRunError
 from cnntui.ui.stages import Holder
-from cnntui.ui.stages.waiting import meanwhile, settled, until
+from cnntui.ui.stages.waiting import READ_SECONDS, meanwhile, settled, until
 from cnntui.ui.views.train import TrainView
 
-READ_SECONDS = 0.2  # between two looks at a run that is waited for
 STOP_SECONDS = 5.0
 
 

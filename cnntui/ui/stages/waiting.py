@@ -12,6 +12,7 @@ from cnntui.labs.stages import WordsError
 
 MOST_SECONDS = 600.0  # that anything may take
 LOOK_SECONDS = 0.02
+READ_SECONDS = 0.2  # between two looks at a run that is waited for
 
 
 def meanwhile(going: str) -> str:
